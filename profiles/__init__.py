@@ -1,0 +1,1 @@
+"""Board and stock-mode files, found alike from a wheel and from a checkout."""

@@ -1,0 +1,1 @@
+"""Power modes that vendors ship (TOML)."""

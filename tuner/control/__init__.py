@@ -1,0 +1,1 @@
+"""Apply a configuration as a transaction: journal, write, verify, restore. Standard library only."""

@@ -1,0 +1,268 @@
+"""One hierarchy of errors: what is wrong, what to do, and an exit code of its own.
+
+A user sees two sentences and no traceback (`--debug` shows it). Standard library only: `control/` uses it.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class TunerError(Exception):
+    """Anything that `tuner` reports to its user.
+
+    Args:
+        what: One sentence on what is wrong.
+        hint: One sentence on what to do about it.
+    """
+
+    exit_code = 1
+
+    def __init__(self, what: str, hint: str = "") -> None:
+        super().__init__(what)
+        self.what = what
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.what} {self.hint}".strip()
+
+
+class UsageError(TunerError):
+    """A flag or argument that cannot be understood."""
+
+    exit_code = 2
+
+
+class UnknownNameError(TunerError):
+    """A name that nothing answers to; subclasses say of what kind."""
+
+    kind = "name"
+
+    def __init__(self, name: str, known: Iterable[str], extra_hint: str = "") -> None:
+        names = sorted(set(known))
+        near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+        listed = f"Did you mean {' or '.join(near)}?" if near else f"Known: {', '.join(names) or 'none'}."
+        super().__init__(f"There is no {self.kind} '{name}'.", f"{listed} {extra_hint}".strip())
+        self.name = name
+        self.near = tuple(near)
+
+
+class UnknownObjectiveError(UnknownNameError):
+    """No objective of that name."""
+
+    exit_code = 10
+    kind = "objective"
+
+
+class UnknownDeviceError(UnknownNameError):
+    """No device of that name."""
+
+    exit_code = 11
+    kind = "device"
+
+
+class UnknownStrategyError(UnknownNameError):
+    """No strategy of that name."""
+
+    exit_code = 12
+    kind = "strategy"
+
+
+class UnknownBoardError(UnknownNameError):
+    """No board file of that name."""
+
+    exit_code = 13
+    kind = "board"
+
+
+class UnknownWorkloadError(UnknownNameError):
+    """No workload of that name."""
+
+    exit_code = 14
+    kind = "workload"
+
+
+class UnknownExporterError(UnknownNameError):
+    """No export format of that name."""
+
+    exit_code = 15
+    kind = "export format"
+
+
+class UnknownStudyError(UnknownNameError):
+    """No study of that name."""
+
+    exit_code = 16
+    kind = "study"
+
+
+class UnknownModelError(UnknownNameError):
+    """No performance model of that name."""
+
+    exit_code = 17
+    kind = "performance model"
+
+
+class UnknownMeterError(UnknownNameError):
+    """No power meter of that name."""
+
+    exit_code = 18
+    kind = "power meter"
+
+
+class UnknownSettingError(UnknownNameError):
+    """No such key in a configuration file."""
+
+    exit_code = 19
+    kind = "setting"
+
+
+class MalformedFileError(TunerError):
+    """A TOML, CSV or JSON file that does not parse; the sentence names line and column."""
+
+    exit_code = 20
+
+
+class FileVersionError(TunerError):
+    """A file of a schema version that this program does not read."""
+
+    exit_code = 21
+
+
+class WrongBoardError(TunerError):
+    """A profile made for another board."""
+
+    exit_code = 22
+
+
+class OptionValueError(TunerError):
+    """An option or an option's value that the board or the space does not have."""
+
+    exit_code = 23
+
+
+class StorageError(TunerError):
+    """A study database that cannot be opened, read or trusted."""
+
+    exit_code = 24
+
+
+class TableError(TunerError):
+    """A table with missing columns, or with numbers that cannot be measurements."""
+
+    exit_code = 25
+
+
+class ModelRejectedError(TunerError):
+    """A model file that the runtime does not accept."""
+
+    exit_code = 26
+
+
+class WorkloadCrashedError(TunerError):
+    """The workload's process died or reported failure."""
+
+    exit_code = 27
+
+
+class WorkloadTimeoutError(TunerError):
+    """The workload did not answer within its time."""
+
+    exit_code = 28
+
+
+class WorkloadSilentError(TunerError):
+    """The workload ended without the output that was expected of it."""
+
+    exit_code = 29
+
+
+class PermissionDeniedError(TunerError):
+    """The user may not write what has to be written."""
+
+    exit_code = 30
+
+
+class DiskFullError(TunerError):
+    """No space left; everything that was measured before is kept."""
+
+    exit_code = 31
+
+
+class VerifyError(TunerError):
+    """A setting reads back different from what was written."""
+
+    exit_code = 32
+
+
+class RestoreError(TunerError):
+    """Not every original value could be put back; the journal is kept."""
+
+    exit_code = 33
+
+
+class StudyMismatchError(TunerError):
+    """A study is resumed with another space, objective or device."""
+
+    exit_code = 34
+
+
+class ObjectiveUnavailableError(TunerError):
+    """The objective is known, but this device cannot measure it."""
+
+    exit_code = 35
+
+
+class InfeasibleError(TunerError):
+    """No configuration met the constraints. (Reported, with the least violating one.)"""
+
+    exit_code = 36
+
+
+class MissingDependencyError(TunerError):
+    """An optional package that this choice needs is not installed, or clashes."""
+
+    exit_code = 37
+
+
+class DeviceBusyError(TunerError):
+    """Another tuner owns the device."""
+
+    exit_code = 38
+
+
+class MeasurementError(TunerError):
+    """A measurement that cannot be trusted: too few samples, NaN, negative."""
+
+    exit_code = 39
+
+
+class NoTrialError(TunerError):
+    """A study ended without one successful trial."""
+
+    exit_code = 40
+
+
+class DeviceError(TunerError):
+    """Reading or writing an option failed at the device."""
+
+    exit_code = 41
+
+
+class FileMissingError(TunerError):
+    """A file that was named does not exist or cannot be read."""
+
+    exit_code = 42
+
+
+class SpaceExhaustedError(TunerError):
+    """Every configuration of the space has been measured (ends a session cleanly)."""
+
+    exit_code = 43
+
+
+class Interrupted(TunerError):  # noqa: N818 - not an error of anybody's making
+    """SIGINT or SIGTERM asked the session to stop."""
+
+    exit_code = 130

@@ -1,0 +1,156 @@
+"""What a session tells its faces. Each event is one flat, JSON-able value.
+
+Faces (TUI, plain log, JSON lines) draw events and nothing else; a face can join late and be replayed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, ClassVar
+
+from tuner.space import OptionValue
+
+
+@dataclass(frozen=True)
+class Event:
+    """Base of all events. `time_s` is wall-clock seconds since the epoch."""
+
+    event: ClassVar[str] = ""
+    time_s: float
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a flat JSON-able dict whose first key is `event`."""
+        values: dict[str, Any] = {"event": self.event}
+        for f in fields(self):
+            value = getattr(self, f.name)
+            values[f.name] = dict(value) if isinstance(value, Mapping) else value
+        return values
+
+
+@dataclass(frozen=True)
+class SessionStarted(Event):
+    """A session began or resumed."""
+
+    event: ClassVar[str] = "started"
+    study: str
+    device: str
+    device_reason: str
+    board: str
+    workload: str
+    emulated: bool
+    objective: str
+    unit: str
+    constraints: tuple[str, ...]
+    strategy: str
+    options: Mapping[str, tuple[OptionValue, ...]]
+    unavailable: Mapping[str, str]
+    space_size: int
+    budget: str
+    budget_trials: int | None
+    budget_s: float | None
+    resumed_trials: int = 0
+
+
+@dataclass(frozen=True)
+class Notice(Event):
+    """Something a person should know; level is info, warning or error."""
+
+    event: ClassVar[str] = "notice"
+    level: str
+    text: str
+
+
+@dataclass(frozen=True)
+class TrialStarted(Event):
+    """A configuration was chosen. `origin` is baseline, stock, source or the strategy's name."""
+
+    event: ClassVar[str] = "trial_started"
+    trial: int
+    configuration: Mapping[str, OptionValue]
+    origin: str
+
+
+@dataclass(frozen=True)
+class TrialPhase(Event):
+    """The trial in flight entered a phase: apply, warm-up, measure, cool-down."""
+
+    event: ClassVar[str] = "trial_phase"
+    trial: int
+    phase: str
+
+
+@dataclass(frozen=True)
+class TrialReading(Event):
+    """An intermediate reading: metric name -> value so far, repeats done, relative half width of the CI."""
+
+    event: ClassVar[str] = "trial_reading"
+    trial: int
+    repeats: int
+    values: Mapping[str, float]
+    precision: float | None
+
+
+@dataclass(frozen=True)
+class SensorReading(Event):
+    """Temperature and power of the device, None where it has no such sensor."""
+
+    event: ClassVar[str] = "sensor"
+    temperature_c: float | None
+    power_w: float | None
+
+
+@dataclass(frozen=True)
+class TrialFinished(Event):
+    """A trial ended. `state` is complete, infeasible or failed; `values` by metric name."""
+
+    event: ClassVar[str] = "trial"
+    trial: int
+    state: str
+    configuration: Mapping[str, OptionValue]
+    origin: str
+    value: float | None
+    values: Mapping[str, float]
+    ci: tuple[float, float] | None
+    reason: str
+    best_value: float | None
+    best_trial: int | None
+    baseline_value: float | None
+    saving_percent: float | None
+    duration_s: float
+
+
+@dataclass(frozen=True)
+class ImportanceUpdated(Event):
+    """Option -> share of the objective's variation that it explains so far (sums to 1)."""
+
+    event: ClassVar[str] = "importance"
+    importance: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class SessionFinished(Event):
+    """The last event of a session that has a result."""
+
+    event: ClassVar[str] = "finished"
+    study: str
+    objective: str
+    unit: str
+    best: Mapping[str, OptionValue]
+    best_value: float
+    baseline_value: float | None
+    saving_percent: float | None
+    saving_ci_percent: tuple[float, float] | None
+    saving_ci_basis: str
+    trials: int
+    failed: int
+    feasible: bool
+    stopped_by: str
+    profile: str
+    apply_command: str
+    values: Mapping[str, float] = field(default_factory=dict)
+    baseline: Mapping[str, OptionValue] = field(default_factory=dict)
+    violated: tuple[str, ...] = ()
+
+
+Sink = Callable[[Event], None]

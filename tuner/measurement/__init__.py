@@ -1,0 +1,1 @@
+"""Warm-up, repeats, stopping rule, energy and statistics of one trial."""

@@ -1,0 +1,1 @@
+"""Performance models that plugins share."""

@@ -1,0 +1,27 @@
+"""Where things are kept on this platform. `TUNER_DATA_DIR` and `TUNER_STATE_DIR` override."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def data_dir() -> Path:
+    """Return (and make) the directory of studies and their profiles."""
+    return _made(os.environ.get("TUNER_DATA_DIR"), "user_data_path")
+
+
+def state_dir() -> Path:
+    """Return (and make) the directory of journals and session states."""
+    return _made(os.environ.get("TUNER_STATE_DIR"), "user_state_path")
+
+
+def _made(override: str | None, which: str) -> Path:
+    if override:
+        path = Path(override)
+    else:
+        import platformdirs
+
+        path = Path(getattr(platformdirs, which)("tuner", appauthor=False))
+    path.mkdir(parents=True, exist_ok=True)
+    return path

@@ -1,0 +1,440 @@
+"""The protocols that plugins implement. Small on purpose; nothing here knows a board or a method.
+
+A plugin is a class named in an entry-point group (`tuner.devices`, ...). Devices, workloads and
+strategies are opened from a specification ``name[:argument]``, such as ``emulated:jetson-tx2``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+from tuner.environment import Environment
+from tuner.objective import Metric, Objective
+from tuner.space import Configuration, ConfigurationSpace, Option, OptionValue
+
+if TYPE_CHECKING:
+    import optuna
+
+
+# --- time and stopping -------------------------------------------------------------------------
+
+
+class Clock(Protocol):
+    """Monotonic time: the real one, or a device's virtual one."""
+
+    def now_s(self) -> float:
+        """Return monotonic seconds."""
+        ...
+
+    def sleep(self, duration_s: float) -> None:
+        """Let `duration_s` pass (at once in virtual time); returns early when a stop is asked for."""
+        ...
+
+
+class StopToken(Protocol):
+    """Says whether SIGINT/SIGTERM asked the session to stop."""
+
+    def is_set(self) -> bool:
+        """Return True once a stop was asked for."""
+        ...
+
+    def fileno(self) -> int:
+        """Return a descriptor that becomes readable on stop (for select)."""
+        ...
+
+
+# --- options -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Supported:
+    """The option exists here; `current` is its value now (a level of the option)."""
+
+    option: Option
+    current: OptionValue
+
+
+@dataclass(frozen=True)
+class Unsupported:
+    """The option is absent here; `reason` is a clause for people ("no cpufreq directory")."""
+
+    name: str
+    reason: str
+    remedy: str = ""
+
+
+Probe = Supported | Unsupported
+
+
+class Actuator(Protocol):
+    """A device's reading and writing side: all that `control/` knows. Standard library only.
+
+    Errors are `tuner.errors.DeviceError` or `PermissionDeniedError`.
+    """
+
+    def read_option(self, name: str) -> OptionValue:
+        """Return the option's value now, read from the device itself."""
+        ...
+
+    def write_option(self, name: str, value: OptionValue) -> None:
+        """Write one option. `control/` has journalled the original and reads back afterwards."""
+        ...
+
+    def order(self, current: Configuration, target: Configuration) -> Sequence[tuple[str, OptionValue]]:
+        """Return the writes that lead from `current` to `target`, in a safe order.
+
+        Options that already have their target value may be left out.
+        """
+        ...
+
+    def boot_id(self) -> str:
+        """Return an id that changes when the device forgets what was written (a reboot)."""
+        ...
+
+
+# --- devices -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Sensors:
+    """Momentary readings; None where there is no sensor."""
+
+    temperature_c: float | None = None
+    power_w: float | None = None
+
+
+@dataclass(frozen=True)
+class PowerMode:
+    """A stock mode: a name and the configuration that it stands for."""
+
+    name: str
+    configuration: Configuration
+
+
+@runtime_checkable
+class Device(Protocol):
+    """A board or something that stands for one. Opened for one session; `close` releases it."""
+
+    spec: str
+    board: str
+    emulated: bool
+    clock: Clock
+
+    @property
+    def actuator(self) -> Actuator:
+        """The reading and writing side."""
+        ...
+
+    def probe(self) -> Sequence[Probe]:
+        """Return each option that the board file declares, supported or not. Scope is ``board``."""
+        ...
+
+    def rows(self) -> Sequence[Configuration] | None:
+        """Return the only configurations that exist, or None for all combinations."""
+        ...
+
+    def baseline(self) -> Configuration:
+        """Return the board configuration that savings are counted from (usually the current one)."""
+        ...
+
+    def power_modes(self) -> Sequence[PowerMode]:
+        """Return stock modes that are configurations of this space (may be empty)."""
+        ...
+
+    def sensors(self) -> Sensors:
+        """Return temperature and power now."""
+        ...
+
+    def own_workload(self, argument: str | None) -> Workload | None:
+        """Return the workload that this device brings itself, or None where it runs real ones.
+
+        Args:
+            argument: What `--workload` said, None for the device's default.
+
+        Raises:
+            UnknownWorkloadError: the device has its own workloads, but not that one.
+        """
+        ...
+
+    def meters(self) -> Sequence[PowerMeter]:
+        """Return the meters that this device brings itself (the registry's are tried after them)."""
+        ...
+
+    def notes(self) -> Sequence[str]:
+        """Return sentences that the user must read ("the objective is in mW-samples, ...")."""
+        ...
+
+    def cool_down_to_c(self) -> float | None:
+        """Return the temperature below which a trial may start, None for no waiting."""
+        ...
+
+    def close(self) -> None:
+        """Release files and locks; restores nothing (that is `control/`'s)."""
+        ...
+
+
+@dataclass(frozen=True)
+class OpenContext:
+    """What a plugin is opened with.
+
+    Attributes:
+        seed: For anything random.
+        state_dir: Where a plugin may keep small state; exists.
+        settings: Effective settings by key (see `tuner config show`).
+        stop: Ends waiting early.
+    """
+
+    seed: int
+    state_dir: str
+    settings: Mapping[str, Any]
+    stop: StopToken
+
+
+class DevicePlugin(Protocol):
+    """Entry point of group `tuner.devices`: a class, constructed without arguments."""
+
+    name: str
+    summary: str
+
+    def detect(self) -> str | None:
+        """Return why this device is the one we are on ("device tree says ..."), else None (for `auto`)."""
+        ...
+
+    def boards(self) -> Sequence[str]:
+        """Return the arguments that `name:<argument>` takes; empty where it takes none or a path."""
+        ...
+
+    def open(self, argument: str | None, context: OpenContext) -> Device:
+        """Open the device. Raises a `TunerError` where that is impossible."""
+        ...
+
+
+# --- measuring ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class EnergyReading:
+    """Energy of one window.
+
+    Attributes:
+        energy_j: Joules in the window.
+        duration_s: Length of the window by the meter's own clock.
+        samples: Distinct sensor values behind the number (2 for a counter).
+    """
+
+    energy_j: float
+    duration_s: float
+    samples: int
+
+
+class PowerMeter(Protocol):
+    """Measures energy between `begin` and `end`.
+
+    Entry point of group `tuner.meters`: a class constructed without arguments whose `probe` says
+    whether it works here.
+    """
+
+    name: str
+
+    def probe(self) -> Unsupported | None:
+        """Return None where the meter works here, else the reason."""
+        ...
+
+    def provenance(self) -> str:
+        """Return what is measured ("RAPL package-0: CPU package, not the whole machine")."""
+        ...
+
+    def min_window_s(self) -> float:
+        """Return the shortest window that gives a trustworthy energy."""
+        ...
+
+    def begin(self) -> None:
+        """Start a window."""
+        ...
+
+    def end(self) -> EnergyReading:
+        """End the window.
+
+        Raises:
+            MeasurementError: too few samples; never returns 0 for lack of data.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One repeat of a workload.
+
+    Attributes:
+        latencies_s: Seconds of each inference of the repeat; empty where only `metrics` speak.
+        metrics: Further values by metric name that the workload itself reports.
+        inferences: Inferences in the repeat (energy is divided by it).
+    """
+
+    latencies_s: tuple[float, ...]
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    inferences: int = 1
+
+
+class WorkloadRun(Protocol):
+    """A started workload under one configuration."""
+
+    def repeat(self, inferences: int) -> Reading | None:
+        """Run `inferences` inferences; None when there is nothing more to measure (a table's repeats).
+
+        Raises:
+            WorkloadCrashedError, WorkloadTimeoutError, WorkloadSilentError, Interrupted.
+        """
+        ...
+
+    def close(self) -> None:
+        """End the workload and everything it started; never raises for a dead one."""
+        ...
+
+
+class Workload(Protocol):
+    """What is measured. Its own options (scope ``workload``) join the space."""
+
+    spec: str
+
+    def probe(self) -> Sequence[Probe]:
+        """Return the workload's options, `current` being its default."""
+        ...
+
+    def metrics(self) -> Sequence[Metric]:
+        """Return metrics that its readings carry themselves. (Latency statistics come by themselves
+        from `latencies_s`; energy and power from a meter.)"""
+        ...
+
+    def check(self) -> None:
+        """Raise early what can be known before the first trial (a rejected model, a missing file)."""
+        ...
+
+    def start(self, configuration: Configuration, timeout_s: float) -> WorkloadRun:
+        """Start under `configuration` (all options; it picks its own). Each repeat has `timeout_s`."""
+        ...
+
+
+class WorkloadPlugin(Protocol):
+    """Entry point of group `tuner.workloads`: a class, constructed without arguments."""
+
+    name: str
+    summary: str
+
+    def open(self, argument: str | None, context: OpenContext) -> Workload:
+        """Open ``name:<argument>``."""
+        ...
+
+
+# --- strategies and models ---------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class SourceData:
+    """A source environment's measurements.
+
+    Attributes:
+        name: Path or study name.
+        options: The source's own options (levels as measured).
+        configurations: One per measured configuration.
+        values: metric name -> one value per configuration (repeats averaged by their median).
+        metrics: What the values mean.
+    """
+
+    name: str
+    options: tuple[Option, ...]
+    configurations: tuple[Configuration, ...]
+    values: Mapping[str, tuple[float, ...]]
+    metrics: tuple[Metric, ...]
+
+
+@dataclass(frozen=True)
+class StrategyContext:
+    """What a strategy knows when it makes its sampler.
+
+    Attributes:
+        space: The target's configuration space.
+        objective: What is minimised.
+        seed: Differs for each suggestion but is reproducible; the whole of a sampler's randomness.
+        budget_trials: Trials in all, None where only time bounds the session.
+        sources: Source measurements, may be empty.
+        settings: Effective settings by key.
+        has_constraints: Whether trials carry constraints (`Trial.set_constraint`).
+    """
+
+    space: ConfigurationSpace
+    objective: Objective
+    seed: int
+    budget_trials: int | None
+    sources: tuple[SourceData, ...]
+    settings: Mapping[str, Any]
+    has_constraints: bool = False
+
+
+class Strategy(Protocol):
+    """Entry point of group `tuner.strategies`: a class, constructed without arguments.
+
+    Its sampler works on an Optuna study whose parameters are those of `tuner.tuning.distributions`:
+    an ordinal option is an ``IntDistribution(0, levels - 1)`` over its level index, a categorical one a
+    ``CategoricalDistribution`` over the level indices. It may suggest anything of the product space:
+    the session's wrapper replaces what the space lacks, or what was measured, by the nearest
+    configuration that it has.
+    """
+
+    name: str
+    summary: str
+
+    def check(self, context: StrategyContext) -> None:
+        """Raise what makes this strategy impossible here (missing package, no source)."""
+        ...
+
+    def seeds(self, context: StrategyContext) -> Sequence[Configuration]:
+        """Return configurations to measure first (after baseline and stock modes), may be empty."""
+        ...
+
+    def sampler(self, context: StrategyContext) -> optuna.samplers.BaseSampler:
+        """Return a sampler. Called anew for each suggestion, so that resuming needs no state."""
+        ...
+
+
+class PerformanceModel(Protocol):
+    """Entry point of group `tuner.models`: scikit-learn's estimator contract.
+
+    `X` is an (n, options) array of encoded configurations, `y` an (n,) array in the objective's unit.
+    """
+
+    def fit(self, X: Any, y: Any) -> PerformanceModel:  # noqa: N803 - scikit-learn's name
+        """Learn and return self."""
+        ...
+
+    def predict(self, X: Any) -> Any:  # noqa: N803
+        """Return an (n,) array."""
+        ...
+
+
+# --- profiles ----------------------------------------------------------------------------------
+
+
+class Exporter(Protocol):
+    """Entry point of group `tuner.exporters`: a class, constructed without arguments."""
+
+    name: str
+    summary: str
+
+    def export(self, profile: Any) -> str:
+        """Return the profile (`tuner.profiles.Profile`) in this format.
+
+        Raises:
+            TunerError: the profile has nothing that the format can say.
+        """
+        ...
+
+
+__all__ = [
+    "Actuator", "Clock", "Device", "DevicePlugin", "EnergyReading", "Environment", "Exporter", "Metric",
+    "OpenContext", "PerformanceModel", "PowerMeter", "PowerMode", "Probe", "Reading", "Sensors",
+    "SourceData", "StopToken", "Strategy", "StrategyContext", "Supported", "Unsupported", "Workload",
+    "WorkloadPlugin", "WorkloadRun",
+]  # fmt: skip

@@ -1,0 +1,1 @@
+"""Knowledge carried from a source environment to a target."""

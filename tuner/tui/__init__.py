@@ -1,0 +1,1 @@
+"""The live terminal view: state reduced from events, drawn with rich."""

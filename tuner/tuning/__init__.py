@@ -1,0 +1,1 @@
+"""The Optuna study, the samplers' common wrapper and the session's loop."""
