@@ -1,5 +1,7 @@
 """tuner: a configuration tuner for DNN inference on NVIDIA Jetson boards."""
 
-from tuner._version import VERSION as __version__
+from tuner._version import VERSION
+
+__version__ = VERSION
 
 __all__ = ["__version__"]

@@ -153,4 +153,15 @@ class SessionFinished(Event):
     violated: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class SessionFailed(Event):
+    """The last event of a session without a result: what is wrong, what to do, the exit code."""
+
+    event: ClassVar[str] = "error"
+    error: str
+    what: str
+    hint: str
+    exit_code: int
+
+
 Sink = Callable[[Event], None]

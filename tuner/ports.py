@@ -197,6 +197,8 @@ class DevicePlugin(Protocol):
 
     name: str
     summary: str
+    is_fallback: bool
+    """True for the one device that `auto` takes where no other is detected."""
 
     def detect(self) -> str | None:
         """Return why this device is the one we are on ("device tree says ..."), else None (for `auto`)."""

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import product
-from typing import Literal, Union
+from typing import Literal
 
 from tuner.errors import OptionValueError
 
-OptionValue = Union[bool, int, float, str]
+OptionValue = bool | int | float | str
 #: Option name -> value. Options whose condition does not hold are absent. Immutable by convention.
 Configuration = Mapping[str, OptionValue]
 
@@ -158,7 +158,8 @@ class ConfigurationSpace:
                 continue
             if option.name not in configuration:
                 raise OptionValueError(
-                    f"Option '{option.name}' has no value in this configuration.", "Give every option a value."
+                    f"Option '{option.name}' has no value in this configuration.",
+                    "Give every option a value.",
                 )
             result[option.name] = option.values[option.index(configuration[option.name])]
         if self._row_set is not None and self.indices(result) not in self._row_set:
@@ -176,14 +177,14 @@ class ConfigurationSpace:
 
     def indices(self, configuration: Configuration) -> tuple[int, ...]:
         """Return level indices in the options' order; -1 for an inactive option."""
-        return tuple(
-            o.index(configuration[o.name]) if o.name in configuration else -1 for o in self.options
-        )
+        return tuple(o.index(configuration[o.name]) if o.name in configuration else -1 for o in self.options)
 
     def from_indices(self, indices: Sequence[int]) -> dict[str, OptionValue]:
         """Return the configuration of level `indices`; what is inactive is left out."""
         chosen = {o.name: o.values[i] for o, i in zip(self.options, indices, strict=True) if i >= 0}
-        return {o.name: chosen[o.name] for o in self.options if o.name in chosen and self.is_active(o, chosen)}
+        return {
+            o.name: chosen[o.name] for o in self.options if o.name in chosen and self.is_active(o, chosen)
+        }
 
     def configurations(self) -> Iterator[dict[str, OptionValue]]:
         """Yield every configuration once. Check `size` first."""

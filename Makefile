@@ -1,0 +1,45 @@
+# Everything a newcomer needs. `make demo` and `make test` work in a fresh clone.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+DEMO := $(VENV)/demo
+
+.PHONY: demo test lint bench screens clean help
+
+help:
+	@echo "make demo | test | lint | bench | screens | clean"
+
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@# Real pre-trained models for the tests. Without their dependencies: those would bring a second
+	@# onnxruntime, which clashes with onnxruntime-gpu.
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --ignore-requires-python \
+	  rapidocr-onnxruntime==1.4.4 silero-vad==6.2.3
+	@touch $@
+
+# The main job on an emulated board, with its data kept inside .venv.
+demo: $(STAMP)
+	@rm -rf $(DEMO)
+	TUNER_DATA_DIR=$(DEMO)/data TUNER_STATE_DIR=$(DEMO)/state $(BIN)/tuner start --objective energy \
+	  --device emulated:jetson-tx2 --budget 40 --seed 1 --output $(DEMO)/best.toml
+	TUNER_DATA_DIR=$(DEMO)/data TUNER_STATE_DIR=$(DEMO)/state $(BIN)/tuner profile validate $(DEMO)/best.toml
+
+test: $(STAMP)
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy tuner plugins
+	$(BIN)/lint-imports
+
+bench: $(STAMP)
+	$(BIN)/python benchmarks/overhead.py
+
+screens: $(STAMP)
+	$(BIN)/python benchmarks/tui_screens.py
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,0 +1,113 @@
+"""The emulated board's options: a file that outlives the process, as a real board's sysfs does.
+
+A killed tuner leaves the board as it was set, and `tuner restore` really puts it back. Standard library only.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+
+from tuner.errors import DeviceError, DiskFullError, PermissionDeniedError, TunerError
+from tuner.space import Configuration, Option, OptionValue
+
+
+class EmulatedActuator:
+    """Reads and writes the options of one emulated board (the port `Actuator`).
+
+    Args:
+        path: The state file; made with `boot` and a fresh boot id where there is none. Removing it is
+            the emulated board's reboot.
+        options: All numeric, levels ascending.
+        boot: The configuration that the board boots into.
+        cores_option: The option that has to rise first and fall last.
+
+    Raises:
+        DeviceError, PermissionDeniedError, DiskFullError: the file cannot be read or written.
+    """
+
+    def __init__(self, path: Path, options: Sequence[Option], boot: Configuration, cores_option: str) -> None:
+        self._path = path
+        self._options = {option.name: option for option in options}
+        self._cores_option = cores_option
+        if not path.exists():
+            self._store(uuid.uuid4().hex, dict(boot))
+        self._load()
+
+    def read_option(self, name: str) -> OptionValue:
+        """Return the option's value, read from the file itself."""
+        self._option(name)
+        return self._load()[1][name]
+
+    def write_option(self, name: str, value: OptionValue) -> None:
+        """Write one option. Like the boards, takes any number and moves it to the nearest level in silence."""
+        option = self._option(name)
+        if isinstance(value, (bool, str)):
+            raise DeviceError(
+                f"The emulated board takes a number for '{name}', not {value!r}.", "Write one of its levels."
+            )
+        boot_id, values = self._load()
+        values[name] = min(option.values, key=lambda level: abs(float(level) - float(value)))
+        self._store(boot_id, values)
+
+    def configuration(self) -> dict[str, OptionValue]:
+        """Return all options' values now."""
+        return self._load()[1]
+
+    def order(self, current: Configuration, target: Configuration) -> Sequence[tuple[str, OptionValue]]:
+        """Return the changes: cores come online before clocks change, and go offline after."""
+        changed = {name: value for name, value in target.items() if current.get(name) != value}
+        cores = [(name, value) for name, value in changed.items() if name == self._cores_option]
+        clocks = [(name, value) for name, value in changed.items() if name != self._cores_option]
+        rising = any(float(value) > float(current.get(name, value)) for name, value in cores)
+        return cores + clocks if rising else clocks + cores
+
+    def boot_id(self) -> str:
+        """Return the id that the state file was made with."""
+        return self._load()[0]
+
+    def _option(self, name: str) -> Option:
+        if name not in self._options:
+            raise DeviceError(
+                f"The emulated board has no option '{name}'.", f"It has {', '.join(self._options)}."
+            )
+        return self._options[name]
+
+    def _load(self) -> tuple[str, dict[str, OptionValue]]:
+        try:
+            state = json.loads(self._path.read_bytes())
+            values = {name: state["options"][name] for name in self._options}
+            for name, option in self._options.items():
+                option.index(values[name])
+            return str(state["boot_id"]), values
+        except OSError as error:
+            raise _error(error, self._path, "read") from error
+        except (ValueError, KeyError, TypeError, TunerError) as error:
+            raise DeviceError(
+                f"The emulated board's state file '{self._path}' is damaged.",
+                "Delete it; the board then boots afresh.",
+            ) from error
+
+    def _store(self, boot_id: str, values: Configuration) -> None:
+        # Atomic, but not synced: a power cut may cost the emulated board its state, as it would a real one.
+        temporary = self._path.with_name(f"{self._path.name}.{os.getpid()}.tmp")
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            temporary.write_text(json.dumps({"boot_id": boot_id, "options": dict(values)}))
+            os.replace(temporary, self._path)
+        except OSError as error:
+            temporary.unlink(missing_ok=True)
+            raise _error(error, self._path, "written") from error
+
+
+def _error(error: OSError, path: Path, verb: str) -> TunerError:
+    what = f"The emulated board's state file '{path}' cannot be {verb}: {error.strerror}."
+    if error.errno == errno.ENOSPC:
+        return DiskFullError(what, "Free some space and start again.")
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return PermissionDeniedError(what, "Allow the user to write there, or set TUNER_STATE_DIR.")
+    return DeviceError(what, "Set TUNER_STATE_DIR to a folder on a working disk.")

@@ -1,0 +1,107 @@
+"""Entry point: commands are loaded when they are called, so that `--help` is instant."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+import click
+
+from tuner import __version__
+from tuner.errors import TunerError
+
+#: Command -> one line for `--help`. The command itself is `command` in the module `tuner.cli.<name>`.
+COMMANDS = {
+    "start": "Tune: find the best configuration for an objective.",
+    "status": "Show running and past sessions.",
+    "study": "List, show or export studies.",
+    "profile": "Show, validate, compare, apply or export profile files.",
+    "restore": "Put a device back as it was, after a kill or a power cut.",
+    "doctor": "Say what works on this machine, what does not, and what to do.",
+    "list": "List devices, workloads, strategies, meters and exporters.",
+    "config": "Show the effective settings and where each comes from.",
+}
+INTERNAL_ERROR = 70  # EX_SOFTWARE of sysexits.h
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command's module only when that command is used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names in the order of `COMMANDS`."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        """Import and return a command, None for an unknown name."""
+        if name not in COMMANDS:
+            return None
+        command: click.Command = import_module(f"tuner.cli.{name}").command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Name the nearest command where there is none of that name."""
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            import difflib
+
+            near = difflib.get_close_matches(args[0], COMMANDS, n=2)
+            known = f"Did you mean '{near[0]}'?" if near else f"Commands: {', '.join(COMMANDS)}."
+            raise click.UsageError(f"There is no command '{args[0]}'. {known}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the commands without importing any."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="tuner")
+def cli() -> None:
+    """Find the configuration of a board that runs a DNN with the least energy, time or power.
+
+    Start with `tuner doctor`, then `tuner start --objective energy`.
+    `--debug` anywhere shows tracebacks.
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit with the error's own code."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in given or bool(os.environ.get("TUNER_DEBUG"))
+    sys.exit(run([a for a in given if a != "--debug"], debug))
+
+
+def run(arguments: list[str], debug: bool) -> int:
+    """Run and return the exit code; errors become two sentences on stderr."""
+    try:
+        result = cli.main(arguments, prog_name="tuner", standalone_mode=False)
+        return result if isinstance(result, int) else 0
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("Stopped.", err=True)
+        return 130
+    except BrokenPipeError:
+        # Whoever read our output went away; keep the interpreter from complaining at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except TunerError as error:
+        if debug:
+            raise
+        click.echo(f"Error: {error.what}", err=True)
+        if error.hint:
+            click.echo(error.hint, err=True)
+        return error.exit_code
+    except Exception as error:
+        if debug:
+            raise
+        click.echo(f"Error: tuner failed in a way it should not: {type(error).__name__}: {error}", err=True)
+        click.echo("Run the same command with --debug and report what it prints.", err=True)
+        return INTERNAL_ERROR

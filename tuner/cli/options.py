@@ -1,0 +1,55 @@
+"""Flags from the table of settings, so that flags and `tuner.toml` keys cannot diverge."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from tuner.config.load import Effective, load
+from tuner.config.settings import BY_KEY, SETTINGS, Setting
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def start_options() -> Callable[[F], F]:
+    """Return a decorator that adds one option for each setting.
+
+    Values arrive as text under the setting's key, None or () where the flag was not given: types and
+    defaults are the layers' matter (`tuner.config.load`), not click's.
+    """
+
+    def decorate(command: F) -> F:
+        for setting in reversed(SETTINGS):
+            command = click.option(
+                setting.flag,
+                setting.key,
+                metavar=setting.metavar,
+                multiple=setting.multiple,
+                default=() if setting.multiple else None,
+                help=_help(setting),
+            )(command)
+        return command
+
+    return decorate
+
+
+def effective(params: Mapping[str, Any]) -> Effective:
+    """Return the settings in force, `params` being what click parsed (other keys are left alone)."""
+    given = {key: value for key, value in params.items() if key in BY_KEY}
+    return load(given, os.environ, Path.cwd())
+
+
+def _help(setting: Setting) -> str:
+    if setting.unset:
+        return f"{setting.help} [default: {setting.unset}]"
+    if setting.multiple:
+        return setting.help
+    return (
+        f"{setting.help} [default: {setting.default:g}]"
+        if isinstance(setting.default, float)
+        else (f"{setting.help} [default: {setting.default}]")
+    )

@@ -1,0 +1,158 @@
+"""Put original values back, as many of them as the device lets."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tuner.control import journal
+from tuner.errors import DeviceError, PermissionDeniedError, RestoreError, TunerError
+from tuner.ports import Actuator
+from tuner.space import OptionValue
+
+
+@dataclass(frozen=True)
+class RestoreReport:
+    """What became of a journal.
+
+    Attributes:
+        device: The device's specification.
+        restored: Option -> original value, which the device has now (read back).
+        failed: Option -> why it could not be put back. Its original stays in the journal.
+        discarded: The device has restarted since and forgot the values by itself: nothing was written.
+        problems: Sentences on damaged lines of the journal.
+    """
+
+    device: str
+    restored: Mapping[str, OptionValue] = field(default_factory=dict)
+    failed: Mapping[str, str] = field(default_factory=dict)
+    discarded: bool = False
+    problems: tuple[str, ...] = ()
+
+
+def restore_error(report: RestoreReport) -> RestoreError:
+    """Return the error that names what could not be put back."""
+    failures = "; ".join(f"{name}: {reason}" for name, reason in report.failed.items())
+    return RestoreError(
+        f"Not every option of '{report.device}' could be put back ({failures}).",
+        "Remove the cause and run `tuner restore`; the journal is kept.",
+    )
+
+
+def same(a: OptionValue, b: OptionValue) -> bool:
+    """Return whether two option values are one: a number never equals a text."""
+    return isinstance(a, str) == isinstance(b, str) and a == b
+
+
+@contextlib.contextmanager
+def device_errors(option: str, verb: str) -> Iterator[None]:
+    """Turn an `OSError` at the device into the project's error for it."""
+    try:
+        yield
+    except PermissionError as error:
+        raise PermissionDeniedError(
+            f"Option '{option}' cannot be {verb}: permission denied.",
+            "Run as a user who may write it (root).",
+        ) from error
+    except OSError as error:
+        raise DeviceError(
+            f"Option '{option}' cannot be {verb}: {error.strerror or error}.",
+            "See what else controls the device.",
+        ) from error
+
+
+def read_value(actuator: Actuator, option: str) -> OptionValue:
+    """Read one option; errors are `TunerError`s."""
+    with device_errors(option, "read"):
+        return actuator.read_option(option)
+
+
+def write_value(actuator: Actuator, option: str, value: OptionValue) -> None:
+    """Write one option; errors are `TunerError`s."""
+    with device_errors(option, "written"):
+        actuator.write_option(option, value)
+
+
+def put_back(actuator: Actuator, originals: Mapping[str, OptionValue]) -> dict[str, str]:
+    """Make the device have `originals`; return option -> reason for those that it does not have after.
+
+    First all together in the device's own order, then what is still wrong one by one, forwards and
+    backwards, since an option may be refused only until another one is back.
+    """
+    failed = _wrong(actuator, originals)
+    if not failed:
+        return {}
+    refusals = _write_together(actuator, originals)
+    for backwards in (False, True):
+        failed = _wrong(actuator, originals)
+        if not failed:
+            return {}
+        for name in sorted(failed, key=list(originals).index, reverse=backwards):
+            try:
+                write_value(actuator, name, originals[name])
+                refusals.pop(name, None)
+            except TunerError as error:
+                refusals[name] = error.what
+    return {name: refusals.get(name, reason) for name, reason in _wrong(actuator, originals).items()}
+
+
+def _write_together(actuator: Actuator, originals: Mapping[str, OptionValue]) -> dict[str, str]:
+    """Write in the device's order until one is refused; return the refusal by option."""
+    name = ""
+    try:
+        current = {name: read_value(actuator, name) for name in originals}
+        for name, value in actuator.order(current, originals):
+            if name in originals:  # nothing else was ever touched
+                write_value(actuator, name, value)
+    except TunerError as error:
+        return {name: error.what} if name else {}
+    return {}
+
+
+def _wrong(actuator: Actuator, originals: Mapping[str, OptionValue]) -> dict[str, str]:
+    """Return option -> what is wrong, for each that does not read as its original."""
+    wrong: dict[str, str] = {}
+    for name, original in originals.items():
+        try:
+            value = read_value(actuator, name)
+        except TunerError as error:
+            wrong[name] = error.what
+            continue
+        if not same(value, original):
+            wrong[name] = f"it reads {value!r} where the original was {original!r}"
+    return wrong
+
+
+def restore_journal(actuator: Actuator, device_spec: str, path: Path) -> RestoreReport | None:
+    """Restore what a journal holds; the caller owns the device's lock. None where there is no journal.
+
+    The journal is deleted when all originals are back, else it keeps what failed.
+    """
+    entry = journal.load(path)
+    if entry is None:
+        return None
+    header = entry.header
+    if header is not None and entry.originals and header.boot_id != actuator.boot_id():
+        journal.remove(path)
+        return RestoreReport(device_spec, discarded=True, problems=entry.problems)
+    failed = put_back(actuator, entry.originals)
+    keep_failed(path, header, entry.originals, failed)
+    restored = {name: value for name, value in entry.originals.items() if name not in failed}
+    return RestoreReport(device_spec, restored, failed, problems=entry.problems)
+
+
+def keep_failed(
+    path: Path,
+    header: journal.Header | None,
+    originals: Mapping[str, OptionValue],
+    failed: Mapping[str, str],
+) -> None:
+    """Leave in the journal only the originals that are not back; delete it when all are."""
+    if not failed:
+        journal.remove(path)
+    elif header is not None and len(failed) < len(originals):
+        # A full disk keeps the old journal: it holds more than is needed, and never less.
+        with contextlib.suppress(TunerError):
+            journal.create(path, header, {n: v for n, v in originals.items() if n in failed})

@@ -1,0 +1,57 @@
+"""How a trial is measured: warm-up, repeats, the precision at which it ends."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from tuner.errors import UsageError
+
+
+@dataclass(frozen=True)
+class MeasurementPlan:
+    """What the user asked of a measurement.
+
+    Attributes:
+        warmup_runs: Repeats whose numbers are thrown away (none for recorded tables).
+        precision: Relative half width of the objective's confidence interval at which repeats end.
+        min_repeats: Repeats made in any case.
+        max_repeats: Repeats after which a trial ends without that precision.
+        timeout_s: Longest time of one repeat.
+        window_s: Length that a repeat aims at where no meter asks for more; 0 for one inference each.
+
+    Raises:
+        UsageError: a number out of its range.
+    """
+
+    warmup_runs: int = 3
+    precision: float = 0.02
+    min_repeats: int = 3
+    max_repeats: int = 30
+    timeout_s: float = 60.0
+    window_s: float = 0.05
+
+    def __post_init__(self) -> None:
+        _require(self.warmup_runs >= 0, f"{self.warmup_runs} warm-up runs are impossible.", "Give 0 or more.")
+        _require(
+            0 < self.precision < 1,
+            f"A precision of {self.precision} is impossible.",
+            "Give a share between 0 and 1, such as 0.02 for 2%.",
+        )
+        _require(self.min_repeats >= 1, "A trial needs at least one repeat.", "Give --min-repeats 1 or more.")
+        _require(
+            self.max_repeats >= self.min_repeats,
+            f"At most {self.max_repeats} repeats, but at least {self.min_repeats}, is a contradiction.",
+            "Give --max-repeats no smaller than --min-repeats.",
+        )
+        _require(
+            0 < self.timeout_s < math.inf,
+            f"A time limit of {self.timeout_s} s is impossible.",
+            "Give a positive --timeout, such as 60s.",
+        )
+        _require(0 <= self.window_s < math.inf, f"A window of {self.window_s} s is impossible.", "Give 0 or more.")
+
+
+def _require(holds: bool, what: str, hint: str) -> None:
+    if not holds:
+        raise UsageError(what, hint)

@@ -1,0 +1,47 @@
+"""Lines to a stream whose reader may go away: a closed pipe silences a face, never ends a session."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import sys
+from typing import TextIO
+
+from tuner.tui.text import is_unicode, printable
+
+
+class LineStream:
+    """Writes and flushes whole lines; after the first failure it keeps quiet.
+
+    Args:
+        stream: Where to write.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._quiet = False
+        self._ascii_only = not is_unicode(getattr(stream, "encoding", None))
+
+    def write(self, line: str) -> None:
+        """Write one line (no newline in it) and flush it."""
+        if self._quiet:
+            return
+        try:
+            self._stream.write(printable(line, self._ascii_only) + "\n")
+            self._stream.flush()
+        except OSError as error:
+            self._fall_silent(error)
+        except ValueError:  # the stream object itself was closed
+            self._quiet = True
+
+    def _fall_silent(self, error: OSError) -> None:
+        self._quiet = True
+        if error.errno != errno.EPIPE and self._stream is not sys.stderr:
+            with contextlib.suppress(OSError, ValueError):
+                print(f"tuner: the log ends here, writing it failed: {error}", file=sys.stderr)
+        # What is still buffered would fail again when the interpreter closes the stream.
+        with contextlib.suppress(OSError, ValueError):
+            null = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(null, self._stream.fileno())
+            os.close(null)

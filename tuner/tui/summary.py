@@ -1,0 +1,97 @@
+"""The end of a session on the normal screen: baseline against best, the saving, what to do next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.table import Table
+from rich.text import Text
+
+from tuner.events import SessionFinished
+from tuner.tui.text import (
+    format_metric,
+    format_option,
+    format_saving,
+    format_value,
+    metric_label,
+    printable,
+)
+
+
+def summary(finished: SessionFinished) -> Summary:
+    """Return a renderable of the result; the command and the profile's path are `print_summary`'s."""
+    return Summary(finished)
+
+
+def print_summary(console: Console, finished: SessionFinished) -> None:
+    """Print the result, then profile and command, each on one line that nothing wraps."""
+    console.print(summary(finished))
+    ascii_only = console.options.ascii_only
+    if finished.profile:
+        _print_line(console, printable(f"profile: {finished.profile}", ascii_only))
+    if finished.apply_command:
+        _print_line(console, "apply it with:")
+        _print_line(console, finished.apply_command)
+
+
+def _print_line(console: Console, line: str) -> None:
+    console.print(Text(line), soft_wrap=True)
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A rich renderable of `SessionFinished`."""
+
+    finished: SessionFinished
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        done, ascii_only = self.finished, options.ascii_only
+        for line in (_trials(done), *_feasibility(done)):
+            yield Text(printable(line, ascii_only))
+        yield _table(done, ascii_only)
+        yield Text(printable(_saving(done), ascii_only), style="bold")
+
+
+def _trials(done: SessionFinished) -> str:
+    failed = f", {done.failed} of them failed" if done.failed else ""
+    return f"study {done.study}: {done.trials} trials{failed}; ended by {done.stopped_by}"
+
+
+def _feasibility(done: SessionFinished) -> list[str]:
+    if done.feasible:
+        return []
+    bounds = f" ({', '.join(done.violated)})" if done.violated else ""
+    return [f"No configuration met the constraints{bounds}; below is the one that violates them least."]
+
+
+def _saving(done: SessionFinished) -> str:
+    if done.saving_percent is None:
+        return f"{done.objective}: {format_value(done.best_value, done.unit)}, no baseline to compare with"
+    text = f"saving in {done.objective}: {format_saving(done.saving_percent)}"
+    if done.saving_ci_percent is not None:
+        low, high = done.saving_ci_percent
+        basis = f"; {done.saving_ci_basis}" if done.saving_ci_basis else ""
+        text += f" (interval {low:.1f} to {high:.1f} %{basis})"
+    return text if done.feasible else f"{text}, but infeasible"
+
+
+def _table(done: SessionFinished, ascii_only: bool) -> Table:
+    table = Table(show_edge=True, pad_edge=True)
+    for name in ("option", "baseline", "best" if done.feasible else "least violating", ""):
+        table.add_column(name, justify="left" if name in {"option", ""} else "right", overflow="fold")
+
+    def add(*cells: str) -> None:
+        table.add_row(*(Text(printable(cell, ascii_only)) for cell in cells))
+
+    for name, value in done.best.items():
+        before = done.baseline.get(name)
+        mark = "changed" if name in done.baseline and before != value else ""
+        add(name, format_option(name, before), format_option(name, value), mark)
+    table.add_section()
+    baseline, best = format_value(done.baseline_value, done.unit), format_value(done.best_value, done.unit)
+    add(done.objective, baseline, best, "objective")
+    for name, number in done.values.items():
+        if metric_label(name) != done.objective:
+            add(metric_label(name), "", format_metric(name, number), "")
+    return table

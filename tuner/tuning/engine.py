@@ -1,0 +1,218 @@
+"""One session from settings to profile: what `tuner start` runs."""
+
+from __future__ import annotations
+
+import shlex
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from tuner import __version__, paths
+from tuner.control import ControlSession
+from tuner.errors import Interrupted, NoTrialError
+from tuner.events import Notice, SessionFinished, Sink
+from tuner.measurement.statistics import ratio_saving_ci
+from tuner.ports import Strategy, StrategyContext
+from tuner.profiles import Profile, ProfileMetric, ProfileOption, write_profile
+from tuner.space import Configuration
+from tuner.tuning.opening import default_context
+from tuner.tuning.progress import write_progress
+from tuner.tuning.record import TrialRecord
+from tuner.tuning.session import BASELINE, Outcome, Session, progress_values, saving_percent
+from tuner.tuning.setup import (
+    Goal,
+    Target,
+    journal_dir,
+    new_study_name,
+    open_strategy,
+    open_target,
+    read_goal,
+    recover_journals,
+    started_event,
+)
+from tuner.tuning.stop import SignalStop
+from tuner.tuning.storage import open_storage, storage_url
+from tuner.tuning.study import StudyStore, identity
+from tuner.tuning.trial import Bench
+
+
+@dataclass(frozen=True)
+class _Session:
+    """All that belongs to one run of `run_session`."""
+
+    settings: Mapping[str, Any]
+    target: Target
+    goal: Goal
+    strategy: Strategy
+    context: StrategyContext
+    store: StudyStore
+    emit: Sink
+    stop: SignalStop
+
+
+def run_session(settings: Mapping[str, Any], emit: Sink, stop: SignalStop) -> SessionFinished:
+    """Tune, and return (and emit) the result.
+
+    Raises:
+        TunerError: no result; the device is as it was found unless a `RestoreError` says otherwise.
+    """
+    recover_journals(emit)
+    target = open_target(settings, default_context(settings, settings["seed"], stop))
+    try:
+        goal = read_goal(settings, target)
+        strategy, context = open_strategy(settings, target, goal)
+        store = _open_study(settings, target, goal)
+        session = _Session(settings, target, goal, strategy, context, store, emit, stop)
+        return _tune(session)
+    finally:
+        target.device.close()
+
+
+def _open_study(settings: Mapping[str, Any], target: Target, goal: Goal) -> StudyStore:
+    url = storage_url(settings["storage"])
+    name = settings["study"] or new_study_name(target.device.board, goal.objective.name)
+    store = StudyStore(open_storage(url), url, name, target.space)
+    store.claim(identity(target.environment, goal.objective, goal.constraints, target.space))
+    return store
+
+
+def _tune(session: _Session) -> SessionFinished:
+    target, goal, store = session.target, session.goal, session.store
+    with ControlSession(target.device.actuator, target.device.spec, journal_dir()) as control:
+        stale = store.clean()
+        resumed = len(store.records())
+        session.emit(started_event(store.name, target, goal, session.strategy.name, resumed))
+        _tell_notes(session, stale)
+        target.workload.check()
+        _enqueue(session)
+        bench = Bench(
+            target.device, target.workload, target.meter, control, target.space, goal.objective,
+            target.metrics, goal.plan, session.stop,
+        )  # fmt: skip
+        loop = Session(
+            bench, store, session.strategy, session.context, goal.constraints, goal.budget, session.emit,
+            time.monotonic,
+        )  # fmt: skip
+        state = "failed"
+        try:
+            outcome = loop.run()
+            state = outcome.stopped_by
+        finally:
+            records = tuple(store.records()) if state == "failed" else outcome.records
+            last = Outcome(records, state)
+            saving = saving_percent(last.best, last.baseline)
+            write_progress(store.name, progress_values(state, bench, goal.budget, last, saving))
+    finished = _finish(session, outcome)
+    session.emit(finished)
+    return finished
+
+
+def _tell_notes(session: _Session, stale: list[int]) -> None:
+    emit = session.emit
+    for note in session.target.device.notes():
+        emit(Notice(time.time(), "info", note))
+    if session.target.meter is not None and not session.target.device.emulated:
+        emit(Notice(time.time(), "info", f"energy is measured by {session.target.meter.provenance()}"))
+    for number in stale:
+        emit(
+            Notice(
+                time.time(), "warning", f"trial {number} was in flight when its process died: marked failed"
+            )
+        )
+
+
+def _enqueue(session: _Session) -> None:
+    """Queue what comes first: the baseline, the vendor's modes, the strategy's own seeds."""
+    target, store = session.target, session.store
+    store.enqueue(target.baseline, BASELINE)
+    for mode in target.device.power_modes():
+        configuration: Configuration = {**target.baseline, **mode.configuration}
+        if configuration in target.space:
+            store.enqueue(target.space.normalise(configuration), f"stock {mode.name}")
+    for configuration in session.strategy.seeds(session.context):
+        store.enqueue(configuration, session.strategy.name)
+
+
+def _finish(session: _Session, outcome: Outcome) -> SessionFinished:
+    best, baseline = outcome.best, outcome.baseline
+    if best is None or best.value is None:
+        if outcome.stopped_by == "interrupted":
+            raise Interrupted(
+                "The session was stopped before its first trial ended.",
+                f"Go on with --study {shlex.quote(session.store.name)}.",
+            )
+        raise NoTrialError(
+            "No trial succeeded.", "Read the reasons above; `tuner doctor` checks the machine."
+        )
+    saving_ci, basis = _saving_ci(session, best, baseline)
+    path = _profile_path(session)
+    write_profile(path, _profile(session, best, baseline, saving_ci))
+    metric = session.goal.objective.metric
+    return SessionFinished(
+        time.time(), session.store.name, session.goal.objective.name, metric.unit, dict(best.configuration),
+        best.value, baseline.value if baseline else None, saving_percent(best, baseline), saving_ci, basis,
+        len(outcome.records), sum(r.state == "failed" for r in outcome.records), best.state == "complete",
+        outcome.stopped_by, str(path), f"tuner profile apply {shlex.quote(str(path))}", dict(best.values),
+        dict(baseline.configuration) if baseline else {},
+        tuple(text for text, violation in best.violations.items() if violation > 0),
+    )  # fmt: skip
+
+
+def _saving_ci(
+    session: _Session, best: TrialRecord, baseline: TrialRecord | None
+) -> tuple[tuple[float, float] | None, str]:
+    if baseline is None or not best.samples or not baseline.samples:
+        return None, "no baseline was measured"
+    interval = ratio_saving_ci(baseline.samples, best.samples, session.settings["seed"])
+    if len(best.samples) < 2 or len(baseline.samples) < 2:
+        return interval, "single measurements: their noise is unknown, so the interval is a point"
+    counts = f"{len(baseline.samples)} baseline and {len(best.samples)} best repeats"
+    return interval, f"95 % bootstrap of the medians of {counts}"
+
+
+def _profile_path(session: _Session) -> Path:
+    if session.settings["output"]:
+        return Path(session.settings["output"]).resolve()
+    safe = "".join(c if c.isalnum() or c in "-_." else "_" for c in session.store.name)
+    return paths.data_dir() / "profiles" / safe / "best.toml"
+
+
+def _profile(
+    session: _Session, best: TrialRecord, baseline: TrialRecord | None, saving_ci: tuple[float, float] | None
+) -> Profile:
+    target, goal = session.target, session.goal
+    units = {m.name: m.unit for m in target.metrics}
+    options = {
+        name: ProfileOption(value, target.space.by_name[name].unit, target.space.by_name[name].scope)
+        for name, value in best.configuration.items()
+    }
+    metrics = {
+        name: ProfileMetric(value, units.get(name, ""), *_ci_of(name, goal, best))
+        for name, value in best.values.items()
+    }
+    return Profile(
+        name=session.store.name,
+        board=target.device.board,
+        device=target.device.spec,
+        environment={"workload": target.workload.spec, **target.environment.facts},
+        options=options,
+        objective=goal.objective.name,
+        metrics=metrics,
+        baseline=dict(baseline.configuration) if baseline else {},
+        baseline_value=baseline.value if baseline else None,
+        saving_percent=saving_percent(best, baseline),
+        saving_ci_percent=saving_ci,
+        study=session.store.name,
+        created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        emulated=target.device.emulated,
+        feasible=best.state == "complete",
+        constraints=tuple(c.text for c in goal.constraints),
+        tuner_version=__version__,
+    )
+
+
+def _ci_of(name: str, goal: Goal, best: TrialRecord) -> tuple[float | None, float | None]:
+    return best.ci if name == goal.objective.metric.name and best.ci else (None, None)

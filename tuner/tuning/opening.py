@@ -1,0 +1,115 @@
+"""Opening devices, workloads and meters by their specification."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tuner import paths, registry
+from tuner.errors import UnknownNameError
+from tuner.ports import Device, DevicePlugin, OpenContext, PowerMeter, StopToken, Workload
+
+
+class _NeverStop:
+    """A stop token for commands that run no session."""
+
+    def is_set(self) -> bool:
+        return False
+
+    def fileno(self) -> int:
+        return -1
+
+
+@dataclass(frozen=True)
+class Opened:
+    """An open device and why it was picked."""
+
+    device: Device
+    reason: str
+
+
+def default_context(
+    settings: Mapping[str, Any] | None = None, seed: int = 0, stop: StopToken | None = None
+) -> OpenContext:
+    """Return the context that plugins are opened with outside of a session."""
+    return OpenContext(seed, str(paths.state_dir()), settings or {}, stop or _NeverStop())
+
+
+def open_device(spec: str, context: OpenContext) -> Opened:
+    """Open the device that `spec` names; ``auto`` picks the board we are on, else the host.
+
+    Raises:
+        UnknownDeviceError: with the nearest names; anything that the plugin raises.
+    """
+    if spec == "auto":
+        return _open_auto(context)
+    name, argument = registry.split_spec(spec)
+    try:
+        plugin: DevicePlugin = registry.create("devices", name)
+    except UnknownNameError as error:
+        raise type(error)(spec, device_names()) from error
+    return Opened(plugin.open(argument, context), f"--device {spec}")
+
+
+def _open_auto(context: OpenContext) -> Opened:
+    fallback: DevicePlugin | None = None
+    for name in registry.names("devices"):
+        plugin: DevicePlugin = registry.create("devices", name)
+        reason = plugin.detect()
+        if reason is not None:
+            return Opened(plugin.open(None, context), f"auto: {reason}")
+        if getattr(plugin, "is_fallback", False):
+            fallback = plugin
+    if fallback is None:
+        raise UnknownNameError("auto", device_names())
+    return Opened(
+        fallback.open(None, context), "auto: this machine is no known board, so it is tuned as a host"
+    )
+
+
+def device_names() -> Sequence[str]:
+    """Return ``auto`` and every ``name`` or ``name:argument`` that `--device` takes."""
+    listed = ["auto"]
+    for name in registry.names("devices"):
+        boards = registry.create("devices", name).boards()
+        listed.extend(f"{name}:{board}" for board in boards)
+        if not boards:
+            listed.append(name)
+    return listed
+
+
+def open_workload(spec: str | None, device: Device, context: OpenContext) -> Workload:
+    """Return the device's own workload, else the one that `spec` names, else the reference network.
+
+    Raises:
+        UnknownWorkloadError: with the nearest names.
+    """
+    own = device.own_workload(spec)
+    if own is not None:
+        return own
+    name, argument = registry.split_spec(spec or "reference")
+    workload: Workload = registry.create("workloads", name).open(argument, context)
+    return workload
+
+
+def open_meter(device: Device, wanted: str | None) -> tuple[PowerMeter | None, str]:
+    """Return the first meter that works here (the device's own first), and why there is none otherwise.
+
+    Raises:
+        UnknownMeterError: `wanted` is no meter.
+    """
+    reasons = []
+    own = {m.name: m for m in device.meters()}
+    if wanted is not None:
+        candidates: list[PowerMeter] = [own[wanted] if wanted in own else registry.create("meters", wanted)]
+    else:
+        candidates = list(own.values())
+        if not device.emulated:
+            candidates += [registry.create("meters", name) for name in registry.names("meters")]
+    for meter in candidates:
+        missing = meter.probe()
+        if missing is None:
+            return meter, ""
+        reasons.append(missing.reason)
+    return None, "; ".join(reasons) or "this device has no power meter"

@@ -1,0 +1,85 @@
+"""What a trial leaves in the study: one JSON value in its user attributes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from tuner.objective import Constraint
+from tuner.space import OptionValue
+
+if TYPE_CHECKING:
+    from optuna.trial import FrozenTrial
+
+#: User attribute that holds the record.
+RECORD = "tuner"
+State = Literal["complete", "infeasible", "failed", "interrupted"]
+
+
+@dataclass(frozen=True)
+class TrialRecord:
+    """One finished trial.
+
+    Attributes:
+        configuration: As asked for and, since it was verified, as it was set.
+        values: Metric name -> value.
+        samples: The objective's value in each repeat.
+        ci: Confidence interval of the objective.
+        violations: Constraint text -> relative violation (<= 0 feasible).
+    """
+
+    trial: int
+    state: State
+    configuration: Mapping[str, OptionValue]
+    origin: str
+    value: float | None = None
+    values: Mapping[str, float] = field(default_factory=dict)
+    samples: Sequence[float] = ()
+    ci: tuple[float, float] | None = None
+    violations: Mapping[str, float] = field(default_factory=dict)
+    reason: str = ""
+    duration_s: float = 0.0
+
+    def to_json(self) -> str:
+        """Return the record as text (one storage write per trial)."""
+        return json.dumps({k: v for k, v in asdict(self).items() if k != "trial"})
+
+    @property
+    def total_violation(self) -> float:
+        """Sum of what exceeds the bounds; 0 where all hold."""
+        return sum(max(0.0, v) for v in self.violations.values())
+
+
+def read_record(trial: FrozenTrial) -> TrialRecord | None:
+    """Return the record of a trial that `tuner` finished, None for any other."""
+    text = trial.user_attrs.get(RECORD)
+    if not isinstance(text, str):
+        return None
+    data: dict[str, Any] = json.loads(text)
+    data["ci"] = tuple(data["ci"]) if data.get("ci") else None
+    return TrialRecord(trial=trial.number, **data)
+
+
+def violations(constraints: Sequence[Constraint], values: Mapping[str, float]) -> dict[str, float]:
+    """Return each constraint's relative violation by its text."""
+    return {c.text: c.violation(values) for c in constraints}
+
+
+def better(a: TrialRecord, b: TrialRecord | None) -> bool:
+    """Return whether `a` beats `b`: feasible first, then value; among infeasible the least violating."""
+    if a.value is None:
+        return False
+    if b is None or b.value is None:
+        return True
+    return (a.total_violation, a.value) < (b.total_violation, b.value)
+
+
+def best_record(records: Sequence[TrialRecord]) -> TrialRecord | None:
+    """Return the best of the records that have a value."""
+    best: TrialRecord | None = None
+    for record in records:
+        if better(record, best):
+            best = record
+    return best

@@ -1,0 +1,229 @@
+"""The session's loop: ask, apply, verify, measure, tell."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from tuner.errors import (
+    DiskFullError,
+    Interrupted,
+    MeasurementError,
+    PermissionDeniedError,
+    SpaceExhaustedError,
+    StorageError,
+    TunerError,
+)
+from tuner.events import ImportanceUpdated, Notice, Sink, TrialFinished, TrialStarted
+from tuner.measurement.trial import Measurement
+from tuner.objective import Constraint
+from tuner.ports import Strategy, StrategyContext
+from tuner.space import OptionValue
+from tuner.tuning.budget import Budget
+from tuner.tuning.distributions import from_params, suggest
+from tuner.tuning.importance import option_importance
+from tuner.tuning.progress import write_progress
+from tuner.tuning.record import TrialRecord, best_record, violations
+from tuner.tuning.sampler import Neighbourhood, SpaceSampler
+from tuner.tuning.study import StudyStore
+from tuner.tuning.trial import Bench, run_trial
+
+if TYPE_CHECKING:
+    import optuna
+
+#: So many failures in a row mean that something is wrong with the workload or the device, not with options.
+FAILURES_IN_A_ROW = 5
+BASELINE = "baseline"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a session ended. `stopped_by` is budget, space or interrupted."""
+
+    records: tuple[TrialRecord, ...]
+    stopped_by: str
+
+    @property
+    def baseline(self) -> TrialRecord | None:
+        """The baseline's record, where it has a value."""
+        found = (r for r in self.records if r.origin == BASELINE and r.value is not None)
+        return next(found, None)
+
+    @property
+    def best(self) -> TrialRecord | None:
+        """The best record: feasible ones first."""
+        return best_record(self.records)
+
+
+class Session:
+    """Runs trials on one bench until the budget, the space or the user's patience ends."""
+
+    def __init__(
+        self,
+        bench: Bench,
+        store: StudyStore,
+        strategy: Strategy,
+        context: StrategyContext,
+        constraints: Sequence[Constraint],
+        budget: Budget,
+        emit: Sink,
+        now_s: Callable[[], float],
+    ) -> None:
+        self._bench, self._store, self._strategy, self._context = bench, store, strategy, context
+        self._constraints, self._budget, self._emit, self._now_s = constraints, budget, emit, now_s
+        self._near = Neighbourhood(bench.space)
+        self._records = store.records()
+
+    def run(self) -> Outcome:
+        """Run the loop.
+
+        Raises:
+            TunerError: what makes going on pointless (the baseline fails, the storage fails).
+        """
+        start_s = self._now_s()
+        stopped_by = "budget"
+        try:
+            while not self._spent(self._now_s() - start_s):
+                if self._bench.stop.is_set():
+                    raise Interrupted("The session was stopped.")
+                self._one()
+        except SpaceExhaustedError:
+            stopped_by = "space"
+        except Interrupted:
+            stopped_by = "interrupted"
+        return Outcome(tuple(self._records), stopped_by)
+
+    def _spent(self, elapsed_s: float) -> bool:
+        if self._budget.trials is not None:
+            return len(self._records) >= self._budget.trials
+        return elapsed_s >= (self._budget.duration_s or 0.0)
+
+    def _one(self) -> None:
+        trial, configuration, origin = self._ask()
+        self._emit(TrialStarted(time.time(), trial.number, configuration, origin))
+        start_s = self._now_s()
+        blank = TrialRecord(trial.number, "failed", configuration, origin)
+        try:
+            measurement = run_trial(self._bench, trial.number, configuration, self._emit)
+            record = self._judge(blank, measurement)
+        except Interrupted:
+            self._store.interrupt(trial, "the session was stopped while this trial ran")
+            raise
+        except TunerError as error:
+            record = replace(blank, reason=str(error))
+            self._keep(trial, replace(record, duration_s=self._now_s() - start_s))
+            self._give_up(record, error)
+            return
+        self._keep(trial, replace(record, duration_s=self._now_s() - start_s))
+
+    def _ask(self) -> tuple[optuna.Trial, dict[str, OptionValue], str]:
+        from tuner.tuning.storage import storage_errors
+
+        study = self._store.study
+        # Counting finished trials only makes an interrupted study go on as if nothing had happened.
+        seed = _mixed_seed(self._context.seed, len(self._records))
+        base = self._strategy.sampler(replace(self._context, seed=seed))
+        sampler = study.sampler = SpaceSampler(base, self._near, seed)
+        with storage_errors(self._store.url):
+            trial = study.ask()
+            try:
+                _ = trial.relative_params  # Optuna samples lazily: now
+            except SpaceExhaustedError:
+                self._store.interrupt(trial, "no configuration was left for this trial")
+                raise
+            params = {
+                o.name: suggest(trial, o) for o in self._bench.space.options if o.name in sampler.chosen
+            }
+        origin = str(trial.user_attrs.get("origin", self._strategy.name))
+        return trial, from_params(self._bench.space, params), origin
+
+    def _judge(self, blank: TrialRecord, measurement: Measurement) -> TrialRecord:
+        metric = self._bench.objective.metric.name
+        if metric not in measurement.values:
+            raise MeasurementError(
+                f"The trial gave no value for {metric}.", "Choose an objective that this device measures."
+            )
+        found = violations(self._constraints, measurement.values)
+        return replace(
+            blank,
+            state="infeasible" if any(v > 0 for v in found.values()) else "complete",
+            value=measurement.values[metric],
+            values=dict(measurement.values),
+            samples=tuple(measurement.samples.get(metric, ())),
+            ci=measurement.ci,
+            violations=found,
+        )
+
+    def _keep(self, trial: optuna.Trial, record: TrialRecord) -> None:
+        try:
+            self._store.finish(trial, record)
+        except (StorageError, DiskFullError, PermissionDeniedError):
+            # The numbers must not die with the storage: whoever reads the events has them.
+            text = json.dumps({"trial": record.trial, **json.loads(record.to_json())})
+            self._emit(Notice(time.time(), "error", f"measured but not stored: {text}"))
+            raise
+        self._records.append(record)
+        self._announce(record)
+
+    def _announce(self, record: TrialRecord) -> None:
+        outcome = Outcome(tuple(self._records), "")
+        best, baseline = outcome.best, outcome.baseline
+        saving = saving_percent(best, baseline)
+        self._emit(
+            TrialFinished(
+                time.time(), record.trial, record.state, record.configuration, record.origin, record.value,
+                record.values, record.ci, record.reason, best.value if best else None,
+                best.trial if best else None, baseline.value if baseline else None, saving, record.duration_s,
+            )
+        )  # fmt: skip
+        known = [(r.configuration, r.value) for r in self._records if r.value is not None]
+        importance = option_importance(self._bench.space, known)
+        if importance:
+            self._emit(ImportanceUpdated(time.time(), importance))
+        write_progress(
+            self._store.name,
+            progress_values("running", self._bench, self._budget, outcome, saving),
+        )
+
+    def _give_up(self, record: TrialRecord, error: TunerError) -> None:
+        if record.origin == BASELINE:
+            raise error
+        last = self._records[-FAILURES_IN_A_ROW:]
+        if len(last) == FAILURES_IN_A_ROW and all(r.state == "failed" for r in last):
+            self._emit(
+                Notice(time.time(), "error", f"{FAILURES_IN_A_ROW} trials failed in a row; the session ends")
+            )
+            raise error
+
+
+def saving_percent(best: TrialRecord | None, baseline: TrialRecord | None) -> float | None:
+    """Return 100 * (1 - best / baseline), None where one is missing."""
+    if best is None or baseline is None or not best.value or not baseline.value:
+        return None
+    return 100.0 * (1.0 - best.value / baseline.value)
+
+
+def progress_values(
+    state: str, bench: Bench, budget: Budget, outcome: Outcome, saving: float | None
+) -> Mapping[str, Any]:
+    """Return what `tuner status` shows of a session."""
+    best = outcome.best
+    return {
+        "state": state,
+        "device": bench.device.spec,
+        "objective": bench.objective.name,
+        "unit": bench.objective.metric.unit,
+        "trials": len(outcome.records),
+        "budget": budget.text,
+        "best_value": best.value if best else None,
+        "saving_percent": saving,
+        "updated_s": time.time(),
+    }
+
+
+def _mixed_seed(seed: int, count: int) -> int:
+    return int.from_bytes(hashlib.sha256(f"{seed}:{count}".encode()).digest()[:4], "big")

@@ -1,0 +1,203 @@
+"""A study in Optuna's storage: made, resumed, checked for sameness, cleaned of trials left in flight."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+
+from tuner.environment import Environment
+from tuner.errors import StudyMismatchError, UnknownStudyError
+from tuner.objective import Constraint, Objective
+from tuner.space import Configuration, ConfigurationSpace
+from tuner.tuning.distributions import to_params
+from tuner.tuning.record import RECORD, TrialRecord, read_record
+from tuner.tuning.storage import storage_errors
+
+#: User attribute of the study that holds what a resume must share.
+IDENTITY = "tuner_identity"
+
+
+@dataclass(frozen=True)
+class StudyIdentity:
+    """What makes two sessions the same study."""
+
+    environment: Mapping[str, str]
+    objective: str
+    metric: str
+    unit: str
+    constraints: tuple[str, ...]
+    space: Sequence[Mapping[str, Any]]
+
+    def to_json(self) -> str:
+        """Return the identity as text."""
+        return json.dumps(self.__dict__, sort_keys=True, default=list)
+
+
+def identity(
+    environment: Environment,
+    objective: Objective,
+    constraints: Sequence[Constraint],
+    space: ConfigurationSpace,
+) -> StudyIdentity:
+    """Return the identity of a session that is about to start."""
+    metric = objective.metric
+    return StudyIdentity(
+        environment.identity(), objective.name, metric.name, metric.unit,
+        tuple(sorted(c.text for c in constraints)), space.signature(),
+    )  # fmt: skip
+
+
+class StudyStore:
+    """The study of one session. Every method that writes maps storage failures to typed errors."""
+
+    def __init__(
+        self, storage: optuna.storages.BaseStorage, url: str, name: str, space: ConfigurationSpace
+    ) -> None:
+        self.url = url
+        self.name = name
+        self._space = space
+        with storage_errors(url):
+            self.study = optuna.create_study(
+                storage=storage, study_name=name, load_if_exists=True, direction="minimize",
+                sampler=optuna.samplers.RandomSampler(), pruner=optuna.pruners.NopPruner(),
+            )  # fmt: skip
+
+    def claim(self, wanted: StudyIdentity) -> bool:
+        """Record the identity of a new study, or check it against the one that is resumed.
+
+        Returns:
+            Whether the study existed before.
+
+        Raises:
+            StudyMismatchError: naming each difference.
+        """
+        with storage_errors(self.url):
+            known = self.study.user_attrs.get(IDENTITY)
+            if known is None:
+                if self.study.get_trials(deepcopy=False):
+                    raise StudyMismatchError(
+                        f"Study '{self.name}' was not made by tuner.", "Choose another name with --study."
+                    )
+                self.study.set_user_attr(IDENTITY, wanted.to_json())
+                return False
+        differences = _differences(json.loads(known), json.loads(wanted.to_json()))
+        if differences:
+            raise StudyMismatchError(
+                f"Study '{self.name}' cannot be resumed: {'; '.join(differences)}.",
+                "Run the command that it was started with, or choose another name with --study.",
+            )
+        return True
+
+    def clean(self) -> list[int]:
+        """Mark trials that were in flight when a process died as failed; return their numbers.
+
+        They are asked for again: enqueued ones by their parameters, the sampler's by its seed, which counts
+        finished trials only.
+        """
+        stale = []
+        with storage_errors(self.url):
+            for trial in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+                record = read_record(trial)
+                if record is not None:
+                    self._close(optuna.trial.Trial(self.study, trial._trial_id), record)
+                    continue  # it was measured and stored; only its last write was missing
+                stale.append(trial.number)
+                self.interrupt(trial, "the process was killed while this trial ran")
+        return stale
+
+    def interrupt(self, trial: FrozenTrial | optuna.Trial, reason: str) -> None:
+        """End a trial that says nothing about its configuration; queue an enqueued one again."""
+        frozen = self._frozen(trial.number)
+        storage, trial_id = self.study._storage, frozen._trial_id
+        fixed = frozen.system_attrs.get("fixed_params")
+        waiting = self.study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
+        if fixed is not None and all(t.system_attrs.get("fixed_params") != fixed for t in waiting):
+            attrs = {"origin": frozen.user_attrs.get("origin", "enqueued")}
+            self.study.enqueue_trial(fixed, user_attrs=attrs)
+        storage.set_trial_user_attr(trial_id, "interrupted", reason)
+        storage.set_trial_state_values(trial_id, state=TrialState.FAIL)
+
+    def _frozen(self, number: int) -> FrozenTrial:
+        return next(t for t in self.study.get_trials(deepcopy=False) if t.number == number)
+
+    def records(self) -> list[TrialRecord]:
+        """Return the finished trials' records, oldest first; interrupted ones are not among them."""
+        with storage_errors(self.url):
+            trials = self.study.get_trials(deepcopy=False)
+        return [r for r in map(read_record, trials) if r is not None and r.state != "interrupted"]
+
+    def enqueue(self, configuration: Configuration, origin: str) -> bool:
+        """Enqueue a configuration that the study does not hold yet; return whether it was new."""
+        params = to_params(self._space, configuration)
+        with storage_errors(self.url):
+            for trial in self.study.get_trials(deepcopy=False):
+                if trial.user_attrs.get("interrupted"):
+                    continue
+                if params in (trial.params, trial.system_attrs.get("fixed_params")):
+                    return False
+            self.study.enqueue_trial(params, user_attrs={"origin": origin})
+        return True
+
+    def finish(self, trial: optuna.Trial, record: TrialRecord) -> None:
+        """Store a trial's record and close it. The record comes first, so that a kill in between loses
+        nothing: `clean` closes the trial from its record."""
+        with storage_errors(self.url):
+            trial.set_user_attr(RECORD, record.to_json())
+            self._close(trial, record)
+
+    def _close(self, trial: optuna.Trial, record: TrialRecord) -> None:
+        if record.value is None:
+            self.study.tell(trial, state=TrialState.FAIL)
+            return
+        known = trial.storage.get_trial_system_attrs(trial._trial_id) if record.violations else {}
+        for text, violation in record.violations.items():
+            if not any(key.endswith(f":{text}") for key in known):
+                trial.set_constraint(text, violation)
+        self.study.tell(trial, record.value)
+
+
+def _differences(known: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
+    found = []
+    for key in ("device", "board", "workload"):
+        a, b = known["environment"].get(key), wanted["environment"].get(key)
+        if a != b:
+            found.append(f"its {key} is {a}, not {b}")
+    for key in ("objective", "metric", "constraints"):
+        if known[key] != wanted[key]:
+            found.append(f"its {key} is {_shown(known[key])}, not {_shown(wanted[key])}")
+    if known["space"] != wanted["space"]:
+        a, b = ({o.get("name", "rows"): o for o in side["space"]} for side in (known, wanted))
+        changed = [n for n in a if n in b and a[n] != b[n]]
+        parts = [
+            f"{word} {', '.join(names)}"
+            for word, names in (
+                ("lacks option", sorted(set(a) - set(b))),
+                ("has the new option", sorted(set(b) - set(a))),
+                ("has other values for", changed),
+            )
+            if names
+        ]
+        found.append("the space now " + " and ".join(parts or ["has its options in another order"]))
+    return found
+
+
+def _shown(value: object) -> str:
+    return (", ".join(map(str, value)) or "none") if isinstance(value, list) else str(value)
+
+
+def load_study(storage: optuna.storages.BaseStorage, url: str, name: str) -> optuna.Study:
+    """Return an existing study.
+
+    Raises:
+        UnknownStudyError: with the nearest names.
+    """
+    with storage_errors(url):
+        names = optuna.get_all_study_names(storage)
+        if name not in names:
+            raise UnknownStudyError(name, names)
+        return optuna.load_study(study_name=name, storage=storage)
