@@ -3,9 +3,10 @@
     .venv/bin/python benchmarks/fit_emulator.py ../shared/data            # fit, print the figures
     .venv/bin/python benchmarks/fit_emulator.py ../shared/data --write    # and write profiles/boards/*.toml
 
-Times: the coefficients of each workload are fitted to its measured table (`inference_time_s` only: the tables'
-energy column is a sum of sensor samples, not joules). Powers: no measured watts exist, so capacitances and
-base power are fitted to ASSUMED powers of two stock modes and an ASSUMED split (see `POWER_ASSUMPTIONS`).
+Times: the coefficients of each workload are fitted to its measured table (`inference_time_s` only: the
+tables' energy column is a sum of sensor samples, not joules).
+Powers: no measured watts exist, so capacitances and base power are fitted to ASSUMED powers of two stock
+modes and an ASSUMED split (see `POWER_ASSUMPTIONS`).
 Noise: spread and outliers of repeated measurements. The TX1 gets the TX2's coefficients times `TX1_FACTORS`.
 """
 

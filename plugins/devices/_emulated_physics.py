@@ -52,7 +52,7 @@ class Demand:
 
 @dataclass(frozen=True)
 class Times:
-    """Seconds of one inference: in all, and while CPU, GPU and memory are busy."""
+    """Seconds of one inference: in all, and while a core (their mean), GPU and memory are busy."""
 
     latency_s: float
     cpu_s: float
@@ -70,17 +70,13 @@ def inference_times(demand: Demand, cores: float, cpu_ghz: float, gpu_ghz: float
     launch_s = demand.launch_gcycles / cpu_ghz
     stall_s = demand.stall_gcycles / emc_ghz
     latency_s = smooth_max(cpu_s, gpu_s, demand.overlap_sharpness) + launch_s + stall_s
-    return Times(latency_s, cpu_s + launch_s, gpu_s, memory_s + stall_s)
+    return Times(latency_s, cpu_s + launch_s / cores, gpu_s, memory_s + stall_s)
 
 
 def smooth_max(a: float, b: float, sharpness: float) -> float:
     """Return (a^s + b^s)^(1/s): their sum at sharpness 1, their maximum as it grows."""
-    return float_or_array((a**sharpness + b**sharpness) ** (1.0 / sharpness))
-
-
-def float_or_array(value: Any) -> Any:
-    """Return `value`; says in one place that the equations take floats and numpy arrays alike."""
-    return value
+    total: float = (a**sharpness + b**sharpness) ** (1.0 / sharpness)
+    return total
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,7 @@ class EmulatedActuator:
         return self._load()[1][name]
 
     def write_option(self, name: str, value: OptionValue) -> None:
-        """Write one option. Like the boards, takes any number and moves it to the nearest level in silence."""
+        """Write one option; any number is moved to the nearest level in silence, as boards do."""
         option = self._option(name)
         if isinstance(value, (bool, str)):
             raise DeviceError(

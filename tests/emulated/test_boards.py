@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tuner.errors import FileVersionError, MalformedFileError, TunerError, UnknownBoardError
+from tuner.errors import FileVersionError, MalformedFileError, UnknownBoardError
 from tuner.profiles.boards import (
     board_names,
     load_board,
@@ -65,7 +65,7 @@ def test_a_minimal_board_needs_neither_physics_nor_nvpmodel() -> None:
         ("values = [1, 2, 3]", "values = []", "list of values", 8),
         ("values = [1, 2, 3]", "values = 3", "'values' a list", 8),
         ('kind = "categorical"', 'kind = "odd"', "unknown kind", 12),
-        ('values = ["fast", "slow"]', 'values = ["fast", "fast"]', "twice", 5),
+        ('values = ["fast", "slow"]', 'values = ["fast", "fast"]', "twice", 13),
         ('name = "governor"', 'name = "clock_hz"', "same name", 5),
         ('unit = "Hz"', "unit = 1", "must make 'unit' text", 7),
         ('unit = "Hz"', 'units = "Hz"', "unknown key 'units'", 7),
@@ -154,6 +154,7 @@ def test_a_broken_nvpmodel_mapping_is_refused(old: str, new: str, message: str) 
 def test_a_damaged_file_gives_a_board_or_a_typed_error(start: int, length: int, insert: str) -> None:
     text = MINIMAL[:start] + insert + MINIMAL[start + length :]
     try:
-        parse_board(text, "toy.toml")
-    except TunerError as error:
-        assert error.hint
+        board = parse_board(text, "toy.toml")
+    except (MalformedFileError, FileVersionError):
+        return  # any other error fails the test
+    assert board.boot in board.space

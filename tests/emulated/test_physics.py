@@ -101,7 +101,9 @@ def test_an_idle_board_cools_below_where_a_trial_may_start(board: str, open_boar
     limit_c, hot_c = device.cool_down_to_c(), device.sensors().temperature_c
     device.clock.sleep(600.0)
     cold_c = device.sensors().temperature_c
-    assert limit_c is not None and hot_c is not None and cold_c is not None
+    assert limit_c is not None
+    assert hot_c is not None
+    assert cold_c is not None
     assert cold_c < limit_c
     assert cold_c < hot_c
 

@@ -52,7 +52,7 @@ def events(
     now_s = start_s
     yield SessionStarted(
         now_s, "fake-energy", "emulated:fake-board", "named by --device", "fake-board", "reference", True,
-        "energy", "J", ("latency <= 120 ms",), "tpe", options, {"fan_pwm": "no such file in the board's sysfs"},
+        "energy", "J", ("latency <= 120 ms",), "tpe", options, {"fan_pwm": "no such file in sysfs"},
         4800, f"{trials}", trials, None,
     )  # fmt: skip
     yield Notice(now_s, "info", "weights of the reference network are synthetic")

@@ -1,1 +1,14 @@
 """Read, validate and write profile files."""
+
+from tuner.profiles.files import atomic_write, read_profile, write_profile
+from tuner.profiles.profile import SCHEMA_VERSION, Profile, ProfileMetric, ProfileOption
+
+__all__ = [
+    "SCHEMA_VERSION",
+    "Profile",
+    "ProfileMetric",
+    "ProfileOption",
+    "atomic_write",
+    "read_profile",
+    "write_profile",
+]

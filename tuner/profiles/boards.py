@@ -10,7 +10,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
 
 from tuner.errors import FileVersionError, MalformedFileError, OptionValueError, UnknownBoardError
 from tuner.ports import PowerMode
@@ -114,7 +114,7 @@ def parse_board(text: str, source: str) -> Board:
     try:
         space = ConfigurationSpace(options)
     except OptionValueError as error:
-        document.fail("options", str(error).rstrip("."))
+        document.fail("options", f"declares wrong options: {error.what.rstrip('.')}")
     boot = document.configuration(document.get(data, "boot", dict), space, "boot")
     workloads = document.get(data, "workloads", dict, {})
     for key, value in workloads.items():
@@ -157,10 +157,11 @@ def _option(document: _Document, entry: object) -> Option:
     if not isinstance(entry, dict):
         document.fail("options", "must write each option as a table [[options]]")
     document.check_keys(entry, _OPTION_KEYS)
-    name = document.get(entry, "name", str)
-    values: list[OptionValue] = document.get(entry, "values", list)
-    kind = document.get(entry, "kind", str, "ordinal")
-    aliases = document.get(entry, "aliases", list, [])
+    name: str = document.get(entry, "name", str)
+    values: list[OptionValue] = document.get(entry, "values", list, after=name)
+    kind = document.get(entry, "kind", str, "ordinal", after=name)
+    aliases = document.get(entry, "aliases", list, [], after=name)
+    unit = document.get(entry, "unit", str, "", after=name)
     if not values or not all(isinstance(v, (bool, int, float, str)) for v in values):
         document.fail("values", f"must give option '{name}' a list of values", name)
     if kind not in ("ordinal", "categorical"):
@@ -170,14 +171,14 @@ def _option(document: _Document, entry: object) -> Option:
     numbers = [v for v in values if isinstance(v, (int, float)) and not isinstance(v, bool)]
     if kind == "ordinal" and (len(numbers) != len(values) or numbers != sorted(set(numbers))):
         document.fail("values", f"must list the values of ordinal option '{name}' as ascending numbers", name)
-    return Option(
-        name,
-        tuple(values),
-        "ordinal" if kind == "ordinal" else "categorical",
-        unit=document.get(entry, "unit", str, ""),
-        aliases=tuple(aliases),
-        description=document.get(entry, "description", str, ""),
-    )
+    description = document.get(entry, "description", str, "", after=name)
+    level_kind: Literal["ordinal", "categorical"] = "ordinal" if kind == "ordinal" else "categorical"
+    try:
+        return Option(
+            name, tuple(values), level_kind, unit=unit, aliases=tuple(aliases), description=description
+        )
+    except OptionValueError as error:
+        document.fail("values", f"declares a wrong option: {error.what.rstrip('.')}", name)
 
 
 def _check_nvpmodel(document: _Document, nvpmodel: Mapping[str, Any], space: ConfigurationSpace) -> None:
@@ -229,18 +230,21 @@ class _Document:
                 f"Write 'schema_version = {SCHEMA_VERSION}' if it is of that form, or update this program.",
             )
 
-    def get(self, table: object, key: str, kind: type, default: Any = None) -> Any:
-        """Return `table[key]`, checked to be of `kind`; a missing key without default fails."""
+    def get(self, table: object, key: str, kind: type, default: Any = None, after: str = "") -> Any:
+        """Return `table[key]`, checked to be of `kind`; a missing key without default fails.
+
+        `after` is a text that precedes the table's keys in the file, for the position in an error.
+        """
         if not isinstance(table, dict):
             self.fail(key, f"must have a table that holds '{key}'")
         if key not in table:
             if default is None:
-                self.fail(key, f"has no '{key}'")
+                self.fail(after, f"has no '{key}'", after)
             return default
         value = table[key]
         if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
             name = {str: "text", list: "a list", dict: "a table", int: "an integer"}[kind]
-            self.fail(key, f"must make '{key}' {name}")
+            self.fail(key, f"must make '{key}' {name}", after)
         return value
 
     def check_keys(self, table: Mapping[str, object], known: set[str]) -> None:
@@ -267,6 +271,8 @@ class _Document:
         )
 
     def _position(self, key: str, after: str = "") -> tuple[int, int]:
+        if not key:
+            return 1, 1
         start = next((i for i, line in enumerate(self._lines) if after and after in line), 0)
         pattern = re.compile(rf"^\s*(?:\[+[^\]]*\b{re.escape(key)}\b|[\"']?{re.escape(key)}[\"']?\s*=)")
         inline = re.compile(rf"(?<![\w-]){re.escape(key)}\s*=")

@@ -78,8 +78,10 @@ class LiveFace:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._ended.set()
-        self._thread.join()
-        self._restore()
+        try:
+            self._thread.join()
+        finally:  # a second Ctrl-C may end the waiting
+            self._restore()
 
     def _view(self) -> RenderableType:
         # Asked for at each refresh: a resized terminal gets a dashboard of its new size.

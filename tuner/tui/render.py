@@ -49,18 +49,26 @@ class Dashboard:
     def _narrow(self, pen: Pen) -> list[Text]:
         """One column: trial beside best, options, curve beside device, events."""
         state, width, top = self._state, self._width, self._top(pen)
+        rows, split = self._height - len(top), width >= 60
         table = 1 + (len(state.session.options) if state.session else 1)
-        split = width >= 60
-        trial_rows, curve_rows, events_rows, options_rows = share_rows(
-            self._height - len(top),
+        best_rows, trial_rows, options_rows, curve_rows, events_rows = share_rows(
+            rows,
             [
-                Rows(4, 4 if split else 8),
+                Rows(4, 4),
+                # Beside the best where there is room, else below it.
+                Rows(0, 0) if split else Rows(4, 4),
+                Rows(2, min(table, max(7, rows // 3))),
                 Rows(5, 6, grows=2),
                 Rows(2, 4, grows=1),
-                Rows(2, table),
             ],
         )
-        lines = [*top, *self._trial_and_best(width, trial_rows, split, pen)]
+        lines = list(top)
+        if best_rows and split:
+            lines += self._trial_and_best(width, best_rows, pen)
+        elif best_rows:
+            lines += sections.best(state, width, pen)
+        if trial_rows:
+            lines += _padded(sections.trial(state, width, self._now_s, pen), trial_rows, width, pen)
         if options_rows:
             table_lines = sections.options(state, width, options_rows, pen, with_importance=True)
             lines += _padded(table_lines, options_rows, width, pen)
@@ -70,14 +78,7 @@ class Dashboard:
             lines += _padded(sections.events(state, width, events_rows, pen), events_rows, width, pen)
         return lines
 
-    def _trial_and_best(self, width: int, rows: int, split: bool, pen: Pen) -> list[Text]:
-        if not rows:
-            return []
-        if not split:
-            trial = sections.trial(self._state, width, self._now_s, pen)
-            best = sections.best(self._state, width, pen)
-            # Where only one of the two fits, the saving is what a person looks for.
-            return _padded(best if rows < 8 else [*_padded(trial, 4, width, pen), *best], rows, width, pen)
+    def _trial_and_best(self, width: int, rows: int, pen: Pen) -> list[Text]:
         left_width = (width - _GAP) * 6 // 10
         left = sections.trial(self._state, left_width, self._now_s, pen)
         right = sections.best(self._state, width - _GAP - left_width, pen)
@@ -102,7 +103,7 @@ class Dashboard:
         trial_rows, options_rows, events_rows = share_rows(
             rows, [Rows(5, 5), Rows(4, 2 + count), Rows(4, 8, grows=1)]
         )
-        left = self._trial_and_best(left_width, trial_rows, True, pen)
+        left = self._trial_and_best(left_width, trial_rows, pen)
         table = sections.options(state, left_width, options_rows - 1, pen, with_importance=False)
         left += _padded(table, options_rows, left_width, pen)
         left += sections.events(state, left_width, events_rows, pen)

@@ -68,7 +68,7 @@ def trial(state: ViewState, width: int, now_s: float, pen: Pen) -> list[Text]:
         words = "finished" if state.result else "none in flight"
         return [pen.title(width, "Trial"), pen.line(width, (f" {words}", "dim"))]
     sep = pen.separator
-    since = format_duration(now_s - current.started_s)
+    since = format_duration((now_s if current.ended_s is None else current.ended_s) - current.started_s)
     lines = [
         pen.title(width, f"Trial #{current.trial}{sep}{current.origin}"),
         pen.line(width, (f" {current.phase or 'starting'}", "bold"), (f"{sep}{since}", "")),
@@ -113,7 +113,7 @@ def options(state: ViewState, width: int, rows: int, pen: Pen, with_importance: 
     if width < 56:
         columns = columns[1:]
     bar_width = 16 if with_importance and state.importance and width >= 72 else 0
-    name_width = min(max([12, *(len(n) + 2 for n in names)]), max(10, width // 3))
+    name_width = min(max([16, *(len(n) + 2 for n in names)]), max(14, width // 3))
     value_width = min(18, (width - name_width - bar_width - 1) // len(columns) - 1)
     heads = [(head, value_width) for head, _ in columns] + (
         [("importance", bar_width - 1)] if bar_width else []

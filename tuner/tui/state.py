@@ -51,7 +51,10 @@ class Line(NamedTuple):
 
 @dataclass(frozen=True)
 class CurrentTrial:
-    """The trial in flight. `precision` is the relative half width of the interval so far."""
+    """The trial in flight, or the last one (`ended_s` is then its end and `phase` its outcome).
+
+    `precision` is the relative half width of the interval so far.
+    """
 
     trial: int
     origin: str
@@ -61,6 +64,7 @@ class CurrentTrial:
     readings: Mapping[str, float] = field(default_factory=dict)
     repeats: int = 0
     precision: float | None = None
+    ended_s: float | None = None
 
 
 @dataclass(frozen=True)
@@ -80,7 +84,7 @@ class ViewState:
         session: The session's own facts (study, device, objective, unit, budget, options).
         finished: Trials that ended in this session; earlier ones are `session.resumed_trials`.
         failed: Those of them that failed.
-        current: The trial in flight.
+        current: The trial in flight; between trials, the last one.
         saving_percent: Of the best against the baseline.
         history: One point per finished trial of this session.
         lines: The last events, oldest first.
@@ -188,7 +192,7 @@ def _saving_percent(value: float | None, baseline: float | None) -> float | None
 
 
 def _started(event: SessionStarted) -> ViewState:
-    lines = []
+    lines = [Line(event.time_s, "info", f"device {event.device}: {event.device_reason}")]
     if event.resumed_trials:
         lines.append(Line(event.time_s, "info", f"resumed after {event.resumed_trials} trials"))
     for name, reason in event.unavailable.items():
@@ -212,7 +216,9 @@ def _trial(state: ViewState, event: TrialFinished) -> ViewState:
         known = best.configuration if best is not None and best.trial == event.best_trial else None
         own = event.configuration if event.best_trial == event.trial else known
         best = Best(event.best_value, event.best_trial, own)
-    in_flight = state.current if state.current and state.current.trial != event.trial else None
+    current = state.current
+    if current is not None and current.trial == event.trial:
+        current = replace(current, phase=event.state, ended_s=event.time_s)
     saving = event.saving_percent
     if best is not None and event.baseline_value:
         saving = _saving_percent(best.value, event.baseline_value)
@@ -220,7 +226,7 @@ def _trial(state: ViewState, event: TrialFinished) -> ViewState:
         state,
         finished=state.finished + 1,
         failed=state.failed + (event.state == "failed"),
-        current=in_flight,
+        current=current,
         best=best,
         baseline_value=state.baseline_value if event.baseline_value is None else event.baseline_value,
         baseline=event.configuration if event.origin == "baseline" else state.baseline,

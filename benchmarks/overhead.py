@@ -1,0 +1,159 @@
+"""What tuner itself costs: start-up of its commands, and a trial's own overhead.
+
+Prints a markdown table of ratios, each against a baseline measured in the same run:
+
+- `tuner --help` and `tuner status` against a bare `python -c pass`;
+- a trial of the session loop (apply through the journal, verify, measure, store, announce) on a device and a
+  workload that cost nothing, against a bare Optuna ask, suggest and tell of the same space on the same kind of
+  SQLite storage. Both suggest at random, so the suggestion costs the same on both sides.
+
+Run: python benchmarks/overhead.py [--trials 60] [--starts 15]
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import optuna
+
+from tuner import registry
+from tuner.control import ControlSession
+from tuner.measurement.plan import MeasurementPlan
+from tuner.objective import LATENCY, Objective
+from tuner.ports import Reading, Sensors, StrategyContext
+from tuner.space import ConfigurationSpace, Option
+from tuner.tuning.budget import Budget
+from tuner.tuning.distributions import suggest
+from tuner.tuning.session import Session
+from tuner.tuning.stop import SignalStop
+from tuner.tuning.storage import open_storage
+from tuner.tuning.study import StudyStore
+from tuner.tuning.trial import Bench
+
+SPACE = ConfigurationSpace(tuple(Option(f"option_{i}", tuple(range(8))) for i in range(4)))
+
+
+class Nothing:
+    """A device, its actuator, its clock and a workload that all cost nothing."""
+
+    spec = board = "nothing"
+    emulated = True
+    name = "nothing"
+
+    def __init__(self) -> None:
+        self.values = {o.name: o.values[0] for o in SPACE.options}
+        self.clock = self
+        self.actuator = self
+
+    def now_s(self):
+        return time.monotonic()
+
+    def sleep(self, duration_s):
+        pass
+
+    def read_option(self, name):
+        return self.values[name]
+
+    def write_option(self, name, value):
+        self.values[name] = value
+
+    def order(self, current, target):
+        return [(n, v) for n, v in target.items() if current.get(n) != v]
+
+    def boot_id(self):
+        return "nothing"
+
+    def sensors(self):
+        return Sensors()
+
+    def cool_down_to_c(self):
+        return None
+
+    def start(self, configuration, timeout_s):
+        return self
+
+    def repeat(self, inferences):
+        return Reading((1.0 + sum(self.values.values()) / 100,) * inferences, {}, inferences)
+
+    def close(self):
+        pass
+
+
+def _ours(folder: Path, trials: int) -> float:
+    url = f"sqlite:///{folder / 'ours.db'}"
+    store = StudyStore(open_storage(url), url, "overhead", SPACE)
+    nothing, stop, objective = Nothing(), SignalStop(), Objective("latency", LATENCY)
+    with ControlSession(nothing, "nothing", folder) as control:
+        bench = Bench(
+            nothing, nothing, None, control, SPACE, objective, (LATENCY,), MeasurementPlan(), stop
+        )
+        context = StrategyContext(SPACE, objective, 1, trials, (), {})
+        strategy = registry.create("strategies", "random")
+        loop = Session(
+            bench, store, strategy, context, (), Budget("n", trials=trials), lambda _: None, time.monotonic
+        )
+        start_s = time.perf_counter()
+        loop.run()
+        return (time.perf_counter() - start_s) / trials
+
+
+def _bare(folder: Path, trials: int) -> float:
+    storage = open_storage(f"sqlite:///{folder / 'bare.db'}")
+    study = optuna.create_study(storage=storage, sampler=optuna.samplers.RandomSampler(seed=1))
+    start_s = time.perf_counter()
+    for _ in range(trials):
+        trial = study.ask()
+        study.tell(trial, float(sum(suggest(trial, o) for o in SPACE.options)))
+    return (time.perf_counter() - start_s) / trials
+
+
+def _trial_ratio(trials: int) -> float:
+    ratios = []
+    for _ in range(3):
+        with tempfile.TemporaryDirectory() as folder:
+            bare = _bare(Path(folder), trials)
+            ratios.append(_ours(Path(folder), trials) / bare)
+    return statistics.median(ratios)
+
+
+def _median_s(command: list[str], count: int) -> float:
+    def once() -> float:
+        start_s = time.perf_counter()
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        return time.perf_counter() - start_s
+
+    once()
+    return statistics.median(once() for _ in range(count))
+
+
+def _start_ratio(arguments: list[str], count: int) -> float:
+    tuner = str(Path(sys.executable).parent / "tuner")
+    return _median_s([tuner, *arguments], count) / _median_s([sys.executable, "-c", "pass"], count)
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--trials", type=int, default=60)
+    parser.add_argument("--starts", type=int, default=15)
+    given = parser.parse_args()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    rows: list[tuple[str, str, Callable[[], float], float]] = [
+        ("`tuner --help`", "`python -c pass`", lambda: _start_ratio(["--help"], given.starts), 12),
+        ("`tuner status`", "`python -c pass`", lambda: _start_ratio(["status"], given.starts), 25),
+        ("a trial's own overhead", "bare Optuna ask and tell", lambda: _trial_ratio(given.trials), 2),
+    ]
+    print("| what | against | ratio | bound |\n|---|---|---|---|")
+    for what, against, ratio, bound in rows:
+        print(f"| {what} | {against} | {ratio():.1f} | {bound} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()

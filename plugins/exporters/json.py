@@ -1,0 +1,36 @@
+"""A profile as one JSON object, with the keys of the profile file."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import Any
+
+from tuner.profiles import Profile
+
+
+class JsonExporter:
+    """JSON for other programs: every field of the profile, null where there is none."""
+
+    name = "json"
+    summary = "one JSON object with all of the profile"
+
+    def export(self, profile: Profile) -> str:
+        """Return the object, indented, ending in a newline."""
+        return json.dumps(as_dict(profile), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def as_dict(profile: Profile) -> dict[str, Any]:
+    """Return the profile as JSON-able values, the schema version first."""
+    fields = {f.name: _plain(getattr(profile, f.name)) for f in dataclasses.fields(profile)}
+    return {"schema_version": fields.pop("schema_version"), **fields}
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return dataclasses.asdict(value)
+    if isinstance(value, tuple):
+        return list(value)
+    if hasattr(value, "items"):
+        return {key: _plain(one) for key, one in value.items()}
+    return value

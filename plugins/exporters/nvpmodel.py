@@ -1,0 +1,73 @@
+"""A profile as a POWER_MODEL section for the board's own nvpmodel file.
+
+Only the section: PARAM sections and the default mode are the board's file's, and stay untouched. The
+mode's id is the board file's `free_id`; its name keeps to [A-Z0-9_], which every reader takes whole.
+"""
+
+from __future__ import annotations
+
+import re
+
+from tuner.errors import OptionValueError, UnknownBoardError
+from tuner.profiles import Profile
+from tuner.profiles.boards import Board, load_board
+
+from ._board import Line, model_lines
+from ._text import heading, one_line
+
+
+class NvpmodelExporter:
+    """A power mode for `nvpmodel`, for boards whose board file has an [nvpmodel] section."""
+
+    name = "nvpmodel"
+    summary = "a POWER_MODEL section for the board's nvpmodel file"
+
+    def export(self, profile: Profile) -> str:
+        """Return comments and the section.
+
+        Raises:
+            OptionValueError: the board has no nvpmodel, or the profile sets nothing that a mode can say.
+        """
+        board = _board(profile)
+        mode_id = int(board.nvpmodel["free_id"])
+        lines = model_lines(profile, board)
+        comments = [*heading(profile), *_how_to_use(mode_id, lines, profile)]
+        head = f"< POWER_MODEL ID={mode_id} NAME={mode_name(profile)} >"
+        body = [f"{line.param} {line.arg} {line.value}" for line in lines]
+        return "\n".join([*(f"# {c}" for c in comments), head, *body]) + "\n"
+
+
+def mode_name(profile: Profile) -> str:
+    """Return the mode's name: ``TUNER_`` and the objective, other characters as ``_``."""
+    return "TUNER_" + re.sub(r"[^A-Z0-9_]", "_", profile.objective.upper())
+
+
+def _board(profile: Profile) -> Board:
+    try:
+        board = load_board(profile.board)
+    except UnknownBoardError as error:
+        raise _no_nvpmodel(profile) from error
+    if not board.nvpmodel:
+        raise _no_nvpmodel(profile)
+    return board
+
+
+def _no_nvpmodel(profile: Profile) -> OptionValueError:
+    return OptionValueError(
+        f"Board '{profile.board}' has no nvpmodel, so there is no power mode to write.",
+        "Export it as shell or json.",
+    )
+
+
+def _how_to_use(mode_id: int, lines: list[Line], profile: Profile) -> list[str]:
+    params = ", ".join(dict.fromkeys(line.param for line in lines))
+    comments = [
+        f"Append it to a copy of /etc/nvpmodel.conf, then: nvpmodel -f COPY -m {mode_id}",
+        f"That file must have the PARAM sections {params}, and no mode {mode_id}.",
+        "Some monitors take an id for a position: give the mode the next id after the file's last.",
+        "A mode limits clocks; `tuner profile apply` sets them.",
+    ]
+    runtime = ", ".join(profile.configuration("workload"))
+    if runtime:
+        comments.append(one_line(f"Not in a power mode, set them in your program: {runtime}."))
+    return comments

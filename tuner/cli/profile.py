@@ -1,0 +1,283 @@
+"""`tuner profile`: show, validate, compare, apply and export profile files."""
+
+from __future__ import annotations
+
+import contextlib
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from tuner.errors import OptionValueError, TunerError, UnknownBoardError, UsageError
+
+if TYPE_CHECKING:
+    from tuner.ports import Device
+    from tuner.profiles import Profile
+    from tuner.space import Option, OptionValue
+
+_PATH = click.argument("path", type=click.Path(path_type=Path))
+
+
+@click.group("profile")
+def command() -> None:
+    """Show, validate, compare, apply or export profile files."""
+
+
+@command.command()
+@_PATH
+@click.option("--json", "as_json", is_flag=True, help="One JSON object instead.")
+def show(path: Path, as_json: bool) -> None:
+    """Print what a profile says."""
+    from tuner.cli._profile_text import profile_lines
+    from tuner.profiles import read_profile
+
+    profile = read_profile(path)
+    if as_json:
+        click.echo(_export(profile, "json"), nl=False)
+    else:
+        click.echo("\n".join(profile_lines(profile)))
+
+
+@command.command()
+@_PATH
+def validate(path: Path) -> None:
+    """Check a profile's form, and that its board has the options and the values."""
+    from tuner.profiles import read_profile
+    from tuner.profiles.validate import require_valid
+    from tuner.profiles.validate import validate as problems_of
+
+    profile = read_profile(path)
+    options, against = _options_for(profile)
+    if options is None:
+        click.echo(f"ok: {path} is well-formed. Its options were not checked: {against}")
+        return
+    problems = problems_of(profile, options)
+    for problem in problems if len(problems) > 1 else ():
+        click.echo(f"problem: {problem}")
+    require_valid(profile, options)
+    click.echo(f"ok: {path} fits {against}.")
+    known = {o.name for o in options}
+    unchecked = [name for name in profile.options if name not in known]
+    if unchecked:
+        click.echo(f"Runtime options that only the workload knows were not checked: {', '.join(unchecked)}.")
+
+
+@command.command()
+@click.argument("left", type=click.Path(path_type=Path))
+@click.argument("right", type=click.Path(path_type=Path))
+def diff(left: Path, right: Path) -> None:
+    """Print what differs between two profiles."""
+    from tuner.cli._profile_text import change_lines
+    from tuner.profiles import read_profile
+    from tuner.profiles.diff import diff_profiles
+
+    changes = diff_profiles(read_profile(left), read_profile(right))
+    if changes:
+        click.echo("\n".join(change_lines(changes, str(left), str(right))))
+    else:
+        click.echo("The profiles say the same.")
+
+
+@command.command("apply")
+@_PATH
+@click.option("--device", "spec", metavar="SPEC", help="Where to set it.  [default: the profile's device]")
+@click.option("--revert", is_flag=True, help="Put back what an earlier apply replaced.")
+@click.option("--dry-run", is_flag=True, help="Say what would be written, and write nothing.")
+def apply_command(path: Path, spec: str | None, revert: bool, dry_run: bool) -> None:
+    """Set a profile's board options, verify them, and leave them set (until --revert or a reboot)."""
+    from tuner.profiles import read_profile
+
+    if revert and dry_run:
+        raise UsageError("--revert and --dry-run do not go together.", "Give one of them.")
+    profile = read_profile(path)
+    with _open(spec or profile.device) as device:
+        if revert:
+            _revert(device)
+            return
+        target = _board_target(profile, device)
+        current = {name: device.actuator.read_option(name) for name in target}
+        if dry_run:
+            _say_dry(profile, current, target)
+        else:
+            _apply(profile, device, current, target)
+            click.echo(f"`tuner profile apply {shlex.quote(str(path))} --revert` undoes it.")
+    _say_runtime(profile)
+
+
+@command.command()
+@_PATH
+@click.option("--format", "form", required=True, metavar="NAME", help="shell, json or nvpmodel.")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write there, not to stdout."
+)
+def export(path: Path, form: str, output: Path | None) -> None:
+    """Write a profile in a format that other tools take."""
+    from tuner.profiles import atomic_write, read_profile
+
+    text = _export(read_profile(path), form)
+    if output is None:
+        click.echo(text, nl=False)
+    else:
+        atomic_write(output, text)
+        click.echo(f"Wrote {output}.", err=True)
+
+
+def _export(profile: Profile, form: str) -> str:
+    from tuner import registry
+
+    text: str = registry.create("exporters", form).export(profile)
+    return text
+
+
+@contextlib.contextmanager
+def _open(spec: str) -> Iterator[Device]:
+    from tuner.tuning.opening import default_context, open_device
+
+    device = open_device(spec, default_context()).device
+    try:
+        yield device
+    finally:
+        device.close()
+
+
+def _options_for(profile: Profile) -> tuple[Sequence[Option] | None, str]:
+    """Return the options that a profile is checked against and whose they are, else None and why not.
+
+    A board file is taken where there is one; else the device itself is asked, as the profile names it.
+
+    Raises:
+        WrongBoardError: the device is another board.
+    """
+    from tuner.profiles.boards import load_board
+    from tuner.profiles.validate import require_board
+
+    try:
+        return load_board(profile.board).options, f"board '{profile.board}'"
+    except UnknownBoardError:
+        pass
+    with contextlib.ExitStack() as stack:
+        try:
+            device = stack.enter_context(_open(profile.device))
+        except TunerError as error:
+            return None, f"its device '{profile.device}' cannot be opened here: {error}"
+        require_board(profile, device.board)
+        return [*_supported(device), *_workload_options(profile, device)], f"device '{device.spec}'"
+
+
+def _supported(device: Device) -> list[Option]:
+    from tuner.ports import Supported
+
+    return [p.option for p in device.probe() if isinstance(p, Supported)]
+
+
+def _workload_options(profile: Profile, device: Device) -> list[Option]:
+    """Return the options of the profile's workload; none where it cannot be opened here."""
+    from tuner.ports import Supported
+    from tuner.tuning.opening import default_context, open_workload
+
+    if not profile.configuration("workload"):
+        return []
+    try:
+        workload = open_workload(profile.environment.get("workload"), device, default_context())
+        return [p.option for p in workload.probe() if isinstance(p, Supported)]
+    except TunerError:
+        return []  # the caller says which options stay unchecked
+
+
+def _board_target(profile: Profile, device: Device) -> dict[str, OptionValue]:
+    """Return the board options to set, checked against the device.
+
+    Raises:
+        WrongBoardError, OptionValueError: the profile does not fit the device.
+        UsageError: there is nothing that could be set.
+    """
+    from tuner.ports import Unsupported
+    from tuner.profiles.validate import require_board, require_valid
+
+    require_board(profile, device.board)
+    if device.rows() is not None:
+        raise UsageError(
+            f"'{device.spec}' is a table of measurements: there is no board to set.",
+            "Name the board that you are on with --device.",
+        )
+    target = profile.configuration("board")
+    if not target:
+        raise UsageError(
+            f"Profile '{profile.name}' sets nothing on the board, only runtime options.",
+            f"Use them in your program: {_assignments(profile.configuration('workload'))}.",
+        )
+    for probe in device.probe():
+        if isinstance(probe, Unsupported) and probe.name in target:
+            raise OptionValueError(
+                f"Option '{probe.name}' cannot be set here: {probe.reason}.",
+                probe.remedy or "Mend that, or use a profile without it.",
+            )
+    require_valid(profile, _supported(device))
+    return target
+
+
+def _journals() -> Path:
+    from tuner import paths
+
+    folder = paths.state_dir() / "journals"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _apply(
+    profile: Profile, device: Device, current: Mapping[str, OptionValue], target: Mapping[str, OptionValue]
+) -> None:
+    from tuner.control.transaction import apply_persistently
+
+    values = apply_persistently(device.actuator, device.spec, _journals(), target)
+    for name in target:
+        click.echo(_change(profile, name, current[name], values.get(name, target[name])))
+    where = (
+        f"the emulated board {device.board}: no real hardware was touched"
+        if device.emulated
+        else device.board
+    )
+    click.echo(f"Set and verified by reading back on {where}.")
+
+
+def _revert(device: Device) -> None:
+    from tuner.control.restoring import restore_error
+    from tuner.control.transaction import revert_applied
+
+    report = revert_applied(device.actuator, device.spec, _journals())
+    for problem in report.problems:
+        click.echo(f"warning: {problem}", err=True)
+    if report.failed:
+        raise restore_error(report)
+    if report.discarded:
+        click.echo("The device has restarted since and forgot the profile by itself: nothing to put back.")
+        return
+    for name, value in report.restored.items():
+        click.echo(f"{name}: back to {value}")
+    click.echo("Put back and verified by reading back.")
+
+
+def _say_dry(profile: Profile, current: Mapping[str, OptionValue], target: Mapping[str, OptionValue]) -> None:
+    for name, value in target.items():
+        click.echo(_change(profile, name, current[name], value))
+    click.echo("Nothing was written (--dry-run).")
+
+
+def _change(profile: Profile, name: str, old: OptionValue, new: OptionValue) -> str:
+    unit = f" {profile.options[name].unit}" if profile.options[name].unit else ""
+    return f"{name}: {old} -> {new}{unit}" if old != new else f"{name}: {new}{unit} (as it was)"
+
+
+def _say_runtime(profile: Profile) -> None:
+    runtime = profile.configuration("workload")
+    if runtime:
+        click.echo(
+            f"Runtime options are not the board's; set them in your program: {_assignments(runtime)}.\n"
+            "`tuner profile export --format shell` gives them as environment variables."
+        )
+
+
+def _assignments(options: Mapping[str, OptionValue]) -> str:
+    return ", ".join(f"{name}={value}" for name, value in options.items())
