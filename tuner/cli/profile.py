@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tuner.errors import OptionValueError, TunerError, UnknownBoardError, UsageError
+from tuner.errors import OptionValueError, TunerError, UnknownBoardError, UnknownNameError, UsageError
 
 if TYPE_CHECKING:
     from tuner.ports import Device
@@ -149,6 +149,7 @@ def _options_for(profile: Profile) -> tuple[Sequence[Option] | None, str]:
 
     Raises:
         WrongBoardError: the device is another board.
+        UnknownNameError: there is no such device.
     """
     from tuner.profiles.boards import load_board
     from tuner.profiles.validate import require_board
@@ -160,6 +161,8 @@ def _options_for(profile: Profile) -> tuple[Sequence[Option] | None, str]:
     with contextlib.ExitStack() as stack:
         try:
             device = stack.enter_context(_open(profile.device))
+        except UnknownNameError:
+            raise  # the profile names what nobody has
         except TunerError as error:
             return None, f"its device '{profile.device}' cannot be opened here: {error}"
         require_board(profile, device.board)
@@ -229,7 +232,7 @@ def _journals() -> Path:
 def _apply(
     profile: Profile, device: Device, current: Mapping[str, OptionValue], target: Mapping[str, OptionValue]
 ) -> None:
-    from tuner.control.transaction import apply_persistently
+    from tuner.control import apply_persistently
 
     values = apply_persistently(device.actuator, device.spec, _journals(), target)
     for name in target:
@@ -243,8 +246,8 @@ def _apply(
 
 
 def _revert(device: Device) -> None:
+    from tuner.control import revert_applied
     from tuner.control.restoring import restore_error
-    from tuner.control.transaction import revert_applied
 
     report = revert_applied(device.actuator, device.spec, _journals())
     for problem in report.problems:

@@ -32,7 +32,6 @@ from tuner.ports import (
 )
 from tuner.space import Configuration, ConfigurationSpace, table_space
 from tuner.tuning.budget import Budget, parse_budget
-from tuner.tuning.knowledge import load_source
 from tuner.tuning.opening import Opened, default_context, open_device, open_meter, open_workload
 from tuner.tuning.storage import storage_url
 
@@ -155,6 +154,8 @@ def open_strategy(
     Raises:
         UnknownStrategyError, MissingDependencyError, UsageError.
     """
+    from tuner.tuning.knowledge import load_source  # only sessions with a source read tables
+
     url = storage_url(settings["storage"])
     sources: tuple[SourceData, ...] = tuple(load_source(s, url) for s in settings["source"])
     name = settings["strategy"] or ("gs" if sources else "tpe")

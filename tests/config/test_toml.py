@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import pytest
+import tomlkit
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tuner.config.toml import read_toml
+from tuner.errors import FileMissingError, MalformedFileError, PermissionDeniedError
+
+DOCUMENT = '''\
+# comment = 1
+title = "a [table] = { # }"
+long = """
+fake = 1
+[fake] \\""" ""five"""""
+raw = \'\'\'
+fake = 2\'\'\'
+a.b . "c.d" = 1
+list = [ # comment ]
+  1, { x = 1, y.z = [ 2 ] },
+  "]",
+]
+
+[table.sub]
+  key = 2020-01-01 00:00:00
+[[many]]
+first = true
+[[many]]
+[many.inner]
+deep = 'x'
+[[many.more]]
+end = 0x1F
+'''
+
+
+@pytest.mark.parametrize(
+    ("keys", "place"),
+    [
+        (["title"], (2, 1)),
+        (["long"], (3, 1)),
+        (["raw"], (6, 1)),
+        (["a", "b", "c.d"], (8, 1)),
+        (["list"], (9, 1)),
+        (["list", 0], (10, 3)),
+        (["list", 1, "x"], (10, 8)),
+        (["list", 1, "y", "z", 0], (10, 23)),
+        (["list", 2], (11, 3)),
+        (["table"], (14, 2)),
+        (["table", "sub", "key"], (15, 3)),
+        (["many", 0, "first"], (17, 1)),
+        (["many", 1], (18, 3)),
+        (["many", 1, "inner", "deep"], (20, 1)),
+        (["many", 1, "more", 0, "end"], (22, 1)),
+        (["many", 0, "missing"], (16, 3)),  # the nearest parent
+        (["missing"], (1, 1)),
+        ([], (1, 1)),
+    ],
+)
+def test_places(tmp_path: Path, keys: list[str | int], place: tuple[int, int]) -> None:
+    path = tmp_path / "x.toml"
+    path.write_text(DOCUMENT)
+    _, locate = read_toml(path)
+    assert locate(keys) == place
+
+
+trees = st.recursive(
+    st.one_of(st.booleans(), st.integers(-9, 99), st.text("ab\"'\\\n#[]{}=, ü", max_size=6)),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text("abc.\" '", max_size=3), inner, max_size=3)
+    ),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.dictionaries(st.text('abc." ü', max_size=3), trees, max_size=4))
+def test_every_key_of_any_document_has_its_place(tree: dict[str, object]) -> None:
+    text = tomlkit.dumps(tree)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "x.toml"
+        path.write_bytes(text.encode())
+        data, locate = read_toml(path)
+    lines = text.split("\n")
+    for key in data:
+        line, column = locate([key])
+        written = tomlkit.dumps({key: 0}).split(" = ")[0]
+        assert lines[line - 1][column - 1 :].startswith(written)
+    assert len({locate([key]) for key in data}) == len(data)
+
+
+@pytest.mark.parametrize(
+    ("raw", "line", "column"),
+    [
+        (b"a = ", 1, 5),
+        (b"a = 1\nb = [1,\n", 3, 1),
+        (b"a = 1\nb == 2\n", 2, 4),
+        (b"a = 1\na = 2\n", 2, 6),
+        (b"a = 1\nb = '\xff'\n", 2, 6),
+        (b"\x00", 1, 1),
+        (b"a = " + b"[" * 100_000, 1, 1),
+        (b"a = " + b"9" * 10_000, 1, 1),
+    ],
+    ids=["no-value", "open-list", "two-equals", "twice", "not-utf8", "nul", "deep", "huge-number"],
+)
+def test_what_does_not_parse(tmp_path: Path, raw: bytes, line: int, column: int) -> None:
+    path = tmp_path / "x.toml"
+    path.write_bytes(raw)
+    with pytest.raises(MalformedFileError) as caught:
+        read_toml(path)
+    assert caught.value.what.startswith(f"{path}:{line}:{column}: ")
+    assert f"(line {line}, column {column})" in caught.value.what
+
+
+def test_what_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(FileMissingError, match="There is no file"):
+        read_toml(tmp_path / "no")
+    with pytest.raises(FileMissingError, match="is a folder"):
+        read_toml(tmp_path)
+    with pytest.raises(FileMissingError):
+        read_toml(tmp_path / "a\0b")
+
+    def refuse(_: Path) -> bytes:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)  # root, which may run the tests, reads everything
+    with pytest.raises(PermissionDeniedError, match="cannot be read"):
+        read_toml(tmp_path / "x")
