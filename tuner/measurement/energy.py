@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 from tuner.errors import MeasurementError
 from tuner.ports import EnergyReading
@@ -35,7 +36,9 @@ def trapezoid(times_s: Sequence[float], powers_w: Sequence[float]) -> float:
     distinct: list[tuple[float, float]] = []
     for time_s, power_w in zip(times_s, powers_w, strict=True):
         if distinct and time_s < distinct[-1][0]:
-            raise MeasurementError("The power samples' times run backwards.", "Check the power meter's clock.")
+            raise MeasurementError(
+                "The power samples' times run backwards.", "Check the power meter's clock."
+            )
         if not distinct or time_s > distinct[-1][0]:
             distinct.append((time_s, power_w))
     if len(distinct) < MIN_SAMPLES:
@@ -43,9 +46,7 @@ def trapezoid(times_s: Sequence[float], powers_w: Sequence[float]) -> float:
             f"{len(distinct)} power sample(s) in the window are too few for an energy.",
             "Let a repeat last longer (more inferences), or use a faster meter.",
         )
-    return math.fsum(
-        (t1 - t0) * (p0 + p1) / 2 for (t0, p0), (t1, p1) in zip(distinct, distinct[1:], strict=False)
-    )
+    return math.fsum((t1 - t0) * (p0 + p1) / 2 for (t0, p0), (t1, p1) in pairwise(distinct))
 
 
 def checked(reading: EnergyReading) -> EnergyReading:

@@ -18,8 +18,9 @@ def available_metrics(
 ) -> tuple[Metric, ...]:
     """Return the metrics that every trial of this workload yields here.
 
-    The latency family comes by itself unless the workload has a latency of its own (a recorded table);
-    energy, power and their product come from a meter, or from what the workload reports.
+    The latency family comes by itself unless the workload is a recording: it has a latency metric of its
+    own, or says so by a true attribute `recorded` (a table without a time column). Energy, power and their
+    product come from a meter, or from what the workload reports; no meter measures a recording.
 
     Args:
         workload: What is measured.
@@ -28,10 +29,11 @@ def available_metrics(
     """
     own = tuple(workload.metrics())
     metrics = list(own)
-    if not any(m.quantity == "latency" for m in own):
+    recorded = getattr(workload, "recorded", False) or any(m.quantity == "latency" for m in own)
+    if not recorded:
         metrics += [m for m in (LATENCY, LATENCY_P95, LATENCY_P99) if m not in own]
     quantities = {m.quantity for m in metrics}
-    if meter is not None:
+    if meter is not None and not recorded:
         metrics += [m for m in (ENERGY, POWER) if m.quantity not in quantities]
     metrics += [m for m in derivable(metrics) if m.quantity not in {known.quantity for known in metrics}]
     if sensors_available and "temperature" not in quantities:

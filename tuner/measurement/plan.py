@@ -15,7 +15,7 @@ class MeasurementPlan:
     Attributes:
         warmup_runs: Repeats whose numbers are thrown away (none for recorded tables).
         precision: Relative half width of the objective's confidence interval at which repeats end.
-        min_repeats: Repeats made in any case.
+        min_repeats: Repeats before the precision is looked at (`max_repeats` where that is smaller).
         max_repeats: Repeats after which a trial ends without that precision.
         timeout_s: Longest time of one repeat.
         window_s: Length that a repeat aims at where no meter asks for more; 0 for one inference each.
@@ -38,18 +38,18 @@ class MeasurementPlan:
             f"A precision of {self.precision} is impossible.",
             "Give a share between 0 and 1, such as 0.02 for 2%.",
         )
-        _require(self.min_repeats >= 1, "A trial needs at least one repeat.", "Give --min-repeats 1 or more.")
+        _require(self.min_repeats >= 1, f"{self.min_repeats} repeats are too few.", "Ask for at least one.")
         _require(
-            self.max_repeats >= self.min_repeats,
-            f"At most {self.max_repeats} repeats, but at least {self.min_repeats}, is a contradiction.",
-            "Give --max-repeats no smaller than --min-repeats.",
+            self.max_repeats >= 1, f"{self.max_repeats} repeats are too few.", "Give --max-repeats 1 or more."
         )
         _require(
             0 < self.timeout_s < math.inf,
             f"A time limit of {self.timeout_s} s is impossible.",
             "Give a positive --timeout, such as 60s.",
         )
-        _require(0 <= self.window_s < math.inf, f"A window of {self.window_s} s is impossible.", "Give 0 or more.")
+        _require(
+            0 <= self.window_s < math.inf, f"A window of {self.window_s} s is impossible.", "Give 0 or more."
+        )
 
 
 def _require(holds: bool, what: str, hint: str) -> None:

@@ -1,92 +1,49 @@
-"""Measure one started workload: warm-up, repeats until precise enough, statistics of all metrics."""
+"""Measuring one configuration: warm-up, repeats until the objective is known well enough, energy."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
-from tuner.errors import Interrupted, MeasurementError
-from tuner.measurement.energy import checked
-from tuner.measurement.metrics import POSITIVE_QUANTITIES, SIGNED_QUANTITIES, available_metrics, derive
+from tuner.errors import Interrupted, MeasurementError, TunerError
+from tuner.measurement.metrics import available_metrics
 from tuner.measurement.plan import MeasurementPlan
-from tuner.measurement.statistics import median, median_interval, percentile, relative_half_width
-from tuner.objective import ENERGY, LATENCY, LATENCY_P95, LATENCY_P99, POWER, TEMPERATURE, Metric
-from tuner.ports import Clock, PowerMeter, Reading, Sensors, StopToken, WorkloadRun
+from tuner.measurement.samples import Samples
+from tuner.measurement.statistics import median
+from tuner.objective import LATENCY_P95, Metric
+from tuner.ports import Clock, EnergyReading, PowerMeter, Reading, Sensors, StopToken, WorkloadRun
 
-__all__ = ["Measurement", "available_metrics", "measure"]
-
-#: No repeat holds more inferences than this, however short they are.
-MOST_INFERENCES = 100_000
+#: Most inferences of one repeat, however short one is.
+MAX_INFERENCES = 100_000
+#: Most inferences of a repeat where no meter asks for a window.
+MAX_INFERENCES_UNMETERED = 50
+#: How much longer than a meter's shortest window a repeat is planned.
+_WINDOW_MARGIN = 1.1
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """What a trial measured.
+    """What a trial yielded.
 
     Attributes:
-        values: Metric name -> value.
+        values: Metric name -> value, in the metric's unit.
         samples: Metric name -> its value in each repeat.
-        ci: 95 % confidence interval of the objective's median, None with one repeat.
-        repeats: Repeats made.
-        inferences: Inferences in all of them.
-        converged: Whether the interval is within the plan's precision.
+        ci: Low and high of the objective's 95% confidence interval (the value twice after one repeat).
+        repeats: Repeats that counted.
+        inferences: Inferences in them.
+        converged: Whether the interval became as narrow as asked for before the repeats ran out.
+        duration_s: Time that warm-up and repeats took, by the device's clock.
     """
 
     values: Mapping[str, float]
     samples: Mapping[str, tuple[float, ...]]
-    ci: tuple[float, float] | None
+    ci: tuple[float, float]
     repeats: int
     inferences: int
     converged: bool
-
-
-class _Samples:
-    """Collects the repeats of one trial."""
-
-    def __init__(self, metrics: Sequence[Metric]) -> None:
-        self._metrics = metrics
-        self.latencies_s: list[float] = []
-        self.by_name: dict[str, list[float]] = {}
-        self.inferences = 0
-
-    def add(self, reading: Reading, measured: Mapping[str, float]) -> None:
-        values = {**reading.metrics, **measured}
-        if reading.latencies_s:
-            values.setdefault(LATENCY.name, median(reading.latencies_s))
-            self.latencies_s.extend(reading.latencies_s)
-        names = {m.quantity: m.name for m in self._metrics if m.unit in {"s", "J", "W"}}
-        for name, value in derive(values, names).items():
-            values.setdefault(name, value)
-        wanted = {m.name: m for m in self._metrics}
-        for name, value in values.items():
-            if name in wanted:
-                self.by_name.setdefault(name, []).append(_plausible(value, wanted[name]))
-        self.inferences += reading.inferences
-
-    def values(self) -> dict[str, float]:
-        result = {name: median(samples) for name, samples in self.by_name.items()}
-        if TEMPERATURE.name in result:
-            result[TEMPERATURE.name] = max(self.by_name[TEMPERATURE.name])
-        if self.latencies_s:
-            result[LATENCY.name] = median(self.latencies_s)
-            result[LATENCY_P95.name] = percentile(self.latencies_s, 0.95)
-            result[LATENCY_P99.name] = percentile(self.latencies_s, 0.99)
-        return result
-
-
-def _plausible(value: float, metric: Metric) -> float:
-    impossible = not math.isfinite(value)
-    if metric.quantity not in SIGNED_QUANTITIES:
-        impossible = impossible or value < 0
-    if metric.quantity in POSITIVE_QUANTITIES:
-        impossible = impossible or value <= 0
-    if impossible:
-        raise MeasurementError(
-            f"The workload or a sensor gave {value} for {metric.name}.",
-            "Such a number is no measurement; check what produces it.",
-        )
-    return value
+    duration_s: float = 0.0
 
 
 def measure(
@@ -101,94 +58,145 @@ def measure(
     on_progress: Callable[[int, Mapping[str, float], float | None], None],
     on_phase: Callable[[str], None],
 ) -> Measurement:
-    """Measure `run` until the objective's median is known within the plan's precision.
+    """Measure a started workload.
+
+    Args:
+        run: The workload under the configuration. Readings without latencies are a recording: they get
+            no warm-up and no meter.
+        plan: Warm-up, precision, repeats.
+        objective: The metric whose interval ends the repeats.
+        metrics: What a trial yields here (`available_metrics`).
+        meter: Energy meter, or None.
+        clock: The device's clock (virtual for an emulated one).
+        sensors: Reads temperature now.
+        stop: Checked before every repeat.
+        on_progress: Told repeats done, values so far, relative half width of the objective's interval.
+        on_phase: Told ``warm-up`` and ``measure``.
 
     Raises:
         Interrupted: a stop was asked for.
-        MeasurementError: a number that cannot be one.
-        WorkloadCrashedError, WorkloadTimeoutError, WorkloadSilentError: from the workload.
+        MeasurementError: a number that cannot be a measurement, or none for the objective.
+        TunerError: whatever the workload raises.
     """
-    on_phase("warm-up")
-    first = _repeat(run, 1, stop)
-    inferences = 1
-    samples = _Samples(metrics)
-    recorded = not first.latencies_s
-    if recorded:
-        samples.add(first, {})  # a recorded table needs no warm-up: its first row counts
-    else:
-        for _ in range(plan.warmup_runs - 1):
-            first = _repeat(run, 1, stop)
-        window_s = max(plan.window_s, meter.min_window_s() if meter else 0.0)
-        inferences = max(1, min(MOST_INFERENCES, math.ceil(window_s / max(median(first.latencies_s), 1e-9))))
+    began_s = clock.now_s()
+    samples = Samples(metrics)
+    if plan.warmup_runs and LATENCY_P95 in metrics:  # a recording has none and needs no warm-up
+        on_phase("warm-up")
+    warm = _warm_up(run, plan, meter, stop)
     on_phase("measure")
-    done = 1 if recorded else 0
-    interval, precision = _judge(samples, objective, done)
-    while not _enough(done, precision, plan):
-        if not _one(run, inferences, samples, meter, sensors, stop):
+    if warm.recorded is not None:
+        samples.add(warm.recorded, None, Sensors())
+        meter = None
+    converged = _report(samples, plan, objective, on_progress) if samples.repeats else False
+    inferences = _inferences_for(warm.latency_s, plan, meter)
+    while not converged and samples.repeats < plan.max_repeats:
+        _check(stop)
+        reading, energy = _repeat(run, inferences, meter)
+        if reading is None:
             break
-        done += 1
-        interval, precision = _judge(samples, objective, done)
-        on_progress(done, samples.values(), precision)
-    values = samples.values()
+        samples.add(reading, energy, sensors() if reading.latencies_s else Sensors())
+        if energy is not None and meter is not None and energy.duration_s < meter.min_window_s():
+            inferences = _grown(inferences, energy.duration_s, meter.min_window_s())
+        converged = _report(samples, plan, objective, on_progress)
+    _require(samples, objective)
     return Measurement(
-        values,
-        {name: tuple(v) for name, v in samples.by_name.items()},
-        interval,
-        done,
-        samples.inferences,
-        precision is not None and precision <= plan.precision,
+        values=samples.values(),
+        samples={name: tuple(values) for name, values in samples.by_name.items()},
+        ci=samples.interval(objective.name),
+        repeats=samples.repeats,
+        inferences=samples.inferences,
+        converged=converged,
+        duration_s=clock.now_s() - began_s,
     )
 
 
-def _enough(done: int, precision: float | None, plan: MeasurementPlan) -> bool:
-    if done >= plan.max_repeats:
-        return True
-    return done >= plan.min_repeats and precision is not None and precision <= plan.precision
+@dataclass(frozen=True)
+class _WarmUp:
+    """Latency seen while warming up (None without a warm-up), or the first reading of a recording."""
+
+    latency_s: float | None = None
+    recorded: Reading | None = None
 
 
-def _judge(
-    samples: _Samples, objective: Metric, done: int
-) -> tuple[tuple[float, float] | None, float | None]:
-    values = samples.by_name.get(objective.name, [])
-    if done < 2 or len(values) < 2:
+def _warm_up(run: WorkloadRun, plan: MeasurementPlan, meter: PowerMeter | None, stop: StopToken) -> _WarmUp:
+    """Run the warm-up; with a meter at least once, because the window's length needs a latency."""
+    runs = plan.warmup_runs if meter is None else max(1, plan.warmup_runs)
+    latencies_s: list[float] = []
+    for _ in range(runs):
+        _check(stop)
+        reading = run.repeat(1)
+        if reading is None or not reading.latencies_s:
+            return _WarmUp(recorded=reading)
+        # Only the last run says how fast the warm workload is.
+        latencies_s = list(reading.latencies_s)
+    return _WarmUp(latency_s=median(latencies_s) if latencies_s else None)
+
+
+def _inferences_for(latency_s: float | None, plan: MeasurementPlan, meter: PowerMeter | None) -> int:
+    """Return how many inferences fill a repeat's window, within half of the time limit."""
+    if latency_s is None or not math.isfinite(latency_s) or latency_s <= 0:
+        return 1
+    if meter is None:
+        wanted = min(plan.window_s / latency_s, MAX_INFERENCES_UNMETERED)
+    else:
+        wanted = max(meter.min_window_s() * _WINDOW_MARGIN, plan.window_s) / latency_s
+    return max(1, min(math.ceil(min(wanted, MAX_INFERENCES)), math.floor(plan.timeout_s / 2 / latency_s)))
+
+
+def _grown(inferences: int, window_s: float, needed_s: float) -> int:
+    factor = min(10.0, _WINDOW_MARGIN * needed_s / window_s)
+    return min(MAX_INFERENCES, max(inferences + 1, math.ceil(inferences * factor)))
+
+
+def _repeat(
+    run: WorkloadRun, inferences: int, meter: PowerMeter | None
+) -> tuple[Reading | None, EnergyReading | None]:
+    if meter is None:
+        return run.repeat(inferences), None
+    meter.begin()
+    try:
+        reading = run.repeat(inferences)
+    except BaseException:
+        # The window is closed for the meter's own sake; what it says of a broken repeat is of no interest.
+        with suppress(TunerError):
+            meter.end()
+        raise
+    if reading is None:
+        with suppress(TunerError):
+            meter.end()
         return None, None
-    interval = median_interval(values)
-    return interval, relative_half_width(interval, median(values))
+    return reading, meter.end()
 
 
-def _repeat(run: WorkloadRun, inferences: int, stop: StopToken) -> Reading:
-    if stop.is_set():
-        raise Interrupted("The session was stopped.")
-    reading = run.repeat(inferences)
-    if reading is None:
-        raise MeasurementError("The workload has nothing to measure.", "Check the table or the workload.")
-    return reading
-
-
-def _one(
-    run: WorkloadRun,
-    inferences: int,
-    samples: _Samples,
-    meter: PowerMeter | None,
-    sensors: Callable[[], Sensors],
-    stop: StopToken,
+def _report(
+    samples: Samples,
+    plan: MeasurementPlan,
+    objective: Metric,
+    on_progress: Callable[[int, Mapping[str, float], float | None], None],
 ) -> bool:
-    """Measure one repeat; False when the workload has no more."""
+    """Tell the progress; return whether the objective is known well enough."""
+    precision = samples.precision(objective.name)
+    on_progress(samples.repeats, samples.values(), precision)
+    enough = samples.repeats >= min(plan.min_repeats, plan.max_repeats)
+    return enough and precision is not None and precision <= plan.precision
+
+
+def _check(stop: StopToken) -> None:
     if stop.is_set():
-        raise Interrupted("The session was stopped.")
-    if meter is not None:
-        meter.begin()
-    reading = run.repeat(inferences)
-    measured: dict[str, float] = {}
-    if meter is not None:
-        energy = checked(meter.end()) if reading is not None else meter.end()
-        if reading is not None:
-            measured[ENERGY.name] = energy.energy_j / reading.inferences
-            measured[POWER.name] = energy.energy_j / energy.duration_s
-    if reading is None:
-        return False
-    temperature_c = sensors().temperature_c
-    if temperature_c is not None:
-        measured[TEMPERATURE.name] = temperature_c
-    samples.add(reading, measured)
-    return True
+        raise Interrupted("The session was stopped.", "Run the same command with --study NAME to go on.")
+
+
+def _require(samples: Samples, objective: Metric) -> None:
+    if objective.name in samples.by_name:
+        return
+    if samples.repeats == 0:
+        raise MeasurementError(
+            "The workload has nothing to measure here.", "Check the workload or the table."
+        )
+    raise MeasurementError(
+        f"The workload gave no {objective.quantity} ({objective.name}).",
+        f"It gave: {', '.join(sorted(samples.by_name))}.",
+    )
+
+
+__all__ = ["Measurement", "MeasurementPlan", "available_metrics", "measure"]

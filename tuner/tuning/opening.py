@@ -93,8 +93,11 @@ def open_workload(spec: str | None, device: Device, context: OpenContext) -> Wor
     return workload
 
 
-def open_meter(device: Device, wanted: str | None) -> tuple[PowerMeter | None, str]:
+def open_meter(device: Device, wanted: str | None, own_only: bool) -> tuple[PowerMeter | None, str]:
     """Return the first meter that works here (the device's own first), and why there is none otherwise.
+
+    A device that brings its own workload (`own_only`) is measured by its own meters or by none: the
+    machine's meters would measure this process.
 
     Raises:
         UnknownMeterError: `wanted` is no meter.
@@ -105,7 +108,7 @@ def open_meter(device: Device, wanted: str | None) -> tuple[PowerMeter | None, s
         candidates: list[PowerMeter] = [own[wanted] if wanted in own else registry.create("meters", wanted)]
     else:
         candidates = list(own.values())
-        if not device.emulated:
+        if not own_only:
             candidates += [registry.create("meters", name) for name in registry.names("meters")]
     for meter in candidates:
         missing = meter.probe()

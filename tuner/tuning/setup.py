@@ -92,7 +92,8 @@ def open_target(settings: Mapping[str, Any], context: OpenContext) -> Target:
     opened: Opened = open_device(settings["device"], context)
     device = opened.device
     workload = open_workload(settings["workload"], device, context)
-    meter, missing = open_meter(device, settings.get("meter"))
+    own = device.own_workload(settings["workload"]) is not None
+    meter, missing = open_meter(device, settings.get("meter"), own)
     probes: list[Probe] = [*device.probe(), *workload.probe()]
     supported = [p for p in probes if isinstance(p, Supported)]
     space, baseline = build_space(device, supported)

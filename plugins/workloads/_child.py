@@ -1,0 +1,168 @@
+"""A helper process of a workload, the tuner's side: ask it, and outlive its crash, hang or silence."""
+
+from __future__ import annotations
+
+import json
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+import tuner.errors
+from tuner.errors import Interrupted, TunerError, WorkloadCrashedError, WorkloadTimeoutError
+from tuner.ports import StopToken
+
+_CHUNK = 1 << 16
+_STDERR_TAIL = 1 << 14
+_STDERR_LINE = 300
+#: How long a child that was told to end may take before it is killed.
+_GRACE_S = 2.0
+
+
+class Child:
+    """A Python module of this package that serves requests (see `_serve`) in a session of its own.
+
+    Args:
+        module: Name of the sibling module.
+        what: What the process is called in messages ("ONNX Runtime").
+        stop: Ends every request early.
+        graceful: Whether the child must end what it started itself before it is killed.
+    """
+
+    def __init__(self, module: str, what: str, stop: StopToken, graceful: bool = False) -> None:
+        self._what = what
+        self._stop = stop
+        self._graceful = graceful
+        self._output = b""
+        self._stderr = b""
+        # One BLAS thread: the child only needs numpy to hold arrays, and starting a pool takes time.
+        environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", f"{__package__}.{module}", str(os.getpid())],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            env=environment, start_new_session=True, bufsize=0,
+        )  # fmt: skip
+        self._selector = selectors.DefaultSelector()
+        for stream in (self.process.stdout, self.process.stderr, stop):
+            assert stream is not None
+            self._selector.register(stream, selectors.EVENT_READ, stream)
+
+    def ask(self, request: Mapping[str, Any], timeout_s: float) -> dict[str, Any]:
+        """Send a request and return its answer.
+
+        Raises:
+            Interrupted: a stop was asked for; the child is killed.
+            WorkloadTimeoutError: no answer in time; the child is killed.
+            WorkloadCrashedError: the child ended.
+            TunerError: what the child answered, of the class that it named.
+        """
+        assert self.process.stdin is not None
+        deadline_s = time.monotonic() + timeout_s
+        with suppress(BrokenPipeError):  # a dead child shows in its output's end
+            self.process.stdin.write(json.dumps(request).encode() + b"\n")
+        while b"\n" not in self._output:
+            self._wait(deadline_s, timeout_s)
+        line, _, self._output = self._output.partition(b"\n")
+        answer: dict[str, Any] = json.loads(line)
+        if "error" in answer:
+            raise _error(answer)
+        return answer
+
+    def _wait(self, deadline_s: float, timeout_s: float) -> None:
+        """Take in what the child printed next."""
+        ready = self._selector.select(max(0.0, deadline_s - time.monotonic()))
+        if self._stop.is_set():
+            self.close()
+            raise Interrupted("The session was stopped.", "Run the same command with --study NAME to go on.")
+        if not ready:
+            self.close()
+            raise WorkloadTimeoutError(
+                f"{self._what} gave no answer within {timeout_s:g} s.{self._last_words()}",
+                "Raise --timeout if it is only slow; the process was killed.",
+            )
+        ended = False
+        for key, _ in ready:
+            if key.data is self.process.stdout:
+                chunk = os.read(key.fd, _CHUNK)
+                self._output += chunk
+                ended = not chunk
+            elif key.data is self.process.stderr:
+                self._take_stderr(key.fd)
+        if ended:
+            raise self._crash()
+
+    def _take_stderr(self, fd: int) -> bytes:
+        chunk = os.read(fd, _CHUNK)
+        if not chunk:
+            self._selector.unregister(fd)
+        self._stderr = (self._stderr + chunk)[-_STDERR_TAIL:]
+        return chunk
+
+    def _crash(self) -> WorkloadCrashedError:
+        with suppress(subprocess.TimeoutExpired):
+            # Its output has ended, so that it is dead or about to be.
+            self.process.wait(_GRACE_S)
+        stderr = self.process.stderr
+        if stderr is not None and stderr.fileno() in self._selector.get_map():
+            os.set_blocking(stderr.fileno(), False)
+            with suppress(BlockingIOError):
+                while self._take_stderr(stderr.fileno()):
+                    pass
+        code = self.process.poll()
+        self.close()
+        return WorkloadCrashedError(
+            f"{self._what} {describe_exit(code)}.{self._last_words()}",
+            "Try the model and its options outside the tuner; this trial counts as failed.",
+        )
+
+    def _last_words(self) -> str:
+        line = last_line(self._stderr)
+        return f" It last said: {line}" if line else ""
+
+    def close(self) -> None:
+        """End the child and everything in its session; never raises for a dead one."""
+        if self.process.stdin is None or self.process.stdin.closed:
+            return
+        with suppress(OSError):
+            self.process.stdin.close()
+        if self._graceful:
+            with suppress(subprocess.TimeoutExpired):
+                self.process.wait(_GRACE_S)
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        self._selector.close()
+        for stream in (self.process.stdout, self.process.stderr):
+            if stream is not None:
+                stream.close()
+
+
+def describe_exit(code: int | None) -> str:
+    """Return "was killed by SIGSEGV" or "ended with exit status 3" for a return code of `Popen`."""
+    if code is None:
+        return "closed its output"
+    if code >= 0:
+        return f"ended with exit status {code}"
+    try:
+        return f"was killed by {signal.Signals(-code).name}"
+    except ValueError:
+        return f"was killed by signal {-code}"
+
+
+def last_line(text: bytes) -> str:
+    """Return the last line with something on it, shortened; "" where there is none."""
+    lines = [line.strip() for line in text.decode(errors="replace").splitlines()]
+    return next((line for line in reversed(lines) if line), "")[:_STDERR_LINE]
+
+
+def _error(answer: Mapping[str, Any]) -> TunerError:
+    found = getattr(tuner.errors, str(answer["error"]), TunerError)
+    kind: type[TunerError] = (
+        found if isinstance(found, type) and issubclass(found, TunerError) else TunerError
+    )
+    return kind(str(answer["what"]), str(answer["hint"]))

@@ -1,0 +1,51 @@
+"""The child's side of the JSON-lines protocol. Standard library and `tuner.errors` only: it starts fast."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from tuner.errors import TunerError
+
+_PR_SET_PDEATHSIG = 1
+
+Handler = Callable[[Mapping[str, Any]], Mapping[str, Any]]
+
+
+def serve(handlers: Mapping[str, Handler], parent_pid: int) -> None:
+    """Answer one JSON line per request line on standard input, until that ends.
+
+    A request is ``{"do": <handler>, ...}``; the answer is the handler's value, or ``{"error": class name,
+    "what": ..., "hint": ...}`` for a `TunerError`. Whatever else the process prints to standard output
+    goes to standard error, where it cannot be taken for an answer.
+
+    Args:
+        handlers: Name -> function.
+        parent_pid: Process with which this one ends, however that one ends.
+    """
+    die_with(parent_pid)
+    # Ctrl-C is the tuner's to handle; a terminal sends it to nobody here anyway (own session).
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    while line := sys.stdin.buffer.readline():
+        request: dict[str, Any] = json.loads(line)
+        try:
+            answer = handlers[request.pop("do")](request)
+        except TunerError as error:
+            answer = {"error": type(error).__name__, "what": error.what, "hint": error.hint}
+        answers.write(json.dumps(answer) + "\n")
+        answers.flush()
+
+
+def die_with(parent_pid: int) -> None:
+    """Have the kernel kill this process when its parent dies (Linux; elsewhere the end of input does)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent_pid:  # it died before the call
+        os._exit(1)
