@@ -98,6 +98,7 @@ class EmulatedDevicePlugin:
     """Entry point `emulated`."""
 
     name = "emulated"
+    is_fallback = False
     summary = "a physics model of a board, in virtual time"
 
     def detect(self) -> str | None:

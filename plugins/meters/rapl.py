@@ -1,0 +1,65 @@
+"""RAPL: the energy counters of x86 packages."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+from tuner.errors import MeasurementError
+from tuner.ports import EnergyReading, Unsupported
+
+
+class RaplMeter:
+    """Sums the package domains of powercap. Source: Documentation/power/powercap/powercap.rst of Linux."""
+
+    name = "rapl"
+    summary = "energy counters of x86 CPU packages"
+
+    def __init__(self, sysroot: Path = Path("/")) -> None:
+        self._domains = [
+            d
+            for d in sorted((sysroot / "sys/class/powercap").glob("intel-rapl:*"))
+            if d.name.count(":") == 1 and (d / "energy_uj").exists()
+        ]
+        self._began: tuple[float, list[int]] | None = None
+
+    def probe(self) -> Unsupported | None:
+        """Return None where the counters can be read."""
+        if not self._domains:
+            return Unsupported(self.name, "no RAPL energy counter is here")
+        if not all(os.access(d / "energy_uj", os.R_OK) for d in self._domains):
+            return Unsupported(self.name, "RAPL's counters may not be read", "run as root")
+        return None
+
+    def provenance(self) -> str:
+        """Return what is measured."""
+        return f"RAPL, {len(self._domains)} CPU package(s): not the whole machine"
+
+    def min_window_s(self) -> float:
+        """Return 0.1 s: the counters move about every millisecond."""
+        return 0.1
+
+    def _counters(self) -> list[int]:
+        return [int((d / "energy_uj").read_text()) for d in self._domains]
+
+    def begin(self) -> None:
+        """Read the counters."""
+        self._began = (time.monotonic(), self._counters())
+
+    def end(self) -> EnergyReading:
+        """Read them again; a counter that wrapped is unwrapped by its range.
+
+        Raises:
+            MeasurementError: no window was begun, or no counter moved.
+        """
+        if self._began is None:
+            raise MeasurementError("RAPL was read without a window.", "Report this.")
+        start_s, before = self._began
+        after, end_s = self._counters(), time.monotonic()
+        total_uj = 0
+        for domain, a, b in zip(self._domains, before, after, strict=True):
+            total_uj += b - a if b >= a else b - a + int((domain / "max_energy_range_uj").read_text())
+        if total_uj <= 0:
+            raise MeasurementError("RAPL's counters did not move.", "The hypervisor may hide them.")
+        return EnergyReading(total_uj / 1e6, end_s - start_s, 2)

@@ -1,0 +1,152 @@
+"""`tuner doctor`: what works on this machine, what does not, and what to do."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+
+import click
+
+OK, WARNING, ERROR = "ok", "warning", "error"
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was looked at."""
+
+    what: str
+    state: str
+    finding: str
+    remedy: str = ""
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Write a JSON list.")
+def command(as_json: bool) -> int:
+    """Say what works on this machine, what does not, and what to do."""
+    checks = list(run_checks())
+    if as_json:
+        click.echo(json.dumps([asdict(c) for c in checks]))
+    else:
+        _print(checks)
+    return 1 if any(c.state == ERROR for c in checks) else 0
+
+
+def run_checks() -> Iterator[Check]:
+    """Yield all checks, the machine's first."""
+    yield Check("Python", OK, f"{platform.python_version()} on {platform.machine()}")
+    yield from onnxruntime_checks(_installed("onnxruntime"), _installed("onnxruntime-gpu"), platform.machine())
+    yield from _directories()
+    yield from _journals()
+    yield from _devices()
+    yield from _meters()
+
+
+def _installed(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def onnxruntime_checks(plain: str | None, gpu: str | None, machine: str) -> Iterator[Check]:
+    """Judge which ONNX Runtime packages are installed (their versions, None for absent)."""
+    if plain and gpu:
+        yield Check(
+            "onnxruntime",
+            ERROR,
+            f"both onnxruntime {plain} and onnxruntime-gpu {gpu} are installed and overwrite each other",
+            "pip uninstall onnxruntime; pip install --force-reinstall --no-deps onnxruntime-gpu",
+        )
+        return
+    if not plain and not gpu:
+        remedy = "pip install onnxruntime-gpu"
+        if machine == "aarch64":
+            remedy = "install the onnxruntime-gpu wheel that NVIDIA publishes for your JetPack release (Jetson Zoo)"
+        yield Check("onnxruntime", WARNING, "not installed: workload onnx cannot run", remedy)
+        return
+    try:
+        import onnxruntime
+    except ImportError as error:
+        yield Check("onnxruntime", ERROR, f"cannot be imported: {error}", "reinstall it")
+        return
+    yield Check("onnxruntime", OK, f"{onnxruntime.__version__} ({'GPU' if gpu else 'CPU'} package)")
+    if not os.path.exists("/dev/nvidia0") and not os.path.exists("/dev/nvhost-gpu"):
+        yield Check("GPU", WARNING, "no NVIDIA GPU is here: models run on the CPU")
+
+
+def _directories() -> Iterator[Check]:
+    from tuner import paths
+
+    for what, where in (("data directory", paths.data_dir), ("state directory", paths.state_dir)):
+        try:
+            folder = where()
+        except OSError as error:
+            yield Check(what, ERROR, f"cannot be made: {error}", "set TUNER_DATA_DIR and TUNER_STATE_DIR")
+            continue
+        writable = os.access(folder, os.W_OK)
+        remedy = "" if writable else "make it writable, or set TUNER_DATA_DIR and TUNER_STATE_DIR"
+        yield Check(what, OK if writable else ERROR, str(folder), remedy)
+
+
+def _journals() -> Iterator[Check]:
+    from tuner.control import pending
+    from tuner.tuning.setup import journal_dir
+
+    found = [j for j in pending(journal_dir()) if not j.owner_alive]
+    if not found:
+        yield Check("restore journals", OK, "none is left over")
+    for journal in found:
+        yield Check("restore journals", WARNING, f"a session on {journal.device} was killed", "tuner restore")
+
+
+def _devices() -> Iterator[Check]:
+    from tuner import registry
+    from tuner.errors import TunerError
+    from tuner.ports import Supported
+    from tuner.tuning.opening import default_context
+
+    for name in registry.names("devices"):
+        plugin = registry.create("devices", name)
+        reason = plugin.detect()
+        yield Check(f"device {name}", OK, reason or plugin.summary)
+        if not plugin.is_fallback:
+            continue
+        try:
+            probes = plugin.open(None, default_context()).probe()
+        except TunerError as error:
+            yield Check(f"device {name}", ERROR, error.what, error.hint)
+            continue
+        for probe in probes:
+            if isinstance(probe, Supported):
+                values = ", ".join(map(str, probe.option.values[:8]))
+                yield Check(f"  {probe.option.name}", OK, f"{values} (now {probe.current})")
+            else:
+                yield Check(f"  {probe.name}", WARNING, probe.reason, probe.remedy)
+
+
+def _meters() -> Iterator[Check]:
+    from tuner import registry
+
+    for name in registry.names("meters"):
+        meter = registry.create("meters", name)
+        missing = meter.probe()
+        if missing is None:
+            yield Check(f"meter {name}", OK, meter.provenance())
+        else:
+            yield Check(f"meter {name}", WARNING, missing.reason, missing.remedy)
+
+
+def _print(checks: list[Check]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("check", "state", "finding", "what to do")
+    for check in checks:
+        table.add_row(check.what, check.state, check.finding, check.remedy)
+    Console(width=None if sys.stdout.isatty() else 140).print(table)
