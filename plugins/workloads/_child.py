@@ -112,11 +112,7 @@ class Child:
         """Return the error that says how the process ended and what it said last."""
         self._drain_stderr()
         code = self.process.returncode
-        how = (
-            f"was ended by {signal.Signals(-code).name}"
-            if code is not None and code < 0
-            else f"ended with status {code}"
-        )
+        how = f"was ended by {signal.Signals(-code).name}" if code is not None and code < 0 else f"ended with status {code}"
         said = self.last_words()
         return WorkloadCrashedError(
             f"{self._what} {how}{': ' + said if said else ''}.", "Run it by itself to see why."

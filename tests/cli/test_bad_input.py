@@ -136,7 +136,7 @@ def test_a_database_that_cannot_be_opened(tuner: Tuner, tmp_path: Path) -> None:
 def test_a_full_disk_loses_nothing_that_was_measured(tuner: Tuner, tmp_path: Path) -> None:
     mount = tmp_path / "small"
     mount.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", str(mount)], check=False).returncode:
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1200k", "tmpfs", str(mount)], check=False).returncode:
         pytest.skip("no file system can be mounted here")
     try:
         url = f"sqlite:///{mount / 'studies.db'}"

@@ -114,14 +114,15 @@ class _Scale:
     """Data to dots; the vertical one is turned round, row 0 being on top."""
 
     def __init__(self, first: float, last: float, low: float, high: float, dots_x: int, dots_y: int) -> None:
-        self._first, self._per_x = first, (dots_x - 1) / (last - first)
-        self._high, self._per_y = high, (dots_y - 1) / (high - low)
+        # Shares, not dots per unit: 1 / (high - low) overflows where the two nearly meet.
+        self._first, self._width, self._right = first, last - first, dots_x - 1
+        self._high, self._height, self._bottom = high, high - low, dots_y - 1
 
     def x(self, value: float) -> int:
-        return round((value - self._first) * self._per_x)
+        return round((value - self._first) / self._width * self._right)
 
     def y(self, value: float) -> int:
-        return round((self._high - value) * self._per_y)
+        return round((self._high - value) / self._height * self._bottom)
 
 
 class _Canvas:
