@@ -91,9 +91,7 @@ def _ours(folder: Path, trials: int) -> float:
     store = StudyStore(open_storage(url), url, "overhead", SPACE)
     nothing, stop, objective = Nothing(), SignalStop(), Objective("latency", LATENCY)
     with ControlSession(nothing, "nothing", folder) as control:
-        bench = Bench(
-            nothing, nothing, None, control, SPACE, objective, (LATENCY,), MeasurementPlan(), stop
-        )
+        bench = Bench(nothing, nothing, None, control, SPACE, objective, (LATENCY,), MeasurementPlan(), stop)
         context = StrategyContext(SPACE, objective, 1, trials, (), {})
         strategy = registry.create("strategies", "random")
         loop = Session(

@@ -125,14 +125,18 @@ def _read_csv(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
     except PermissionError as error:
         raise PermissionDeniedError(f"Table {path} may not be read.", "Check its permissions.") from error
     except OSError as error:
-        raise FileMissingError(f"Table {path} cannot be read: {error.strerror}.", "Name a CSV file.") from error
+        raise FileMissingError(
+            f"Table {path} cannot be read: {error.strerror}.", "Name a CSV file."
+        ) from error
     except (UnicodeDecodeError, csv.Error) as error:
         raise MalformedFileError(f"Table {path} is no CSV text: {error}.", "Save it as UTF-8 CSV.") from error
     if not any(header):
         raise TableError(f"Table {path} holds no header row.", "Its first line names the columns.")
     for name in header:
         if not name or header.count(name) > 1:
-            raise TableError(f"Table {path} has the column '{name}' twice or unnamed.", "Name each column once.")
+            raise TableError(
+                f"Table {path} has the column '{name}' twice or unnamed.", "Name each column once."
+            )
     for line, row in rows:
         if len(row) != len(header):
             raise MalformedFileError(
@@ -154,7 +158,9 @@ def _metrics(path: Path, header: Sequence[str], declared: Mapping[str, Any]) -> 
     columns: Mapping[str, Any] = declared.get("columns", {})
     missing = [name for name in columns if name not in header]
     if missing:
-        raise TableError(f"Table {path} lacks the declared column '{missing[0]}'.", "Mend the TOML beside it.")
+        raise TableError(
+            f"Table {path} lacks the declared column '{missing[0]}'.", "Mend the TOML beside it."
+        )
     found: dict[str, Metric] = {}
     for name in header:
         said = columns.get(name, {})
@@ -212,7 +218,7 @@ def _option(name: str, column: Sequence[OptionValue]) -> Option:
     if any(isinstance(v, str) for v in levels):
         return Option(name, tuple(sorted(map(str, levels))), "categorical")
     unit = next((u for suffix, u in (("_khz", "kHz"), ("_hz", "Hz")) if name.endswith(suffix)), "")
-    return Option(name, tuple(sorted(levels)), "ordinal", unit=unit)  # type: ignore[type-var]
+    return Option(name, tuple(sorted(levels)), "ordinal", unit=unit)
 
 
 def _tied_groups(columns: Mapping[str, Sequence[OptionValue]]) -> dict[str, list[str]]:
@@ -241,7 +247,9 @@ def _group(
         configuration = {o.name: columns[o.name][i] for o in options}
         found.setdefault(configuration_key(configuration), (configuration, []))[1].append(i)
     configurations = tuple(c for c, _ in found.values())
-    repeats = [{m: tuple(column[i] for i in rows) for m, column in values.items()} for _, rows in found.values()]
+    repeats = [
+        {m: tuple(column[i] for i in rows) for m, column in values.items()} for _, rows in found.values()
+    ]
     return configurations, repeats
 
 
@@ -266,7 +274,10 @@ def _derive(metrics: Sequence[Metric], repeats: Sequence[dict[str, tuple[float, 
 
 
 def _declared_baseline(
-    path: Path, declared: Mapping[str, Any], options: Sequence[Option], configurations: Sequence[Configuration]
+    path: Path,
+    declared: Mapping[str, Any],
+    options: Sequence[Option],
+    configurations: Sequence[Configuration],
 ) -> Configuration | None:
     wanted = declared.get("baseline")
     if not wanted:

@@ -111,7 +111,9 @@ class HostDevice:
         root = self._actuator.cpu_root
         current = read_text(root / "online")
         online = parse_cpulist(current)
-        switches = [c for c in parse_cpulist(read_text(root / "present")) if c and (root / f"cpu{c}/online").exists()]
+        switches = [
+            c for c in parse_cpulist(read_text(root / "present")) if c and (root / f"cpu{c}/online").exists()
+        ]
         if not switches:
             return Unsupported(CPUS_ONLINE, "no CPU of this machine can be taken offline")
         if not all(os.access(root / f"cpu{c}/online", os.W_OK) for c in switches):
@@ -125,16 +127,22 @@ class HostDevice:
     def _probe_governor(self) -> Probe:
         policies = self._actuator.policies()
         if not policies:
-            return Unsupported(GOVERNOR, "no cpufreq policy: kernel or hypervisor offers no frequency control")
+            return Unsupported(
+                GOVERNOR, "no cpufreq policy: kernel or hypervisor offers no frequency control"
+            )
         offered = [set(read_text(p / "scaling_available_governors").split()) for p in policies]
-        return self._policy_option(GOVERNOR, "scaling_governor", tuple(sorted(set.intersection(*offered))))
+        common: tuple[OptionValue, ...] = tuple(sorted(offered[0].intersection(*offered[1:])))
+        return self._policy_option(GOVERNOR, "scaling_governor", common)
 
     def _probe_max_freq(self) -> Probe:
         policies = self._actuator.policies()
         if not policies:
-            return Unsupported(MAX_FREQ, "no cpufreq policy: kernel or hypervisor offers no frequency control")
+            return Unsupported(
+                MAX_FREQ, "no cpufreq policy: kernel or hypervisor offers no frequency control"
+            )
         tables = [_frequencies(p) for p in policies]
-        return self._policy_option(MAX_FREQ, "scaling_max_freq", tuple(sorted(set.intersection(*tables))))
+        common: tuple[OptionValue, ...] = tuple(sorted(tables[0].intersection(*tables[1:])))
+        return self._policy_option(MAX_FREQ, "scaling_max_freq", common)
 
     def _policy_option(self, name: str, file: str, values: tuple[OptionValue, ...]) -> Probe:
         if not all(os.access(p / file, os.W_OK) for p in self._actuator.policies()):

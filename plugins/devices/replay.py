@@ -153,9 +153,13 @@ class ReplayDevice:
                 said.append(f"{metric.quantity} is column {metric.name} in {metric.unit or 'no unit'}")
         notes = [f"objectives are in the table's own units: {'; '.join(said)}"]
         if any(m.unit == "mW-samples" for m in self._table.metrics):
-            notes.append("mW-samples are sums of power readings, not joules: draw no conclusion on real energy")
+            notes.append(
+                "mW-samples are sums of power readings, not joules: draw no conclusion on real energy"
+            )
         if not self._baseline_exact:
-            notes.append("no row has every option at its highest level: the baseline is the row nearest to that")
+            notes.append(
+                "no row has every option at its highest level: the baseline is the row nearest to that"
+            )
         if not self._table.has_repeats:
             notes.append("the table holds one measurement of each configuration, so no confidence interval")
         for name, others in self._table.tied.items():
@@ -228,7 +232,9 @@ def _highest(table: Table) -> tuple[Configuration, bool]:
 
     def shortfall(configuration: Configuration) -> tuple[float, list[int]]:
         gaps = [len(o.values) - 1 - o.index(configuration[o.name]) for o in table.options]
-        shares = [g / (len(o.values) - 1) for g, o in zip(gaps, table.options, strict=True) if len(o.values) > 1]
+        shares = [
+            g / (len(o.values) - 1) for g, o in zip(gaps, table.options, strict=True) if len(o.values) > 1
+        ]
         return (sum(shares), gaps)
 
     best = min(table.configurations, key=shortfall)

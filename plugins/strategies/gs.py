@@ -119,7 +119,9 @@ def _pick(fit: StepwiseFit, design: NDArray[np.float64], count: int, taken: set[
         if len(chosen) % 2:
             following = next(i for i in top if i not in chosen)
         else:
-            score = np.where(np.isin(np.arange(len(design)), chosen + list(taken)), -np.inf, spread + 0.5 * near_best)
+            score = np.where(
+                np.isin(np.arange(len(design)), chosen + list(taken)), -np.inf, spread + 0.5 * near_best
+            )
             following = int(np.argmax(score))
         chosen.append(following)
         spread = np.minimum(spread, np.sqrt((((design - design[following]) * weight) ** 2).sum(axis=1)))

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from tuner.errors import Interrupted, WorkloadCrashedError, WorkloadTimeoutError
 from tuner.ports import StopToken
@@ -56,8 +57,9 @@ class Child:
             WorkloadTimeoutError: no line in `timeout_s`; the process is killed.
             Interrupted: a stop was asked for; the process is killed.
         """
+        deadline_s = time.monotonic() + timeout_s
         while b"\n" not in self._out:
-            if not self._read(timeout_s):
+            if not self._read(deadline_s, timeout_s):
                 self.process.wait()
                 raise self.crashed()
         line, _, self._out = self._out.partition(b"\n")
@@ -65,7 +67,8 @@ class Child:
 
     def finish(self, timeout_s: float) -> str:
         """Return the rest of stdout once the process has ended by itself; errors as for `line`."""
-        while self._read(timeout_s):
+        deadline_s = time.monotonic() + timeout_s
+        while self._read(deadline_s, timeout_s):
             pass
         try:
             self.process.wait(timeout_s)
@@ -75,15 +78,14 @@ class Child:
             raise self.crashed()
         return self._out.decode(errors="replace")
 
-    def _read(self, timeout_s: float) -> bool:
+    def _read(self, deadline_s: float, timeout_s: float) -> bool:
         """Wait for output; False once both streams ended."""
         assert self.process.stdout is not None
         assert self.process.stderr is not None
         streams = [s for s in (self.process.stdout, self.process.stderr) if not s.closed]
         if not any(s is self.process.stdout for s in streams):
             return False
-        watched = [*streams, self._stop] if self._stop.fileno() >= 0 else list(streams)
-        deadline_s = time.monotonic() + timeout_s
+        watched: list[Any] = [*streams, self._stop] if self._stop.fileno() >= 0 else list(streams)
         ready, _, _ = select.select(watched, [], [], max(0.0, deadline_s - time.monotonic()))
         if not ready:
             raise self._timed_out(timeout_s)
@@ -112,7 +114,11 @@ class Child:
         """Return the error that says how the process ended and what it said last."""
         self._drain_stderr()
         code = self.process.returncode
-        how = f"was ended by {signal.Signals(-code).name}" if code is not None and code < 0 else f"ended with status {code}"
+        how = (
+            f"was ended by {signal.Signals(-code).name}"
+            if code is not None and code < 0
+            else f"ended with status {code}"
+        )
         said = self.last_words()
         return WorkloadCrashedError(
             f"{self._what} {how}{': ' + said if said else ''}.", "Run it by itself to see why."

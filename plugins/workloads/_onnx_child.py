@@ -17,7 +17,8 @@ def main() -> None:
     """Serve until stdin ends."""
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
-    session, feeds = None, {}
+    session: Any = None
+    feeds: dict[str, Any] = {}
     for line in sys.stdin:
         request = json.loads(line)
         if "open" in request:
@@ -59,9 +60,7 @@ def _open(wanted: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
     chosen = wanted["options"]
     options.intra_op_num_threads = int(chosen["ort_intra_op_threads"])
     parallel = chosen["ort_execution_mode"] == "parallel"
-    options.execution_mode = (
-        ort.ExecutionMode.ORT_PARALLEL if parallel else ort.ExecutionMode.ORT_SEQUENTIAL
-    )
+    options.execution_mode = ort.ExecutionMode.ORT_PARALLEL if parallel else ort.ExecutionMode.ORT_SEQUENTIAL
     options.inter_op_num_threads = int(chosen.get("ort_inter_op_threads", 1))
     levels = {"disabled": "ORT_DISABLE_ALL", "basic": "ORT_ENABLE_BASIC", "extended": "ORT_ENABLE_EXTENDED"}
     level = levels.get(chosen["ort_graph_optimization"], "ORT_ENABLE_ALL")
@@ -116,7 +115,9 @@ def _synthetic(rng: Any, node: Any, shape: list[int] | None) -> Any:
     if dtype == "bool":
         return np.ones(size, dtype=bool)
     if not dtype.startswith(("int", "uint")):
-        raise Refused("shape", f"input '{node.name}' has type {node.type}, which cannot be made up: give --inputs")
+        raise Refused(
+            "shape", f"input '{node.name}' has type {node.type}, which cannot be made up: give --inputs"
+        )
     return np.ones(size, dtype=dtype) * (16000 if not size else 1)
 
 

@@ -32,7 +32,9 @@ class CommandWorkloadPlugin:
             UsageError: it is empty, or `inferences_per_run` is not positive.
         """
         if not argument or not argument.strip():
-            raise UsageError("Workload 'command' needs a shell line.", "Write --workload 'command:./infer.sh'.")
+            raise UsageError(
+                "Workload 'command' needs a shell line.", "Write --workload 'command:./infer.sh'."
+            )
         if int(context.settings.get("inferences_per_run", 1)) < 1:
             raise UsageError("A run has at least one inference.", "Give --inferences-per-run 1 or more.")
         return CommandWorkload(argument, context)
@@ -96,7 +98,9 @@ class CommandRun:
             )
         latency_s = said.get(LATENCY.name, taken_s)
         if not math.isfinite(latency_s) or latency_s <= 0:
-            raise MeasurementError(f"{what} printed a latency of {latency_s}.", "It must be a positive number.")
+            raise MeasurementError(
+                f"{what} printed a latency of {latency_s}.", "It must be a positive number."
+            )
         return latency_s
 
     def close(self) -> None:

@@ -70,7 +70,10 @@ class OnnxWorkload:
             _option("ort_intra_op_threads", threads, cpus),
             _option("ort_execution_mode", ("sequential", "parallel"), "sequential", "categorical"),
             _option(
-                "ort_inter_op_threads", threads, cpus, condition=Condition("ort_execution_mode", ("parallel",))
+                "ort_inter_op_threads",
+                threads,
+                cpus,
+                condition=Condition("ort_execution_mode", ("parallel",)),
             ),
             _option("ort_graph_optimization", ("disabled", "basic", "extended", "all"), "all"),
             _option("ort_memory_arena", (False, True), True, "categorical"),
@@ -109,7 +112,11 @@ class OnnxWorkload:
 
 
 def _option(
-    name: str, values: tuple[OptionValue, ...], current: OptionValue, kind: Any = "ordinal", condition: Any = None
+    name: str,
+    values: tuple[OptionValue, ...],
+    current: OptionValue,
+    kind: Any = "ordinal",
+    condition: Any = None,
 ) -> Supported:
     return Supported(Option(name, values, kind, "workload", condition=condition), current)
 
@@ -138,9 +145,7 @@ def parse_shapes(texts: Sequence[str]) -> dict[str, list[int]]:
 class OnnxRun:
     """One process with one session."""
 
-    def __init__(
-        self, path: Path, wanted: Mapping[str, Any], context: OpenContext, timeout_s: float
-    ) -> None:
+    def __init__(self, path: Path, wanted: Mapping[str, Any], context: OpenContext, timeout_s: float) -> None:
         self._path, self._timeout_s = path, timeout_s
         command = [sys.executable, "-m", f"{__package__}._onnx_child"]
         self._child = Child(command, f"ONNX Runtime with {path.name}", context.stop)
@@ -165,9 +170,13 @@ class OnnxRun:
         if kind == "package":
             raise MissingDependencyError(f"ONNX Runtime is not usable: {what}.", "Run `tuner doctor`.")
         if kind == "model":
-            raise ModelRejectedError(f"ONNX Runtime rejects {self._path}: {what}", "Check the file and its opset.")
+            raise ModelRejectedError(
+                f"ONNX Runtime rejects {self._path}: {what}", "Check the file and its opset."
+            )
         if kind in {"shape", "inputs"}:
-            raise UsageError(f"The inputs do not fit {self._path.name}: {what}.", "Mend --input-shape or --inputs.")
+            raise UsageError(
+                f"The inputs do not fit {self._path.name}: {what}.", "Mend --input-shape or --inputs."
+            )
         raise WorkloadCrashedError(
             f"Inference with {self._path.name} failed: {what}.", "Check --input-shape, or give --inputs."
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from itertools import pairwise
 from pathlib import Path
 
 from tuner.ports import OpenContext
@@ -38,7 +39,7 @@ def build(path: Path) -> None:
 
     rng = np.random.default_rng(VERSION)
     nodes, weights, flowing = [], [], "image"
-    for i, (inputs, outputs) in enumerate(zip(_CHANNELS, _CHANNELS[1:], strict=False)):
+    for i, (inputs, outputs) in enumerate(pairwise(_CHANNELS)):
         scale = np.sqrt(2.0 / (inputs * 9))
         kernel = (rng.standard_normal((outputs, inputs, 3, 3)) * scale).astype(np.float32)
         weights.append(numpy_helper.from_array(kernel, f"kernel{i}"))

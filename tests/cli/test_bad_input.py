@@ -41,7 +41,11 @@ def refused(run: Run, code: int, *said: str) -> None:
         (["--source", "nowhere.csv", *EMULATED], 42, ["nowhere.csv"]),
         (["--source", "nostudy", *EMULATED], 42, ["neither a file nor a study"]),
         (["--device", "replay:nowhere.csv"], 42, ["nowhere.csv"]),
-        (["--device", "host", "--objective", "latency", "--workload", "onnx:nowhere.onnx"], 42, ["nowhere.onnx"]),
+        (
+            ["--device", "host", "--objective", "latency", "--workload", "onnx:nowhere.onnx"],
+            42,
+            ["nowhere.onnx"],
+        ),
         (["--device", "host", "--objective", "latency", "--workload", "command:"], 2, ["command"]),
     ],
 )
@@ -129,14 +133,20 @@ def test_a_database_with_a_torn_page(tuner: Tuner, tmp_path: Path) -> None:
 
 def test_a_database_that_cannot_be_opened(tuner: Tuner, tmp_path: Path) -> None:
     (tmp_path / "folder.db").mkdir()
-    refused(tuner("start", "--plain", *EMULATED, "--storage", f"sqlite:///{tmp_path / 'folder.db'}"), 30, "folder.db")
+    refused(
+        tuner("start", "--plain", *EMULATED, "--storage", f"sqlite:///{tmp_path / 'folder.db'}"),
+        30,
+        "folder.db",
+    )
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounts a small file system, which needs root")
 def test_a_full_disk_loses_nothing_that_was_measured(tuner: Tuner, tmp_path: Path) -> None:
     mount = tmp_path / "small"
     mount.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1200k", "tmpfs", str(mount)], check=False).returncode:
+    if subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1200k", "tmpfs", str(mount)], check=False
+    ).returncode:
         pytest.skip("no file system can be mounted here")
     try:
         url = f"sqlite:///{mount / 'studies.db'}"
@@ -203,7 +213,9 @@ class TestWorkloads:
 
     def test_a_model_that_onnx_runtime_rejects(self, tuner: Tuner, tmp_path: Path) -> None:
         (tmp_path / "bad.onnx").write_bytes(b"no model at all")
-        run = tuner("start", "--plain", "--objective", "latency", "--device", "host", "--workload", "onnx:bad.onnx")
+        run = tuner(
+            "start", "--plain", "--objective", "latency", "--device", "host", "--workload", "onnx:bad.onnx"
+        )
         refused(run, 26, "bad.onnx")
 
 

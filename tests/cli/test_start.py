@@ -138,7 +138,7 @@ def test_a_study_killed_at_20_random_moments_loses_and_repeats_nothing(tuner: Tu
     final = tuner("start", "--json", *arguments)
     assert final.code == 0, final.err
     announced += final.trials()
-    stored = [e for e in tuner("study", "show", "k", "--json").events]
+    stored = tuner("study", "show", "k", "--json").events
     assert len(stored) == budget
     keys = [json.dumps(e["configuration"], sort_keys=True) for e in stored]
     assert len(set(keys)) == budget
@@ -164,7 +164,9 @@ def test_every_pair_of_measured_tables(shared_data: Path, tuner: Tuner) -> None:
 @pytest.mark.parametrize("kind", ["ase17_sac", "unicorn_tx2_repeats", "opml19_tx2"])
 def test_every_measured_table_replays_as_it_is(shared_data: Path, tuner: Tuner, kind: str) -> None:
     for table in sorted((shared_data / kind).glob("*.csv")):
-        run = tuner("start", "--objective", "latency", "--device", f"replay:{table}", "--budget", "15", "--json")
+        run = tuner(
+            "start", "--objective", "latency", "--device", f"replay:{table}", "--budget", "15", "--json"
+        )
         assert run.code == 0, run.err
         assert len(run.trials()) == 15
 

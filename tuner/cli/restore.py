@@ -27,4 +27,6 @@ def command(device: str | None) -> None:
         for name, reason in report.failed.items():
             click.echo(f"{report.device}: {name} could not be put back: {reason}")
     if any(report.failed for report in reports):
-        raise RestoreError("Not everything could be put back.", "Mend the cause and run `tuner restore` again.")
+        raise RestoreError(
+            "Not everything could be put back.", "Mend the cause and run `tuner restore` again."
+        )

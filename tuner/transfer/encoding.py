@@ -57,7 +57,9 @@ class Matched:
 def match(source: SourceData, metric: str, options: Sequence[Option]) -> Matched:
     """Match the source's columns to `options`: by name, else by the option's aliases (several are summed)."""
     known = {o.name: o for o in source.options}
-    columns, matched, used = [], [], set()
+    columns: list[NDArray[np.float64]] = []
+    matched: list[Option] = []
+    used: set[str] = set()
     for option in options:
         names = _columns_of(option, known)
         if not names:
