@@ -134,12 +134,12 @@ def _ranks(n: int, share: float, confidence: float) -> tuple[int, int]:
         return max(0, math.floor(n * share - half)), min(n - 1, math.ceil(n * share + half))
     low, high, cumulative = 0, n - 1, 0.0
     for k in range(n):
-        # P(B <= k): with x_(k+1) as lower bound, that is the chance that the quantile lies below it.
+        # P(B <= k) is the chance that the quantile lies below the sample of 0-based rank k.
         cumulative += math.comb(n, k) * share**k * (1 - share) ** (n - k)
         if cumulative <= tail:
-            low = k + 1
+            low = k
         if cumulative >= 1 - tail:
-            # x_(k+1) as upper bound is exceeded by the quantile with chance P(B > k).
+            # P(B > k) is the chance that it lies above that sample.
             high = k
             break
     return min(low, high), high

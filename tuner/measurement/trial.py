@@ -30,7 +30,7 @@ class Measurement:
     Attributes:
         values: Metric name -> value, in the metric's unit.
         samples: Metric name -> its value in each repeat.
-        ci: Low and high of the objective's 95% confidence interval (the value twice after one repeat).
+        ci: Low and high of the objective's 95% confidence interval; None where one repeat cannot have one.
         repeats: Repeats that counted.
         inferences: Inferences in them.
         converged: Whether the interval became as narrow as asked for before the repeats ran out.
@@ -39,7 +39,7 @@ class Measurement:
 
     values: Mapping[str, float]
     samples: Mapping[str, tuple[float, ...]]
-    ci: tuple[float, float]
+    ci: tuple[float, float] | None
     repeats: int
     inferences: int
     converged: bool
@@ -102,7 +102,7 @@ def measure(
     return Measurement(
         values=samples.values(),
         samples={name: tuple(values) for name, values in samples.by_name.items()},
-        ci=samples.interval(objective.name),
+        ci=samples.interval(objective.name) if samples.precision(objective.name) is not None else None,
         repeats=samples.repeats,
         inferences=samples.inferences,
         converged=converged,
