@@ -102,11 +102,11 @@ class HostActuator:
 
 
 def read_text(path: Path) -> str:
-    """Return a sysfs file's text without its newline."""
+    """Return a sysfs file's first line."""
     try:
         descriptor = os.open(path, os.O_RDONLY)
         try:
-            return os.read(descriptor, 65536).decode().strip()
+            return os.read(descriptor, 65536).decode().partition("\n")[0].strip()
         finally:
             os.close(descriptor)
     except OSError as error:
@@ -118,7 +118,7 @@ def write_text(path: Path, text: str) -> None:
     try:
         descriptor = os.open(path, os.O_WRONLY)
         try:
-            os.write(descriptor, text.encode())
+            os.write(descriptor, text.encode() + b"\n")
         finally:
             os.close(descriptor)
     except OSError as error:
