@@ -1,151 +1,170 @@
-"""Child processes of workloads: started in a session of their own, heard with a time limit, always ended."""
+"""A helper process of a workload, the tuner's side: ask it, and outlive its crash, hang or silence."""
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
+import json
 import os
-import select
+import selectors
 import signal
 import subprocess
+import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
-from tuner.errors import Interrupted, WorkloadCrashedError, WorkloadTimeoutError
+import tuner.errors
+from tuner.errors import Interrupted, TunerError, WorkloadCrashedError, WorkloadTimeoutError
 from tuner.ports import StopToken
 
-_PR_SET_PDEATHSIG = 1
-_STDERR_KEPT = 8192
-
-
-def _die_with_parent() -> None:
-    """Ask the kernel to kill this process when its parent dies, so that no workload outlives the tuner."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+_CHUNK = 1 << 16
+_STDERR_TAIL = 1 << 14
+_STDERR_LINE = 300
+#: How long a child that was told to end may take before it is killed.
+_GRACE_S = 2.0
 
 
 class Child:
-    """A process that answers in lines on stdout. Its stderr is kept for what went wrong."""
+    """A Python module of this package that serves requests (see `_serve`) in a session of its own.
 
-    def __init__(
-        self, command: Sequence[str], what: str, stop: StopToken, env: Mapping[str, str] | None = None
-    ) -> None:
-        self._what, self._stop = what, stop
-        self._out, self._err = b"", b""
+    Args:
+        module: Name of the sibling module.
+        what: What the process is called in messages ("ONNX Runtime").
+        stop: Ends every request early.
+        graceful: Whether the child must end what it started itself before it is killed.
+    """
+
+    def __init__(self, module: str, what: str, stop: StopToken, graceful: bool = False) -> None:
+        self._what = what
+        self._stop = stop
+        self._graceful = graceful
+        self._output = b""
+        self._stderr = b""
+        # One BLAS thread: the child only needs numpy to hold arrays, and starting a pool takes time.
+        # A safe path: no module of the directory that one happens to be in.
+        environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "PYTHONSAFEPATH": "1"}
         self.process = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env={**os.environ, **env} if env else None,
-            start_new_session=True,
-            preexec_fn=_die_with_parent,
-            bufsize=0,
-        )
+            [sys.executable, "-m", f"{__package__}.{module}", str(os.getpid())],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            env=environment, start_new_session=True, bufsize=0,
+        )  # fmt: skip
+        self._selector = selectors.DefaultSelector()
+        watched = [self.process.stdout, self.process.stderr, *([stop] if stop.fileno() >= 0 else [])]
+        for stream in watched:
+            assert stream is not None
+            self._selector.register(stream, selectors.EVENT_READ, stream)
 
-    def send(self, line: str) -> None:
-        """Write one line to stdin; a dead child is noticed when its answer is awaited."""
-        assert self.process.stdin is not None
-        with contextlib.suppress(BrokenPipeError):
-            self.process.stdin.write(line.encode() + b"\n")
-
-    def line(self, timeout_s: float) -> str:
-        """Return the next line of stdout.
+    def ask(self, request: Mapping[str, Any], timeout_s: float) -> dict[str, Any]:
+        """Send a request and return its answer.
 
         Raises:
-            WorkloadCrashedError: the process ended without one.
-            WorkloadTimeoutError: no line in `timeout_s`; the process is killed.
-            Interrupted: a stop was asked for; the process is killed.
+            Interrupted: a stop was asked for; the child is killed.
+            WorkloadTimeoutError: no answer in time; the child is killed.
+            WorkloadCrashedError: the child ended.
+            TunerError: what the child answered, of the class that it named.
         """
+        assert self.process.stdin is not None
         deadline_s = time.monotonic() + timeout_s
-        while b"\n" not in self._out:
-            if not self._read(deadline_s, timeout_s):
-                self.process.wait()
-                raise self.crashed()
-        line, _, self._out = self._out.partition(b"\n")
-        return line.decode(errors="replace")
+        with suppress(BrokenPipeError):  # a dead child shows in its output's end
+            self.process.stdin.write(json.dumps(request).encode() + b"\n")
+        while b"\n" not in self._output:
+            self._wait(deadline_s, timeout_s)
+        line, _, self._output = self._output.partition(b"\n")
+        answer: dict[str, Any] = json.loads(line)
+        if "error" in answer:
+            raise _error(answer)
+        return answer
 
-    def finish(self, timeout_s: float) -> str:
-        """Return the rest of stdout once the process has ended by itself; errors as for `line`."""
-        deadline_s = time.monotonic() + timeout_s
-        while self._read(deadline_s, timeout_s):
-            pass
-        try:
-            self.process.wait(timeout_s)
-        except subprocess.TimeoutExpired as error:
-            raise self._timed_out(timeout_s) from error
-        if self.process.returncode != 0:
-            raise self.crashed()
-        return self._out.decode(errors="replace")
-
-    def _read(self, deadline_s: float, timeout_s: float) -> bool:
-        """Wait for output; False once both streams ended."""
-        assert self.process.stdout is not None
-        assert self.process.stderr is not None
-        streams = [s for s in (self.process.stdout, self.process.stderr) if not s.closed]
-        if not any(s is self.process.stdout for s in streams):
-            return False
-        watched: list[Any] = [*streams, self._stop] if self._stop.fileno() >= 0 else list(streams)
-        ready, _, _ = select.select(watched, [], [], max(0.0, deadline_s - time.monotonic()))
+    def _wait(self, deadline_s: float, timeout_s: float) -> None:
+        """Take in what the child printed next."""
+        ready = self._selector.select(max(0.0, deadline_s - time.monotonic()))
+        if self._stop.is_set():
+            self.close()
+            raise Interrupted("The session was stopped.", "Run the same command with --study NAME to go on.")
         if not ready:
-            raise self._timed_out(timeout_s)
-        if self._stop in ready:
-            self.kill()
-            raise Interrupted("The session was stopped.")
-        for stream in streams:
-            if stream in ready:
-                chunk = stream.read(65536) or b""
-                if not chunk:
-                    stream.close()
-                elif stream is self.process.stdout:
-                    self._out += chunk
-                else:
-                    self._err = (self._err + chunk)[-_STDERR_KEPT:]
-        return True
+            self.close()
+            raise WorkloadTimeoutError(
+                f"{self._what} gave no answer within {timeout_s:g} s.{self._last_words()}",
+                "Raise --timeout if it is only slow; the process was killed.",
+            )
+        ended = False
+        for key, _ in ready:
+            if key.data is self.process.stdout:
+                chunk = os.read(key.fd, _CHUNK)
+                self._output += chunk
+                ended = not chunk
+            elif key.data is self.process.stderr:
+                self._take_stderr(key.fd)
+        if ended:
+            raise self._crash()
 
-    def _timed_out(self, timeout_s: float) -> WorkloadTimeoutError:
-        self.kill()
-        return WorkloadTimeoutError(
-            f"{self._what} gave no answer within {timeout_s:g} s.",
-            "Give it more time with --timeout, or find out why it hangs.",
-        )
+    def _take_stderr(self, fd: int) -> bytes:
+        chunk = os.read(fd, _CHUNK)
+        if not chunk:
+            self._selector.unregister(fd)
+        self._stderr = (self._stderr + chunk)[-_STDERR_TAIL:]
+        return chunk
 
-    def crashed(self) -> WorkloadCrashedError:
-        """Return the error that says how the process ended and what it said last."""
-        self._drain_stderr()
-        code = self.process.returncode
-        how = (
-            f"was ended by {signal.Signals(-code).name}"
-            if code is not None and code < 0
-            else f"ended with status {code}"
-        )
-        said = self.last_words()
+    def _crash(self) -> WorkloadCrashedError:
+        with suppress(subprocess.TimeoutExpired):
+            # Its output has ended, so that it is dead or about to be.
+            self.process.wait(_GRACE_S)
+        stderr = self.process.stderr
+        if stderr is not None and stderr.fileno() in self._selector.get_map():
+            os.set_blocking(stderr.fileno(), False)
+            with suppress(BlockingIOError):
+                while self._take_stderr(stderr.fileno()):
+                    pass
+        code = self.process.poll()
+        self.close()
         return WorkloadCrashedError(
-            f"{self._what} {how}{': ' + said if said else ''}.", "Run it by itself to see why."
+            f"{self._what} {describe_exit(code)}.{self._last_words()}",
+            "Try it outside the tuner under the same options; its trial counts as failed.",
         )
 
-    def last_words(self) -> str:
-        """Return the last line of stderr."""
-        lines = [line.strip() for line in self._err.decode(errors="replace").splitlines() if line.strip()]
-        return lines[-1][:300] if lines else ""
-
-    def _drain_stderr(self) -> None:
-        stream = self.process.stderr
-        if stream is None or stream.closed:
-            return
-        os.set_blocking(stream.fileno(), False)
-        self._err = (self._err + (stream.read() or b""))[-_STDERR_KEPT:]
-
-    def kill(self) -> None:
-        """End the process and everything that it started."""
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
+    def _last_words(self) -> str:
+        line = last_line(self._stderr)
+        return f" It last said: {line}" if line else ""
 
     def close(self) -> None:
-        """End the process if it lives, and free its pipes."""
-        self.kill()
-        for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
+        """End the child and everything in its session; never raises for a dead one."""
+        if self.process.stdin is None or self.process.stdin.closed:
+            return
+        with suppress(OSError):
+            self.process.stdin.close()
+        if self._graceful:
+            with suppress(subprocess.TimeoutExpired):
+                self.process.wait(_GRACE_S)
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        self._selector.close()
+        for stream in (self.process.stdout, self.process.stderr):
             if stream is not None:
-                with contextlib.suppress(BrokenPipeError):
-                    stream.close()
+                stream.close()
+
+
+def describe_exit(code: int | None) -> str:
+    """Return "was killed by SIGSEGV" or "ended with exit status 3" for a return code of `Popen`."""
+    if code is None:
+        return "closed its output"
+    if code >= 0:
+        return f"ended with exit status {code}"
+    try:
+        return f"was killed by {signal.Signals(-code).name}"
+    except ValueError:
+        return f"was killed by signal {-code}"
+
+
+def last_line(text: bytes) -> str:
+    """Return the last line with something on it, shortened; "" where there is none."""
+    lines = [line.strip() for line in text.decode(errors="replace").splitlines()]
+    return next((line for line in reversed(lines) if line), "")[:_STDERR_LINE]
+
+
+def _error(answer: Mapping[str, Any]) -> TunerError:
+    found = getattr(tuner.errors, str(answer["error"]), TunerError)
+    kind: type[TunerError] = (
+        found if isinstance(found, type) and issubclass(found, TunerError) else TunerError
+    )
+    return kind(str(answer["what"]), str(answer["hint"]))

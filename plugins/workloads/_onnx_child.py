@@ -1,144 +1,160 @@
-"""The process that runs ONNX Runtime. Speaks JSON lines: a request on stdin, an answer on stdout.
+"""The process in which ONNX Runtime runs: one session, one configuration, inferences timed inside.
 
-Requests: ``{"open": {...}}`` once, then ``{"run": n}``. What the runtime prints goes to stderr, so that it
-cannot be taken for an answer.
+Run as ``python -m tuner_plugins.workloads._onnx_child PARENT_PID``; requests ``load`` and ``run``.
 """
 
 from __future__ import annotations
 
-import json
-import os
+import re
 import sys
-import time
+from collections.abc import Mapping
+from time import perf_counter
 from typing import Any
+
+from tuner.errors import MissingDependencyError, ModelRejectedError, TunerError
+
+from ._onnx_inputs import make_inputs
+from ._serve import serve
+
+_CPU, _CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
+_LEVELS = {
+    "disabled": "ORT_DISABLE_ALL", "basic": "ORT_ENABLE_BASIC", "extended": "ORT_ENABLE_EXTENDED",
+    "all": "ORT_ENABLE_ALL",
+}  # fmt: skip
+_ERRORS_ONLY = 3
+_REASON_CHARACTERS = 300
+
+
+class Runtime:
+    """One ONNX Runtime session and its inputs."""
+
+    def __init__(self) -> None:
+        self._session: Any = None
+        self._inputs: dict[str, Any] = {}
+
+    def load(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Load ``model`` under ``options``; answer what the runtime offers.
+
+        Raises:
+            MissingDependencyError, ModelRejectedError, UsageError.
+        """
+        ort = _onnxruntime()
+        options: Mapping[str, Any] = request["options"]
+        wants_cuda = options.get("ort_execution_provider") == "cuda"
+        self._session = _session(ort, request["model"], options, wants_cuda)
+        if wants_cuda and _CUDA not in self._session.get_providers():
+            raise MissingDependencyError(
+                "ONNX Runtime could not start its CUDA execution provider.",
+                "Check the NVIDIA driver and that CUDA and cuDNN match onnxruntime-gpu; see `tuner doctor`.",
+            )
+        self._inputs = make_inputs(
+            self._session.get_inputs(), request["shapes"], request["inputs"], request["seed"]
+        )
+        return {
+            "version": ort.__version__,
+            "providers": ort.get_available_providers(),
+            "inputs": {name: list(array.shape) for name, array in self._inputs.items()},
+        }
+
+    def run(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Run ``inferences`` inferences; answer the seconds of each.
+
+        Raises:
+            ModelRejectedError: the runtime refuses to run the model on these inputs.
+        """
+        session_run, inputs = self._session.run, self._inputs
+        latencies_s: list[float] = []
+        try:
+            for _ in range(request["inferences"]):
+                began_s = perf_counter()
+                session_run(None, inputs)
+                latencies_s.append(perf_counter() - began_s)
+        except Exception as error:
+            if not _is_runtime_error(error):
+                raise
+            raise ModelRejectedError(
+                f"ONNX Runtime cannot run the model on these inputs: {_reason(error)}",
+                "Give fitting inputs with --input-shape name=1x3x224x224 or --inputs FILE.npz.",
+            ) from error
+        return {"latencies_s": latencies_s}
+
+
+def _onnxruntime() -> Any:
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise MissingDependencyError(
+            f"ONNX Runtime cannot be imported: {error}.",
+            "Install onnxruntime-gpu (on a Jetson: JetPack's wheel); `tuner doctor` says more.",
+        ) from error
+    if not hasattr(onnxruntime, "InferenceSession"):
+        raise MissingDependencyError(
+            "The installed onnxruntime is incomplete (two onnxruntime packages overwrote each other).",
+            "Uninstall both onnxruntime and onnxruntime-gpu, then install one of them.",
+        )
+    return onnxruntime
+
+
+def _session(ort: Any, model: str, options: Mapping[str, Any], cuda: bool) -> Any:
+    if cuda and hasattr(ort, "preload_dlls"):
+        ort.preload_dlls()  # finds CUDA and cuDNN that were installed as Python packages
+    providers = [_CUDA, _CPU] if cuda else [_CPU]
+    try:
+        return ort.InferenceSession(model, session_options(ort, options), providers=providers)
+    except Exception as error:
+        if not _is_runtime_error(error):
+            raise
+        raise ModelRejectedError(
+            f"ONNX Runtime rejects the model '{model}': {_reason(error)}",
+            "Check the file with onnx.checker, or export it for this version of ONNX Runtime.",
+        ) from error
+
+
+def session_options(ort: Any, options: Mapping[str, Any]) -> Any:
+    """Return `SessionOptions` for the values of the ``ort_*`` options; what is absent keeps its default."""
+    result = ort.SessionOptions()
+    result.log_severity_level = _ERRORS_ONLY
+    if "ort_intra_op_threads" in options:
+        result.intra_op_num_threads = options["ort_intra_op_threads"]
+    if "ort_inter_op_threads" in options:
+        result.inter_op_num_threads = options["ort_inter_op_threads"]
+    if "ort_execution_mode" in options:
+        parallel = options["ort_execution_mode"] == "parallel"
+        mode = ort.ExecutionMode
+        result.execution_mode = mode.ORT_PARALLEL if parallel else mode.ORT_SEQUENTIAL
+    if "ort_graph_optimization" in options:
+        level = _LEVELS[options["ort_graph_optimization"]]
+        result.graph_optimization_level = getattr(ort.GraphOptimizationLevel, level)
+    if "ort_memory_arena" in options:
+        result.enable_cpu_mem_arena = bool(options["ort_memory_arena"])
+    if "ort_memory_pattern" in options:
+        result.enable_mem_pattern = bool(options["ort_memory_pattern"])
+    if "ort_spinning" in options:
+        spinning = "1" if options["ort_spinning"] else "0"
+        for pool in ("intra_op", "inter_op"):
+            result.add_session_config_entry(f"session.{pool}.allow_spinning", spinning)
+    return result
+
+
+def _is_runtime_error(error: Exception) -> bool:
+    """Return whether ONNX Runtime raised it: its own classes have no common base but Exception."""
+    if isinstance(error, TunerError | MemoryError):
+        return False
+    return type(error).__module__.startswith("onnxruntime") or isinstance(error, RuntimeError | ValueError)
+
+
+def _reason(error: Exception) -> str:
+    """Return the runtime's reason as one sentence, without its error codes."""
+    text = re.sub(r"\[ONNXRuntimeError\] : \d+ : \w+ : ", "", str(error))
+    text = re.sub(r"^Load model from .*? failed:", "", " ".join(text.split()))
+    text = re.sub(r"^(/\S+:\d+ .*?\) )", "", text)
+    return text[:_REASON_CHARACTERS].strip().rstrip(".") + "."
 
 
 def main() -> None:
-    """Serve until stdin ends."""
-    answers = os.fdopen(os.dup(1), "w", buffering=1)
-    os.dup2(2, 1)
-    session: Any = None
-    feeds: dict[str, Any] = {}
-    for line in sys.stdin:
-        request = json.loads(line)
-        if "open" in request:
-            try:
-                session, feeds = _open(request["open"])
-            except Refused as refusal:
-                print(json.dumps({"error": refusal.kind, "what": str(refusal)}), file=answers)
-                continue
-            print(json.dumps({"ready": True}), file=answers)
-            continue
-        try:
-            latencies_s = _run(session, feeds, int(request["run"]))
-        except Exception as error:  # noqa: BLE001 - whatever the runtime raises is the parent's to judge
-            print(json.dumps({"error": "run", "what": _first_line(error)}), file=answers)
-            continue
-        print(json.dumps({"latencies_s": latencies_s}), file=answers)
-
-
-class Refused(Exception):  # noqa: N818 - it crosses the process boundary as a message
-    """Something that the parent reports: kind is model, shape, inputs or package."""
-
-    def __init__(self, kind: str, what: str) -> None:
-        super().__init__(what)
-        self.kind = kind
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
-
-
-def _open(wanted: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-    try:
-        import onnxruntime as ort
-    except ImportError as error:
-        raise Refused("package", _first_line(error)) from error
-    ort.set_default_logger_severity(4)
-    options = ort.SessionOptions()
-    options.log_severity_level = 4
-    chosen = wanted["options"]
-    options.intra_op_num_threads = int(chosen["ort_intra_op_threads"])
-    parallel = chosen["ort_execution_mode"] == "parallel"
-    options.execution_mode = ort.ExecutionMode.ORT_PARALLEL if parallel else ort.ExecutionMode.ORT_SEQUENTIAL
-    options.inter_op_num_threads = int(chosen.get("ort_inter_op_threads", 1))
-    levels = {"disabled": "ORT_DISABLE_ALL", "basic": "ORT_ENABLE_BASIC", "extended": "ORT_ENABLE_EXTENDED"}
-    level = levels.get(chosen["ort_graph_optimization"], "ORT_ENABLE_ALL")
-    options.graph_optimization_level = getattr(ort.GraphOptimizationLevel, level)
-    options.enable_cpu_mem_arena = bool(chosen["ort_memory_arena"])
-    options.enable_mem_pattern = bool(chosen["ort_memory_pattern"])
-    spinning = "1" if chosen["ort_spinning"] else "0"
-    options.add_session_config_entry("session.intra_op.allow_spinning", spinning)
-    options.add_session_config_entry("session.inter_op.allow_spinning", spinning)
-    providers = ["CPUExecutionProvider"]
-    if chosen.get("ort_execution_provider") == "cuda":
-        providers.insert(0, "CUDAExecutionProvider")
-    try:
-        session = ort.InferenceSession(wanted["model"], options, providers=providers)
-    except Exception as error:
-        raise Refused("model", _first_line(error)) from error
-    return session, _feeds(session, wanted)
-
-
-def _feeds(session: Any, wanted: dict[str, Any]) -> dict[str, Any]:
-    import numpy as np
-
-    inputs = {i.name: i for i in session.get_inputs()}
-    if wanted.get("inputs"):
-        try:
-            with np.load(wanted["inputs"]) as data:
-                feeds = {name: data[name] for name in data.files}
-        except (OSError, ValueError) as error:
-            raise Refused("inputs", _first_line(error)) from error
-        missing = sorted(set(inputs) - set(feeds))
-        if missing:
-            raise Refused("inputs", f"it lacks the input '{missing[0]}'")
-        return {name: feeds[name] for name in inputs}
-    shapes = wanted.get("shapes", {})
-    unknown = sorted(set(shapes) - set(inputs))
-    if unknown:
-        raise Refused("shape", f"the model has no input '{unknown[0]}'; its inputs are {', '.join(inputs)}")
-    rng = np.random.default_rng(int(wanted.get("seed", 0)))
-    return {name: _synthetic(rng, i, shapes.get(name)) for name, i in inputs.items()}
-
-
-def _synthetic(rng: Any, node: Any, shape: list[int] | None) -> Any:
-    import numpy as np
-
-    size = shape or [_extent(d, position, len(node.shape)) for position, d in enumerate(node.shape)]
-    kind = node.type.removeprefix("tensor(").removesuffix(")")
-    if kind == "string":
-        return np.full(size, "text", dtype=object)
-    dtype = {"float": "float32", "double": "float64", "bool": "bool"}.get(kind, kind)
-    if dtype.startswith("float"):
-        return rng.random(size).astype(dtype)
-    if dtype == "bool":
-        return np.ones(size, dtype=bool)
-    if not dtype.startswith(("int", "uint")):
-        raise Refused(
-            "shape", f"input '{node.name}' has type {node.type}, which cannot be made up: give --inputs"
-        )
-    return np.ones(size, dtype=dtype) * (16000 if not size else 1)
-
-
-def _extent(declared: Any, position: int, rank: int) -> int:
-    """Return a size for a dimension: the batch is 1, a free height or width 224, a free sequence 64."""
-    if isinstance(declared, int) and declared > 0:
-        return declared
-    if position == 0:
-        return 1
-    if rank == 4:
-        return 3 if position == 1 else 224
-    return 512 if rank == 2 else 1
-
-
-def _run(session: Any, feeds: dict[str, Any], count: int) -> list[float]:
-    latencies_s = []
-    for _ in range(count):
-        start_s = time.perf_counter()
-        session.run(None, feeds)
-        latencies_s.append(time.perf_counter() - start_s)
-    return latencies_s
+    """Serve the tuner whose process id is the first argument."""
+    runtime = Runtime()
+    serve({"load": runtime.load, "run": runtime.run}, int(sys.argv[1]))
 
 
 if __name__ == "__main__":

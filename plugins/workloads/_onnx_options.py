@@ -30,21 +30,26 @@ def session_probes(cpus: int, cuda: bool, why_no_cuda: str) -> Sequence[Probe]:
     """
     threads = thread_levels(max(1, cpus))
     probes: list[Probe] = [
-        Supported(_option("ort_intra_op_threads", threads, "ordinal", "threads within an operator"), threads[-1]),
+        Supported(_option("ort_intra_op_threads", threads, "ordinal", "threads per operator"), threads[-1]),
         Supported(
             _option("ort_execution_mode", ("sequential", "parallel"), "categorical", "order of operators"),
             "sequential",
         ),
         Supported(
             _option(
-                "ort_inter_op_threads", threads, "ordinal", "operators at a time",
+                "ort_inter_op_threads",
+                threads,
+                "ordinal",
+                "operators at a time",
                 Condition("ort_execution_mode", ("parallel",)),
             ),
             threads[-1],
         ),
         Supported(
             _option(
-                "ort_graph_optimization", ("disabled", "basic", "extended", "all"), "ordinal",
+                "ort_graph_optimization",
+                ("disabled", "basic", "extended", "all"),
+                "ordinal",
                 "rewriting of the graph",
             ),
             "all",
@@ -52,7 +57,7 @@ def session_probes(cpus: int, cuda: bool, why_no_cuda: str) -> Sequence[Probe]:
         Supported(_switch("ort_memory_arena", "CPU memory from an arena"), True),
         Supported(_switch("ort_memory_pattern", "memory planned ahead"), True),
         Supported(_switch("ort_spinning", "idle threads spin before they sleep"), True),
-    ]  # fmt: skip
+    ]
     if cuda:
         provider = _option("ort_execution_provider", ("cpu", "cuda"), "categorical", "where operators run")
         probes.append(Supported(provider, "cuda"))

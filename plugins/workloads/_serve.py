@@ -17,7 +17,7 @@ _PR_SET_PDEATHSIG = 1
 Handler = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 
 
-def serve(handlers: Mapping[str, Handler], parent_pid: int) -> None:
+def serve(handlers: Mapping[str, Handler], parent_pid: int | None) -> None:
     """Answer one JSON line per request line on standard input, until that ends.
 
     A request is ``{"do": <handler>, ...}``; the answer is the handler's value, or ``{"error": class name,
@@ -26,9 +26,11 @@ def serve(handlers: Mapping[str, Handler], parent_pid: int) -> None:
 
     Args:
         handlers: Name -> function.
-        parent_pid: Process with which this one ends, however that one ends.
+        parent_pid: Process with which the kernel ends this one. None where the end of standard input
+            must be enough, because this process has others to end first.
     """
-    die_with(parent_pid)
+    if parent_pid is not None:
+        die_with(parent_pid)
     # Ctrl-C is the tuner's to handle; a terminal sends it to nobody here anyway (own session).
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")

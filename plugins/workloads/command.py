@@ -1,134 +1,195 @@
-"""`command:<shell line>`: each run of the line is one batch of inferences."""
+"""Any shell command as a workload: each run is one batch of inferences."""
 
 from __future__ import annotations
 
-import json
 import math
 import re
-import time
-from collections.abc import Sequence
+import shlex
+import subprocess
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from time import monotonic
+from typing import Any
 
-from tuner.errors import MeasurementError, UsageError, WorkloadSilentError
-from tuner.objective import ENERGY, LATENCY, POWER, Metric
-from tuner.ports import OpenContext, Probe, Reading
-from tuner.space import Configuration
+from tuner.errors import (
+    FileMissingError,
+    UsageError,
+    WorkloadCrashedError,
+    WorkloadSilentError,
+    WorkloadTimeoutError,
+)
+from tuner.objective import LATENCY, Metric
+from tuner.ports import OpenContext, Probe, Reading, StopToken
+from tuner.space import Configuration, OptionValue
 
-from ._child import Child
+from ._child import Child, describe_exit, last_line
+from ._printed_metrics import parse_metrics, printed_metric
 
-_PAIR = re.compile(r"\s*([A-Za-z_]\w*)\s*[=:]\s*(\S+)\s*")
-_KNOWN = {m.name: m for m in (LATENCY, ENERGY, POWER)}
+_DEFAULT_TIMEOUT_S = 60.0
+#: What the process beside the command may take beyond the command's own time.
+_ANSWER_SLACK_S = 5.0
 
 
 class CommandWorkloadPlugin:
-    """Opens a shell line as a workload."""
+    """Entry point ``command``."""
 
     name = "command"
-    summary = "a shell line, each run one batch: command:<shell line>"
+    summary = "a shell command, each run one batch of inferences: command:<shell line>"
 
     def open(self, argument: str | None, context: OpenContext) -> CommandWorkload:
-        """Open the line.
+        """Open a shell line.
 
         Raises:
-            UsageError: it is empty, or `inferences_per_run` is not positive.
+            UsageError: there is none, or the settings are out of range.
         """
-        if not argument or not argument.strip():
-            raise UsageError(
-                "Workload 'command' needs a shell line.", "Write --workload 'command:./infer.sh'."
-            )
-        if int(context.settings.get("inferences_per_run", 1)) < 1:
-            raise UsageError("A run has at least one inference.", "Give --inferences-per-run 1 or more.")
-        return CommandWorkload(argument, context)
+        if argument is None or not argument.strip():
+            raise UsageError("The command workload needs a shell line.", "Write --workload 'command:<line>'.")
+        return CommandWorkload(argument.strip(), context)
 
 
 class CommandWorkload:
-    """A shell line. Its process sees each option as ``TUNER_OPTION_<NAME>``."""
+    """A shell line. The configuration reaches it as ``TUNER_OPTION_<NAME>`` environment variables.
+
+    With ``command_output = "time"`` a run's wall time, divided by ``inferences_per_run``, is the latency,
+    unless the command prints ``latency_s=<seconds>``. With ``"metrics"`` its last lines must be
+    ``name=value`` (or a JSON object): numbers per inference, in the unit that the name ends in.
+    """
 
     def __init__(self, line: str, context: OpenContext) -> None:
         self.spec = f"command:{line}"
-        self._line, self._context = line, context
+        self.line = line
+        self.stop: StopToken = context.stop
+        self.per_run = int(context.settings.get("inferences_per_run") or 1)
+        self.printed = context.settings.get("command_output") == "metrics"
+        self._timeout_s = float(context.settings.get("timeout") or _DEFAULT_TIMEOUT_S)
 
     def probe(self) -> Sequence[Probe]:
-        """Return no options: the line decides for itself."""
+        """Return no options: a command has none of its own."""
         return ()
 
     def metrics(self) -> Sequence[Metric]:
-        """Return none beyond the latency that is timed."""
-        return ()
+        """Return what the command prints beside ``latency_s`` (runs it once where it is to print)."""
+        return tuple(printed_metric(name) for name in self._names if name != LATENCY.name)
 
     def check(self) -> None:
-        """Do nothing: the first trial runs it."""
+        """Check the shell's syntax and that the command exists; run it once where it is to print metrics.
+
+        Raises:
+            UsageError, FileMissingError, WorkloadCrashedError, WorkloadTimeoutError,
+            WorkloadSilentError, MeasurementError, Interrupted.
+        """
+        _ = self._names
 
     def start(self, configuration: Configuration, timeout_s: float) -> CommandRun:
-        """Return a run that starts the line anew for each repeat."""
-        options = {f"TUNER_OPTION_{n.upper()}": str(v) for n, v in configuration.items()}
-        return CommandRun(self._line, self._context, options, timeout_s)
+        """Get ready to run the command under `configuration`; each repeat has `timeout_s`."""
+        return CommandRun(self, configuration, timeout_s)
+
+    @cached_property
+    def _names(self) -> tuple[str, ...]:
+        """Names of the metrics that one run printed, none where its time is what counts."""
+        _check_line(self.line)
+        if not self.printed:
+            return ()
+        run = self.start({}, self._timeout_s)
+        try:
+            return tuple(run.run_once(self._timeout_s)[1])
+        finally:
+            run.close()
 
 
 class CommandRun:
-    """Runs the line under one configuration."""
+    """The process that runs the command, under one configuration."""
 
-    def __init__(self, line: str, context: OpenContext, options: dict[str, str], timeout_s: float) -> None:
-        self._line, self._context, self._options, self._timeout_s = line, context, options, timeout_s
-        self._per_run = int(context.settings.get("inferences_per_run", 1))
-        self._child: Child | None = None
+    def __init__(self, workload: CommandWorkload, configuration: Configuration, timeout_s: float) -> None:
+        self._workload = workload
+        self._timeout_s = timeout_s
+        self._environment = {
+            f"TUNER_OPTION_{re.sub(r'[^A-Za-z0-9_]', '_', name).upper()}": _text(value)
+            for name, value in configuration.items()
+        }
+        self._child = Child(
+            "_command_child", "The process that runs the command", workload.stop, graceful=True
+        )
 
     def repeat(self, inferences: int) -> Reading:
-        """Run the line as often as it takes for `inferences`; its own ``latency_s=...`` line wins."""
-        runs = max(1, math.ceil(inferences / self._per_run))
-        latencies_s: list[float] = []
-        for _ in range(runs):
-            latencies_s += [self._once()] * self._per_run
-        return Reading(tuple(latencies_s), {}, len(latencies_s))
+        """Run the command as often as `inferences` takes; metrics are the mean over the runs.
 
-    def _once(self) -> float:
-        start_s = time.perf_counter()
-        what = f"The command '{self._line[:60]}'"
-        self._child = Child(["/bin/sh", "-c", self._line], what, self._context.stop, self._options)
-        assert self._child.process.stdin is not None
-        self._child.process.stdin.close()
-        try:
-            text = self._child.finish(self._timeout_s)
-        finally:
-            self._child.close()
-        taken_s = (time.perf_counter() - start_s) / self._per_run
-        said = _metrics(text)
-        if not said and self._context.settings.get("command_output") == "metrics":
-            raise WorkloadSilentError(
-                f"{what} printed no metric.", "Let it print a line such as latency_s=0.012."
+        Raises:
+            WorkloadCrashedError, WorkloadTimeoutError, WorkloadSilentError, MeasurementError, Interrupted.
+        """
+        runs = max(1, math.ceil(inferences / self._workload.per_run))
+        deadline_s = monotonic() + self._timeout_s
+        latencies_s: list[float] = []
+        printed: list[Mapping[str, float]] = []
+        for _ in range(runs):
+            latency_s, metrics = self.run_once(deadline_s - monotonic())
+            latencies_s.append(latency_s)
+            printed.append(metrics)
+        names = set.intersection(*(set(m) for m in printed)) - {LATENCY.name}
+        means = {name: math.fsum(m[name] for m in printed) / runs for name in sorted(names)}
+        return Reading(tuple(latencies_s), means, inferences=runs * self._workload.per_run)
+
+    def run_once(self, left_s: float) -> tuple[float, dict[str, float]]:
+        """Run the command once; return seconds per inference and the metrics that it printed."""
+        left_s = max(0.0, left_s)
+        request = {"do": "run", "line": self._workload.line, "env": self._environment, "timeout_s": left_s}
+        answer = self._child.ask(request, left_s + _ANSWER_SLACK_S)
+        self._raise_failure(answer)
+        metrics = parse_metrics(answer["stdout"])
+        if not self._workload.printed:
+            # Whatever else a program that need not print happens to print is none of ours.
+            metrics = {n: v for n, v in metrics.items() if n == LATENCY.name}
+        elif not metrics:
+            raise _silent(answer["stdout"])
+        return metrics.get(LATENCY.name, answer["wall_s"] / self._workload.per_run), metrics
+
+    def _raise_failure(self, answer: Mapping[str, Any]) -> None:
+        said = last_line(answer["stderr"].encode())
+        words = f" It last said: {said}" if said else ""
+        if answer["timed_out"]:
+            raise WorkloadTimeoutError(
+                f"The command did not end within {self._timeout_s:g} s and was killed.{words}",
+                "Raise --timeout if it is only slow.",
             )
-        latency_s = said.get(LATENCY.name, taken_s)
-        if not math.isfinite(latency_s) or latency_s <= 0:
-            raise MeasurementError(
-                f"{what} printed a latency of {latency_s}.", "It must be a positive number."
+        # A shell reports a command killed by a signal as 128 + its number.
+        status = 128 - answer["status"] if answer["status"] > 128 else answer["status"]
+        if status:
+            raise WorkloadCrashedError(
+                f"The command {describe_exit(status)}.{words}",
+                "Try it outside the tuner under the same options; its trial counts as failed.",
             )
-        return latency_s
 
     def close(self) -> None:
-        """End what still runs."""
-        if self._child is not None and self._child.process.returncode is None:
-            self._child.close()
+        """End the command, whatever it started, and the process beside it."""
+        self._child.close()
 
 
-def _metrics(text: str) -> dict[str, float]:
-    """Return the known metrics that the output states, as ``name=value`` lines or a JSON object."""
-    found: dict[str, float] = {}
-    for line in text.splitlines():
-        pair = _PAIR.fullmatch(line)
-        items = [(pair[1], pair[2])] if pair else _json_items(line)
-        for name, value in items:
-            if name in _KNOWN:
-                try:
-                    found[name] = float(value)
-                except ValueError:
-                    found[name] = math.nan
-    return found
+def _silent(output: str) -> WorkloadSilentError:
+    line = last_line(output.encode())
+    what = f"printed no metrics; its last line was: {line}" if line else "printed nothing."
+    return WorkloadSilentError(
+        f"The command {what}",
+        "Make its last line latency_s=0.012 or the like, or set --command-output time.",
+    )
 
 
-def _json_items(line: str) -> list[tuple[str, str]]:
-    if not line.lstrip().startswith("{"):
-        return []
+def _text(value: OptionValue) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _check_line(line: str) -> None:
+    """Raise for a shell syntax error, or a first word that is no command here."""
+    syntax = subprocess.run(["/bin/sh", "-n", "-c", line], capture_output=True, check=False)
+    if syntax.returncode:
+        raise UsageError(
+            f"The shell does not understand '{line}': {last_line(syntax.stderr)}", "Check the quotes."
+        )
     try:
-        data = json.loads(line)
+        word = (shlex.split(line) or [""])[0]
     except ValueError:
-        return []
-    return [(str(k), str(v)) for k, v in data.items()]
+        return
+    if not re.fullmatch(r"[\w./+-]+", word):
+        return  # an assignment, a subshell, an expansion: only the shell knows
+    found = subprocess.run(["/bin/sh", "-c", 'command -v "$1"', "sh", word], capture_output=True, check=False)
+    if found.returncode:
+        raise FileMissingError(f"There is no command '{word}' here.", "Check the spelling and PATH.")

@@ -1,186 +1,168 @@
-"""`onnx:<path>`: real ONNX Runtime inference in a child process."""
+"""Real ONNX Runtime inference on a model file, in a child process."""
 
 from __future__ import annotations
 
-import json
 import os
-import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
-from tuner.errors import (
-    FileMissingError,
-    MissingDependencyError,
-    ModelRejectedError,
-    UsageError,
-    WorkloadCrashedError,
-)
+from tuner.errors import FileMissingError, MissingDependencyError, UsageError
 from tuner.objective import Metric
-from tuner.ports import OpenContext, Probe, Reading, Supported, Unsupported
-from tuner.space import Condition, Configuration, Option, OptionValue
+from tuner.ports import OpenContext, Probe, Reading, StopToken
+from tuner.space import Configuration
 
 from ._child import Child
+from ._onnx_inputs import parse_shapes
+from ._onnx_options import session_probes
 
-_OPENING_TIMEOUT_S = 120.0
+_PREFIX = "ort_"
+_DEFAULT_TIMEOUT_S = 60.0
 
 
 class OnnxWorkloadPlugin:
-    """Opens a model file as a workload."""
+    """Entry point ``onnx``."""
 
     name = "onnx"
-    summary = "a model run by ONNX Runtime in a child process: onnx:<path>"
+    summary = "ONNX Runtime inference on a model file: onnx:<path>"
 
     def open(self, argument: str | None, context: OpenContext) -> OnnxWorkload:
-        """Open the model's path.
+        """Open a model file.
 
         Raises:
-            UsageError: no path. FileMissingError: nothing there.
+            UsageError: no path, or an input shape of another form.
+            FileMissingError: no such file.
         """
         if not argument:
-            raise UsageError("Workload 'onnx' needs a model.", "Write --workload onnx:model.onnx.")
-        return OnnxWorkload(Path(argument), context)
-
-
-def thread_levels(count: int) -> tuple[int, ...]:
-    """Return 1..8, then powers of two, up to `count`."""
-    levels = {n for n in range(1, count + 1) if n <= 8 or n & (n - 1) == 0} | {count}
-    return tuple(sorted(levels))
+            raise UsageError("The onnx workload needs a model file.", "Write --workload onnx:<path>.")
+        path = os.path.abspath(os.path.expanduser(argument))
+        return OnnxWorkload(f"onnx:{path}", path, context)
 
 
 class OnnxWorkload:
-    """A model under ONNX Runtime. Each configuration gets a process of its own."""
+    """A model under ONNX Runtime. Each start is a fresh process.
 
-    def __init__(self, path: Path, context: OpenContext, spec: str | None = None) -> None:
-        if not path.is_file():
-            raise FileMissingError(f"There is no model file {path}.", "Check the path after onnx:.")
-        self.spec = spec or f"onnx:{path}"
-        self._path, self._context = path, context
-        self._shapes = parse_shapes(context.settings.get("input_shape") or ())
-        inputs = context.settings.get("inputs")
-        if inputs and not Path(inputs).is_file():
-            raise FileMissingError(f"There is no input file {inputs}.", "Check the path after --inputs.")
-        self._inputs = str(Path(inputs).resolve()) if inputs else None
+    Args:
+        spec: Names the workload.
+        path: Of the model.
+        context: Its settings ``input_shape``, ``inputs``, ``inferences_per_run`` and ``timeout`` are read.
+    """
+
+    def __init__(self, spec: str, path: str, context: OpenContext) -> None:
+        self.spec = spec
+        self._stop = context.stop
+        self._timeout_s = float(context.settings.get("timeout") or _DEFAULT_TIMEOUT_S)
+        self._per_run = int(context.settings.get("inferences_per_run") or 1)
+        inputs = context.settings.get("inputs") or None
+        for file in filter(None, (path, inputs)):
+            _check_readable(file)
+        self._load = _LoadRequest(
+            path,
+            parse_shapes(context.settings.get("input_shape") or ()),
+            os.path.abspath(inputs) if inputs else None,
+            context.seed,
+        )
 
     def probe(self) -> Sequence[Probe]:
-        """Return the session options, each at ONNX Runtime's default."""
-        cpus = os.cpu_count() or 1
-        threads = thread_levels(cpus)
-        found = [
-            _option("ort_intra_op_threads", threads, cpus),
-            _option("ort_execution_mode", ("sequential", "parallel"), "sequential", "categorical"),
-            _option(
-                "ort_inter_op_threads",
-                threads,
-                cpus,
-                condition=Condition("ort_execution_mode", ("parallel",)),
-            ),
-            _option("ort_graph_optimization", ("disabled", "basic", "extended", "all"), "all"),
-            _option("ort_memory_arena", (False, True), True, "categorical"),
-            _option("ort_memory_pattern", (False, True), True, "categorical"),
-            _option("ort_spinning", (False, True), True, "categorical"),
-        ]
-        if _cuda_works():
-            return [*found, _option("ort_execution_provider", ("cpu", "cuda"), "cpu", "categorical")]
-        return [*found, Unsupported("ort_execution_provider", "no NVIDIA GPU is here, so the CPU it is")]
+        """Return the session options; starts the runtime once to see whether CUDA works."""
+        providers: Sequence[str] = self._examined["providers"]
+        if "CUDAExecutionProvider" not in providers:
+            why = f"the installed ONNX Runtime offers only {', '.join(providers)}"
+        else:
+            why = self._why_no_cuda()
+        return session_probes(_cpus(), not why, why)
 
     def metrics(self) -> Sequence[Metric]:
-        """Return none beyond the latency that is timed."""
+        """Return none: latency comes from the inferences' times, energy from a meter."""
         return ()
 
     def check(self) -> None:
-        """Run one inference with the default options.
+        """Load the model and run it once with the runtime's defaults.
 
         Raises:
-            ModelRejectedError, MissingDependencyError, UsageError, WorkloadCrashedError.
+            MissingDependencyError, ModelRejectedError, UsageError, WorkloadCrashedError,
+            WorkloadTimeoutError, Interrupted.
         """
-        defaults = {p.option.name: p.current for p in self.probe() if isinstance(p, Supported)}
-        run = self.start(defaults, _OPENING_TIMEOUT_S)
+        _ = self._examined
+
+    def start(self, configuration: Configuration, timeout_s: float) -> OnnxRun:
+        """Start a process under the ``ort_*`` options of `configuration`."""
+        options = {n: v for n, v in configuration.items() if n.startswith(_PREFIX)}
+        return OnnxRun(self._load, options, timeout_s, self._per_run, self._stop)
+
+    @cached_property
+    def _examined(self) -> Mapping[str, Any]:
+        """What the runtime says after one inference with its defaults."""
+        run = self.start({}, self._timeout_s)
         try:
             run.repeat(1)
+            return run.info
         finally:
             run.close()
 
-    def start(self, configuration: Configuration, timeout_s: float) -> OnnxRun:
-        """Start a process, open the model in it under `configuration`."""
-        options = {n: v for n, v in configuration.items() if n.startswith("ort_")}
-        wanted = {
-            "model": str(self._path), "options": options, "shapes": self._shapes, "inputs": self._inputs,
-            "seed": self._context.seed,
+    def _why_no_cuda(self) -> str:
+        """Return why a CUDA session cannot be had, "" where it can. (To be listed says little.)"""
+        try:
+            self.start({"ort_execution_provider": "cuda"}, self._timeout_s).close()
+        except MissingDependencyError:
+            return "ONNX Runtime has a CUDA provider, but it does not start (no GPU, or no CUDA and cuDNN)"
+        return ""
+
+
+@dataclass(frozen=True)
+class _LoadRequest:
+    """What a child is told to load."""
+
+    model: str
+    shapes: Mapping[str, Sequence[int]]
+    inputs: str | None
+    seed: int
+
+    def message(self, options: Configuration) -> dict[str, Any]:
+        return {
+            "do": "load", "model": self.model, "shapes": self.shapes, "inputs": self.inputs,
+            "seed": self.seed, "options": options,
         }  # fmt: skip
-        return OnnxRun(self._path, wanted, self._context, timeout_s)
-
-
-def _option(
-    name: str,
-    values: tuple[OptionValue, ...],
-    current: OptionValue,
-    kind: Any = "ordinal",
-    condition: Any = None,
-) -> Supported:
-    return Supported(Option(name, values, kind, "workload", condition=condition), current)
-
-
-def _cuda_works() -> bool:
-    """Return whether an NVIDIA GPU is here; the provider is listed by its wheel on machines without one."""
-    return os.path.exists("/dev/nvidia0") or os.path.exists("/dev/nvhost-gpu")
-
-
-def parse_shapes(texts: Sequence[str]) -> dict[str, list[int]]:
-    """Return input name -> shape from ``name=1x3x224x224``.
-
-    Raises:
-        UsageError: another form.
-    """
-    shapes = {}
-    for text in texts:
-        name, equals, sizes = text.rpartition("=")
-        parts = sizes.lower().split("x")
-        if not equals or not name or not all(p.isdigit() and int(p) > 0 for p in parts):
-            raise UsageError(f"'{text}' is not an input shape.", "Write it as name=1x3x224x224.")
-        shapes[name] = [int(p) for p in parts]
-    return shapes
 
 
 class OnnxRun:
-    """One process with one session."""
+    """One process with one session. `info` is what it said on loading: version, providers, input shapes."""
 
-    def __init__(self, path: Path, wanted: Mapping[str, Any], context: OpenContext, timeout_s: float) -> None:
-        self._path, self._timeout_s = path, timeout_s
-        command = [sys.executable, "-m", f"{__package__}._onnx_child"]
-        self._child = Child(command, f"ONNX Runtime with {path.name}", context.stop)
+    def __init__(
+        self, load: _LoadRequest, options: Configuration, timeout_s: float, per_run: int, stop: StopToken
+    ) -> None:
+        self._timeout_s = timeout_s
+        self._per_run = per_run
+        self._child = Child("_onnx_child", "The ONNX Runtime process", stop)
         try:
-            self._child.send(json.dumps({"open": wanted}))
-            self._answer(max(timeout_s, _OPENING_TIMEOUT_S) if timeout_s >= 10 else timeout_s + 30)
+            self.info: Mapping[str, Any] = self._child.ask(load.message(options), timeout_s)
         except BaseException:
             self._child.close()
             raise
 
     def repeat(self, inferences: int) -> Reading:
-        """Run `inferences` inferences, each timed in the child."""
-        self._child.send(json.dumps({"run": inferences}))
-        latencies_s = self._answer(self._timeout_s)["latencies_s"]
-        return Reading(tuple(latencies_s), {}, len(latencies_s))
-
-    def _answer(self, timeout_s: float) -> dict[str, Any]:
-        answer: dict[str, Any] = json.loads(self._child.line(timeout_s))
-        kind, what = answer.get("error"), answer.get("what", "")
-        if kind is None:
-            return answer
-        if kind == "package":
-            raise MissingDependencyError(f"ONNX Runtime is not usable: {what}.", "Run `tuner doctor`.")
-        if kind == "model":
-            raise ModelRejectedError(
-                f"ONNX Runtime rejects {self._path}: {what}", "Check the file and its opset."
-            )
-        if kind in {"shape", "inputs"}:
-            raise UsageError(
-                f"The inputs do not fit {self._path.name}: {what}.", "Mend --input-shape or --inputs."
-            )
-        raise WorkloadCrashedError(
-            f"Inference with {self._path.name} failed: {what}.", "Check --input-shape, or give --inputs."
-        )
+        """Run at least `inferences` inferences (and at least ``inferences_per_run``)."""
+        count = max(inferences, self._per_run)
+        answer = self._child.ask({"do": "run", "inferences": count}, self._timeout_s)
+        return Reading(tuple(answer["latencies_s"]), inferences=count)
 
     def close(self) -> None:
-        """End the process."""
+        """Kill the process."""
         self._child.close()
+
+
+def _check_readable(path: str) -> None:
+    try:
+        with open(path, "rb"):
+            pass
+    except OSError as error:
+        raise FileMissingError(
+            f"'{path}' cannot be read: {error.strerror}.", "Check the path after --workload or --inputs."
+        ) from error
+
+
+def _cpus() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
