@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from tuner_plugins.devices.emulated import EmulatedDevice, EmulatedDevicePlugin
 
 from .helpers import Opener, context

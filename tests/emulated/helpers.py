@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from tuner_plugins.devices.emulated import EmulatedDevice
-
 from tuner.ports import OpenContext
+from tuner_plugins.devices.emulated import EmulatedDevice
 
 
 class Stop:

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tuner_plugins.devices.emulated import EmulatedDevice, EmulatedDevicePlugin
 
 from tuner.errors import (
     DeviceError,
@@ -21,6 +20,7 @@ from tuner.errors import (
 )
 from tuner.ports import Device, Supported
 from tuner.profiles.boards import load_board
+from tuner_plugins.devices.emulated import EmulatedDevice, EmulatedDevicePlugin
 
 from .helpers import Opener, Stop, apply, context
 

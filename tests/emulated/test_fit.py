@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from scipy.stats import spearmanr
-from tuner_plugins.devices._emulated_physics import demands_of, inference_times
 
 from tuner.profiles.boards import load_board
+from tuner_plugins.devices._emulated_physics import demands_of, inference_times
 
 
 @pytest.mark.parametrize(

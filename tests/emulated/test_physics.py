@@ -8,10 +8,10 @@ from itertools import pairwise
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tuner_plugins.devices._emulated_physics import CORES, CPU, EMC, GPU, Physics, demands_of, physics_of
 
 from tuner.errors import MalformedFileError
 from tuner.profiles.boards import board_names, load_board, load_stock_modes
+from tuner_plugins.devices._emulated_physics import CORES, CPU, EMC, GPU, Physics, demands_of, physics_of
 
 from .helpers import Opener
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tuner_plugins.devices.host import HostDevice
-from tuner_plugins.meters.hwmon import HwmonMeter
-from tuner_plugins.meters.rapl import RaplMeter
 
 from tuner.control import ControlSession
 from tuner.errors import MeasurementError
 from tuner.ports import Supported, Unsupported
 from tuner.tuning.stop import SignalStop
+from tuner_plugins.devices.host import HostDevice
+from tuner_plugins.meters.hwmon import HwmonMeter
+from tuner_plugins.meters.rapl import RaplMeter
 
 
 def tree(root: Path, files: dict[str, str]) -> Path:
