@@ -1,4 +1,7 @@
-"""Measured tables: a CSV file, and optionally a TOML file beside it, as options, metrics and repeats."""
+"""Measured tables: a CSV file, and optionally a TOML file beside it, as options, metrics and repeats.
+
+What the columns mean is decided in `tuner.table_columns`; here the numbers are read and checked.
+"""
 
 from __future__ import annotations
 
@@ -8,37 +11,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
-from typing import Any
 
-from tuner.errors import FileMissingError, MalformedFileError, PermissionDeniedError, TableError
-from tuner.objective import Metric
+from tuner.errors import MalformedFileError, TableError
+from tuner.objective import EDP, ENERGY, POWER, Metric
 from tuner.ports import SourceData
-from tuner.space import Configuration, Option, OptionValue, configuration_key
+from tuner.space import Configuration, Option, OptionValue
+from tuner.table_columns import Column, Declaration, assign_roles, option_unit, read_declaration
 
-#: Column -> (quantity, unit) of metrics that are known by their name.
-KNOWN: dict[str, tuple[str, str]] = {
-    "inference_time_s": ("latency", "s"),
-    "latency_s": ("latency", "s"),
-    "time_s": ("latency", "s"),
-    "latency_ms": ("latency", "ms"),
-    "inference_time_ms": ("latency", "ms"),
-    "time_as_recorded": ("latency", "as recorded"),
-    "latency_p95_s": ("latency_p95", "s"),
-    "latency_p99_s": ("latency_p99", "s"),
-    "energy_j": ("energy", "J"),
-    "energy_mj": ("energy", "mJ"),
-    "energy_mw_samples": ("energy", "mW-samples"),
-    "power_w": ("power", "W"),
-    "power_mw": ("power", "mW"),
-    "edp_js": ("edp", "J·s"),
-    "temperature_mdegc": ("temperature", "m°C"),
-    "temperature_c": ("temperature", "°C"),
-}
-#: Ends of column names that make any column a metric, with their unit.
-SUFFIXES = {"_energy_mw_samples": "mW-samples", "_energy_j": "J", "_power_w": "W", "_power_mw": "mW",
-            "_latency_s": "s", "_time_s": "s", "_temperature_c": "°C", "_temperature_mdegc": "m°C"}  # fmt: skip
-IGNORED = frozenset({"n_measurements"})
+#: Quantities of which zero is as impossible as a negative value.
 _POSITIVE = frozenset({"latency", "latency_p95", "latency_p99", "energy", "power", "edp"})
+#: Units that can be converted; all others are only ever multiplied by name.
+_SECONDS = {"s": 1.0, "ms": 1e-3, "µs": 1e-6, "ns": 1e-9}
+_JOULES = {"J": 1.0, "mJ": 1e-3, "µJ": 1e-6, "kJ": 1e3}
+_WATTS = {"W": 1.0, "mW": 1e-3}
+
+#: Metric name -> its measured values under one configuration, all of the same length.
+Repeats = Mapping[str, tuple[float, ...]]
 
 
 @dataclass(frozen=True)
@@ -46,183 +34,229 @@ class Table:
     """A measured table.
 
     Attributes:
+        path: The CSV file.
         options: One per option column; columns that always move together are one.
         configurations: Each measured configuration once, in the file's order.
-        repeats: Per configuration: metric name -> its measured values.
-        metrics: What the values mean; derived ones (EDP, power) are among them.
-        tied: Option -> the further columns that move with it, with the value of each level.
+        repeats: The measurements of each configuration; rows of equal options are repeats of one.
+        metrics: What the values mean; derived ones (EDP, power) come last.
+        tied: Option -> further column -> (level of the option -> value of that column).
+        environment: What the TOML says of where the table was measured.
         baseline: The configuration that the TOML names, else None.
-        environment: What the TOML says of the environment.
+        ignored: Columns that are neither option nor metric.
+        derived: Those of the metrics that were computed here, not read.
     """
 
     path: Path
     options: tuple[Option, ...]
     configurations: tuple[Configuration, ...]
-    repeats: tuple[Mapping[str, tuple[float, ...]], ...]
+    repeats: tuple[Repeats, ...]
     metrics: tuple[Metric, ...]
     tied: Mapping[str, Mapping[str, Mapping[OptionValue, OptionValue]]] = field(default_factory=dict)
-    baseline: Configuration | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
+    baseline: Configuration | None = None
+    ignored: tuple[str, ...] = ()
+    derived: tuple[Metric, ...] = ()
 
     @property
     def has_repeats(self) -> bool:
         """Whether any configuration was measured more than once."""
         return any(len(v) > 1 for r in self.repeats for v in r.values())
 
+    def full(self, configuration: Configuration) -> dict[str, OptionValue]:
+        """Return `configuration` with the columns that move along with its options."""
+        result = dict(configuration)
+        for name, others in self.tied.items():
+            result.update({other: levels[configuration[name]] for other, levels in others.items()})
+        return result
+
+    def highest(self, fixed: Configuration | None = None) -> tuple[Configuration, bool]:
+        """Return the row with every option at its highest level, else the nearest, and whether it is exact.
+
+        Near is the least sum of rank shares that the options fall short; ties go to the row that keeps the
+        first options higher, then to the first in the file. `fixed` restricts the rows to those with its values.
+
+        Raises:
+            TableError: no row has `fixed`.
+        """
+        rows = [c for c in self.configurations if all(c[n] == v for n, v in (fixed or {}).items())]
+        if not rows:
+            raise TableError(
+                f"Table {self.path} has no row with {_shown(fixed or {})}.", "Name one of its rows."
+            )
+        ranks = {o.name: {v: i for i, v in enumerate(o.values)} for o in self.options}
+        free = [o for o in self.options if len(o.values) > 1 and o.name not in (fixed or {})]
+
+        def shortfall(configuration: Configuration) -> tuple[float, tuple[float, ...]]:
+            gaps = tuple(1.0 - ranks[o.name][configuration[o.name]] / (len(o.values) - 1) for o in free)
+            return sum(gaps), gaps
+
+        best = min(rows, key=shortfall)
+        return best, shortfall(best)[0] == 0.0
+
 
 def read_table(path: Path) -> Table:
     """Read a table.
 
     Raises:
-        FileMissingError, PermissionDeniedError, MalformedFileError: the file itself.
+        FileMissingError, PermissionDeniedError, MalformedFileError: the files themselves.
         TableError: columns or numbers that cannot be measurements, with line and column.
     """
-    header, rows = _read_csv(path)
-    declared = _read_declaration(path)
-    metrics = _metrics(path, header, declared)
-    names = [h for h in header if h not in metrics and h not in IGNORED | set(declared.get("ignore", ()))]
+    lines, header, rows = _read_csv(path)
+    declared = read_declaration(path)
+    roles = assign_roles(path, header, declared)
     if not rows:
         raise TableError(f"Table {path} holds no row.", "Give it at least one measured configuration.")
-    if not names:
-        raise TableError(f"Table {path} has no option column.", "Add the columns that say what was set.")
-    values = {h: _metric_column(path, header, rows, m) for h, m in metrics.items()}
-    columns = {n: _option_column([row[header.index(n)] for _, row in rows]) for n in names}
-    groups = _tied_groups(columns)
-    options = tuple(_option(name, columns[name]) for name in groups)
+    cells = dict(zip(header, zip(*rows, strict=True), strict=True))
+    at = _Places(path, lines, header)
+    values = {m.name: _numbers(cells[m.name], m, at) for m in roles.metrics}
+    settings = {n: _levels(n, cells[n], declared.columns.get(n, Column()), at) for n in roles.options}
+    groups = _tied_groups(settings)
+    options = tuple(_option(n, settings[n], others, declared) for n, others in groups.items())
     tied = {
-        name: {other: dict(zip(columns[name], columns[other], strict=True)) for other in others}
-        for name, others in groups.items()
+        n: {other: dict(zip(settings[n], settings[other], strict=True)) for other in others}
+        for n, others in groups.items()
         if others
     }
-    configurations, repeats = _group(options, columns, values, len(rows))
-    derived = _derive(tuple(metrics.values()), repeats)
-    return Table(
-        path,
-        options,
-        configurations,
-        tuple(repeats),
-        (*metrics.values(), *derived),
-        tied,
-        _declared_baseline(path, declared, options, configurations),
-        {str(k): str(v) for k, v in declared.get("environment", {}).items()},
-    )
+    configurations, repeats = _group([o.name for o in options], settings, values)
+    derived = _derive(roles.metrics, repeats, taken=header)
+    table = Table(
+        path, options, configurations, tuple(repeats), (*roles.metrics, *derived), tied,
+        declared.environment, None, roles.ignored, derived,
+    )  # fmt: skip
+    return table if declared.baseline is None else _with_baseline(table, declared)
 
 
 def table_source(table: Table) -> SourceData:
-    """Return the table as knowledge for a strategy: the median of each configuration's repeats."""
+    """Return the table as knowledge for a strategy: the median of each configuration's repeats.
+
+    Tied columns are options of their own here: a target may know the option by any of their names.
+    """
     values = {m.name: tuple(float(median(r[m.name])) for r in table.repeats) for m in table.metrics}
-    return SourceData(str(table.path), table.options, table.configurations, values, table.metrics)
+    options = list(table.options)
+    for others in table.tied.values():
+        options += [_plain_option(other, list(levels.values())) for other, levels in others.items()]
+    configurations = tuple(map(table.full, table.configurations)) if table.tied else table.configurations
+    return SourceData(str(table.path), tuple(options), configurations, values, table.metrics)
 
 
-def _read_csv(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
+@dataclass(frozen=True)
+class _Places:
+    """Says where a cell stands."""
+
+    path: Path
+    lines: Sequence[int]
+    header: Sequence[str]
+
+    def error(self, name: str, row: int, what: str) -> TableError:
+        column = self.header.index(name) + 1
+        return TableError(
+            f"{self.path}, line {self.lines[row]}, column {column} ({name}): {what}.",
+            "Remove the row or mend the value.",
+        )
+
+
+def _read_csv(path: Path) -> tuple[list[int], list[str], list[list[str]]]:
+    """Return line numbers, header and rows (all as long as the header); blank lines are skipped."""
+    from tuner.config.toml import unreadable
+
+    lines, rows = [], []
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.reader(file)
+            first = file.readline()
+            file.seek(0)
+            delimiter = next((d for d in ",;\t" if d in first), ",")
+            reader = csv.reader(file, delimiter=delimiter, strict=True)
             header = [name.strip() for name in next(reader, [])]
-            rows = [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
-    except FileNotFoundError as error:
-        raise FileMissingError(f"There is no table {path}.", "Check the path.") from error
-    except PermissionError as error:
-        raise PermissionDeniedError(f"Table {path} may not be read.", "Check its permissions.") from error
+            for row in reader:
+                if any(row):
+                    lines.append(reader.line_num)
+                    rows.append(row)
     except OSError as error:
-        raise FileMissingError(
-            f"Table {path} cannot be read: {error.strerror}.", "Name a CSV file."
-        ) from error
-    except (UnicodeDecodeError, csv.Error) as error:
+        raise unreadable(path, error) from error
+    except (ValueError, csv.Error) as error:  # not UTF-8, a NUL in the path, a quote that never ends
         raise MalformedFileError(f"Table {path} is no CSV text: {error}.", "Save it as UTF-8 CSV.") from error
     if not any(header):
         raise TableError(f"Table {path} holds no header row.", "Its first line names the columns.")
-    for name in header:
-        if not name or header.count(name) > 1:
-            raise TableError(
-                f"Table {path} has the column '{name}' twice or unnamed.", "Name each column once."
-            )
-    for line, row in rows:
+    for position, name in enumerate(header):
+        if not name or name in header[:position]:
+            what = f"names the column '{name}' twice" if name else f"gives column {position + 1} no name"
+            raise TableError(f"Table {path} {what}.", "Name each column once, in the first line.")
+    for line, row in zip(lines, rows, strict=True):
         if len(row) != len(header):
             raise MalformedFileError(
-                f"{path}, line {line}: {len(row)} cells under {len(header)} columns.", "Mend that line."
+                f"{path}, line {line}, column {min(len(row), len(header)) + 1}: "
+                f"the line has {len(row)} cells, the header {len(header)} columns.",
+                "Mend that line.",
             )
-    return header, rows
+    return lines, header, rows
 
 
-def _read_declaration(path: Path) -> dict[str, Any]:
-    from tuner.config.toml import read_toml
-
-    for candidate in (path.with_suffix(".toml"), path.with_name(path.name + ".toml")):
-        if candidate.exists():
-            return dict(read_toml(candidate)[0])
-    return {}
-
-
-def _metrics(path: Path, header: Sequence[str], declared: Mapping[str, Any]) -> dict[str, Metric]:
-    columns: Mapping[str, Any] = declared.get("columns", {})
-    missing = [name for name in columns if name not in header]
-    if missing:
-        raise TableError(
-            f"Table {path} lacks the declared column '{missing[0]}'.", "Mend the TOML beside it."
-        )
-    found: dict[str, Metric] = {}
-    for name in header:
-        said = columns.get(name, {})
-        if said.get("role") == "option":
-            continue
-        if "quantity" in said or said.get("role") == "metric":
-            found[name] = Metric(name, str(said.get("quantity", name)), str(said.get("unit", "")))
-        elif name in KNOWN:
-            found[name] = Metric(name, *KNOWN[name])
-        else:
-            unit = next((u for suffix, u in SUFFIXES.items() if name.endswith(suffix)), None)
-            if unit is not None:
-                found[name] = Metric(name, name, unit)
-    if not found:
-        raise TableError(
-            f"Table {path} has no metric column.",
-            f"Name one with its unit, such as {', '.join(list(KNOWN)[:3])} or energy_j, or declare it in a TOML.",
-        )
-    return found
-
-
-def _metric_column(
-    path: Path, header: Sequence[str], rows: Sequence[tuple[int, list[str]]], metric: Metric
-) -> list[float]:
-    position = header.index(metric.name)
+def _numbers(cells: Sequence[str], metric: Metric, at: _Places) -> list[float]:
+    """Return a metric column's values: finite, not negative (save temperatures), times and energies not zero."""
+    lowest = -math.inf if "temperature" in (metric.quantity, *metric.name.lower().split("_")) else 0.0
     values = []
-    for line, row in rows:
-        try:
-            value = float(row[position])
-        except ValueError:
-            value = math.nan
-        signed = metric.quantity == "temperature" or "temperature" in metric.name
-        impossible = not math.isfinite(value) or (value < 0 and not signed)
-        if impossible or (metric.quantity in _POSITIVE and value == 0):
-            raise TableError(
-                f"{path}, line {line}, column {metric.name}: '{row[position]}' is no measurement.",
-                "Remove the row or mend the number.",
+    for row, cell in enumerate(cells):
+        value = _number(cell)
+        if value is None or not math.isfinite(value):
+            raise at.error(
+                metric.name, row, f"'{cell.strip()}' is no finite number" if cell.strip() else "no value"
             )
-        values.append(value)
+        if value < lowest or (value == 0 and metric.quantity in _POSITIVE):
+            raise at.error(metric.name, row, f"{cell.strip()} cannot be a measurement of {metric.quantity}")
+        values.append(float(value))
     return values
 
 
-def _option_column(cells: Sequence[str]) -> list[OptionValue]:
-    try:
-        numbers = [float(cell) for cell in cells]
-    except ValueError:
-        return [cell.strip() for cell in cells]
-    if not all(map(math.isfinite, numbers)):
-        return [cell.strip() for cell in cells]
-    return [int(n) if n.is_integer() and abs(n) < 2**53 else n for n in numbers]
+def _number(cell: str) -> int | float | None:
+    for kind in (int, float):
+        try:
+            return kind(cell)
+        except ValueError:
+            continue
+    return None
 
 
-def _option(name: str, column: Sequence[OptionValue]) -> Option:
+def _levels(name: str, cells: Sequence[str], said: Column, at: _Places) -> list[OptionValue]:
+    """Return an option column's values: numbers where all are (integers where integral), else text."""
+    for row, cell in enumerate(cells):
+        if not cell.strip():
+            raise at.error(name, row, "the option has no value")
+    numbers = [_number(cell) for cell in cells]
+    if said.kind == "categorical" and any(n is None for n in numbers):
+        return [cell.strip() for cell in cells]
+    result: list[OptionValue] = []
+    for row, number in enumerate(numbers):
+        if number is None:
+            if said.kind == "ordinal":
+                raise at.error(name, row, f"'{cells[row].strip()}' is no number, but the option is ordinal")
+            return [cell.strip() for cell in cells]
+        if not math.isfinite(number):
+            raise at.error(name, row, f"'{cells[row].strip()}' is no finite number")
+        result.append(int(number) if float(number).is_integer() and abs(number) < 2**53 else number)
+    return result
+
+
+def _option(name: str, column: Sequence[OptionValue], others: Sequence[str], declared: Declaration) -> Option:
+    said = declared.columns.get(name, Column())
+    plain = _plain_option(name, column)
+    return Option(
+        name,
+        plain.values,
+        said.kind or plain.kind,
+        unit=plain.unit if said.unit is None else said.unit,
+        description=f"moves together with {', '.join(others)}" if others else "",
+    )
+
+
+def _plain_option(name: str, column: Sequence[OptionValue]) -> Option:
     levels = set(column)
     if any(isinstance(v, str) for v in levels):
         return Option(name, tuple(sorted(map(str, levels))), "categorical")
-    unit = next((u for suffix, u in (("_khz", "kHz"), ("_hz", "Hz")) if name.endswith(suffix)), "")
-    return Option(name, tuple(sorted(levels)), "ordinal", unit=unit)
+    return Option(name, tuple(sorted(levels)), "ordinal", unit=option_unit(name))
 
 
 def _tied_groups(columns: Mapping[str, Sequence[OptionValue]]) -> dict[str, list[str]]:
-    """Return leader -> columns that are a one-to-one function of it. Constants stand alone."""
+    """Return first column -> columns that are a one-to-one function of it. Constants stand alone."""
     groups: dict[str, list[str]] = {}
     leaders: dict[tuple[int, ...], str] = {}
     for name, column in columns.items():
@@ -231,59 +265,79 @@ def _tied_groups(columns: Mapping[str, Sequence[OptionValue]]) -> dict[str, list
         if len(codes) > 1 and pattern in leaders:
             groups[leaders[pattern]].append(name)
             continue
-        leaders.setdefault(pattern, name)
+        leaders[pattern] = name
         groups[name] = []
     return groups
 
 
 def _group(
-    options: Sequence[Option],
-    columns: Mapping[str, Sequence[OptionValue]],
-    values: Mapping[str, Sequence[float]],
-    count: int,
+    names: Sequence[str], settings: Mapping[str, Sequence[OptionValue]], values: Mapping[str, Sequence[float]]
 ) -> tuple[tuple[Configuration, ...], list[dict[str, tuple[float, ...]]]]:
-    found: dict[Any, tuple[Configuration, list[int]]] = {}
-    for i in range(count):
-        configuration = {o.name: columns[o.name][i] for o in options}
-        found.setdefault(configuration_key(configuration), (configuration, []))[1].append(i)
-    configurations = tuple(c for c, _ in found.values())
-    repeats = [
-        {m: tuple(column[i] for i in rows) for m, column in values.items()} for _, rows in found.values()
-    ]
+    found: dict[tuple[OptionValue, ...], list[int]] = {}
+    for row, levels in enumerate(zip(*(settings[n] for n in names), strict=True)):
+        found.setdefault(levels, []).append(row)
+    configurations = tuple(dict(zip(names, levels, strict=True)) for levels in found)
+    repeats = [{m: tuple(column[i] for i in rows) for m, column in values.items()} for rows in found.values()]
     return configurations, repeats
 
 
-def _derive(metrics: Sequence[Metric], repeats: Sequence[dict[str, tuple[float, ...]]]) -> tuple[Metric, ...]:
-    """Add EDP, and power where energy is in joules; units are multiplied, never converted or mixed."""
+def _derive(
+    metrics: Sequence[Metric], repeats: Sequence[dict[str, tuple[float, ...]]], taken: Sequence[str]
+) -> tuple[Metric, ...]:
+    """Add power (or energy) where the units are of the SI, and EDP in the product of the units as they are.
+
+    Power readings that were summed (``mW-samples``) are no energy: no power follows from them, and their EDP keeps
+    a unit of its own.
+    """
     by = {m.quantity: m for m in metrics}
-    energy, latency = by.get("energy"), by.get("latency")
-    if energy is None or latency is None:
+    derived: list[Metric] = []
+
+    def add(new: Metric, left: Metric, right: Metric, factor: float, power: int) -> None:
+        if new.quantity in by or new.name in taken:
+            return
+        for r in repeats:
+            pairs = zip(r[left.name], r[right.name], strict=True)
+            r[new.name] = tuple(a * b**power * factor for a, b in pairs)
+        by[new.quantity] = new
+        derived.append(new)
+
+    latency, energy, watts = by.get("latency"), by.get("energy"), by.get("power")
+    if latency is None:
         return ()
-    derived = []
-    if "edp" not in by:
-        edp = Metric("edp", "edp", f"{energy.unit}·{latency.unit}")
-        derived.append(edp)
-        for r in repeats:
-            r[edp.name] = tuple(e * t for e, t in zip(r[energy.name], r[latency.name], strict=True))
-    if "power" not in by and (energy.unit, latency.unit) == ("J", "s"):
-        power = Metric("power_w", "power", "W")
-        derived.append(power)
-        for r in repeats:
-            r[power.name] = tuple(e / t for e, t in zip(r[energy.name], r[latency.name], strict=True))
+    seconds = _SECONDS.get(latency.unit)
+    if energy is not None and seconds is not None and energy.unit in _JOULES:
+        add(POWER, energy, latency, _JOULES[energy.unit] / seconds, -1)
+    elif energy is None and watts is not None and seconds is not None and watts.unit in _WATTS:
+        add(ENERGY, watts, latency, _WATTS[watts.unit] * seconds, 1)
+    energy = by.get("energy")
+    if energy is not None:
+        unit = f"{energy.unit}·{latency.unit}"
+        add(EDP if unit == EDP.unit else Metric("edp", "edp", unit), energy, latency, 1.0, 1)
     return tuple(derived)
 
 
-def _declared_baseline(
-    path: Path,
-    declared: Mapping[str, Any],
-    options: Sequence[Option],
-    configurations: Sequence[Configuration],
-) -> Configuration | None:
-    wanted = declared.get("baseline")
-    if not wanted:
-        return None
-    names = {o.name for o in options}
-    for configuration in configurations:
-        if all(configuration[n] == v for n, v in wanted.items() if n in names) and set(wanted) & names:
-            return configuration
-    raise TableError(f"Table {path} lacks the declared baseline.", "Mend [baseline] in the TOML beside it.")
+def _with_baseline(table: Table, declared: Declaration) -> Table:
+    """Return `table` with the baseline that the TOML names; a tied column may stand for its option."""
+    from dataclasses import replace
+
+    fixed: dict[str, OptionValue] = {}
+    for name, value in (declared.baseline or {}).items():
+        leader = next((n for n, others in table.tied.items() if name in others), name)
+        levels = table.tied.get(leader, {}).get(name)
+        known = {v: v for o in table.options if o.name == leader for v in o.values}
+        same_kind = {
+            k: v for k, v in (levels or known).items() if isinstance(v, str) == isinstance(value, str)
+        }
+        matches = [k for k, v in same_kind.items() if v == value]
+        if not matches:
+            raise TableError(
+                f"The baseline in {declared.path} sets {name} = {value}, which table {table.path} does not have.",
+                f"{leader} can be {', '.join(map(str, known))}." if known else
+                f"Its options: {', '.join(o.name for o in table.options)}.",
+            )  # fmt: skip
+        fixed[leader] = matches[0]
+    return replace(table, baseline=table.highest(fixed)[0])
+
+
+def _shown(configuration: Configuration) -> str:
+    return ", ".join(f"{n} = {v}" for n, v in configuration.items())

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from tuner.errors import OptionValueError, UnknownWorkloadError, UsageError
-from tuner.objective import Metric
+from tuner.objective import OBJECTIVES, Metric, find_metric
 from tuner.ports import (
     Actuator,
     OpenContext,
@@ -21,7 +21,11 @@ from tuner.ports import (
     WorkloadRun,
 )
 from tuner.space import Configuration, Option, OptionValue, configuration_key
-from tuner.tables import Table, read_table
+from tuner.table_columns import AS_RECORDED
+from tuner.tables import Repeats, Table, read_table
+
+#: Units of time in which a recorded measurement lets the virtual clock go on.
+_SECONDS = {"s": 1.0, "ms": 1e-3, "µs": 1e-6, "ns": 1e-9}
 
 
 class ReplayDevicePlugin:
@@ -47,7 +51,7 @@ class ReplayDevicePlugin:
         """
         if not argument:
             raise UsageError("Device 'replay' needs a table.", "Name it: --device replay:measurements.csv.")
-        return ReplayDevice(read_table(Path(argument)))
+        return ReplayDevice(read_table(Path(argument).expanduser()))
 
 
 class _VirtualClock:
@@ -72,6 +76,8 @@ class _TableActuator:
         self._boot_id = str(uuid.uuid4())
 
     def read_option(self, name: str) -> OptionValue:
+        if name not in self._values:
+            raise OptionValueError(f"The table has no option '{name}'.", "Use the table's own columns.")
         return self._values[name]
 
     def write_option(self, name: str, value: OptionValue) -> None:
@@ -81,6 +87,7 @@ class _TableActuator:
         self._values[name] = option.values[option.index(value)]
 
     def order(self, current: Configuration, target: Configuration) -> Sequence[tuple[str, OptionValue]]:
+        # Each write alone may lead through configurations that were never measured; nothing runs meanwhile.
         return [(n, v) for n, v in target.items() if current.get(n) != v]
 
     def boot_id(self) -> str:
@@ -88,7 +95,7 @@ class _TableActuator:
 
 
 class ReplayDevice:
-    """A table that answers as a device does."""
+    """A table that answers as a device does. Its numbers are real measurements, so it is not emulated."""
 
     emulated = False
 
@@ -98,7 +105,9 @@ class ReplayDevice:
         self.spec = f"replay:{table.path.resolve()}"
         self.board = table.environment.get("board", table.path.stem)
         self.clock = _VirtualClock()
-        self._baseline, self._baseline_exact = _highest(table)
+        highest, exact = table.highest()
+        self._baseline = highest if table.baseline is None else table.baseline
+        self._baseline_exact = exact or table.baseline is not None
         self._actuator = _TableActuator(table.options, self._baseline)
 
     @property
@@ -107,7 +116,7 @@ class ReplayDevice:
         return self._actuator
 
     def probe(self) -> Sequence[Probe]:
-        """Return the table's options."""
+        """Return the table's options, each at the baseline's level."""
         return [Supported(o, self._baseline[o.name]) for o in self._table.options]
 
     def rows(self) -> Sequence[Configuration]:
@@ -115,11 +124,11 @@ class ReplayDevice:
         return self._table.configurations
 
     def baseline(self) -> Configuration:
-        """Return the configuration that the TOML names, else every option at its highest level."""
+        """Return what the TOML names, else the row with every option at its highest level or nearest to it."""
         return self._baseline
 
     def power_modes(self) -> Sequence[PowerMode]:
-        """Return none."""
+        """Return none: a table names no modes."""
         return ()
 
     def sensors(self) -> Sensors:
@@ -132,37 +141,44 @@ class ReplayDevice:
         Raises:
             UnknownWorkloadError: another one was asked for.
         """
-        if argument not in (None, self._table.path.stem, self._spec_of_workload()):
+        spec = self._table.environment.get("workload", f"recorded:{self._table.path.stem}")
+        if argument not in (None, self._table.path.stem, spec):
             raise UnknownWorkloadError(
-                str(argument), [self._table.path.stem], "A table can only replay what it recorded."
+                str(argument),
+                [spec, self._table.path.stem],
+                "A table can only replay what it recorded: leave out --workload.",
             )
-        return TableWorkload(self._table, self._actuator, self._spec_of_workload())
-
-    def _spec_of_workload(self) -> str:
-        return self._table.environment.get("workload", f"recorded:{self._table.path.stem}")
+        return TableWorkload(self._table, self._actuator, self.clock, spec)
 
     def meters(self) -> Sequence[PowerMeter]:
         """Return none: energy is in the table or nowhere."""
         return ()
 
     def notes(self) -> Sequence[str]:
-        """Say the units of the objectives, what the baseline is, and whether there are repeats."""
-        said = []
-        for metric in self._table.metrics:
-            if metric.quantity in {"latency", "energy", "power", "edp"}:
-                said.append(f"{metric.quantity} is column {metric.name} in {metric.unit or 'no unit'}")
-        notes = [f"objectives are in the table's own units: {'; '.join(said)}"]
-        if any(m.unit == "mW-samples" for m in self._table.metrics):
+        """Say what the table holds, its units, the baseline, and whether there are repeats."""
+        table = self._table
+        said = [
+            f"{m.quantity} is {f'column {m.name}' if m not in table.derived else 'derived'}, unit {m.unit}"
+            for m in table.metrics
+            if m.quantity in OBJECTIVES
+        ]
+        notes = [
+            f"the table holds {len(table.configurations)} configurations of {len(table.options)} options"
+            + ("" if table.has_repeats else ", each measured once, so there is no confidence interval"),
+        ]
+        if said:
+            notes.append(f"objectives are in the table's own units: {'; '.join(said)}")
+        if any(m.unit == "mW-samples" for m in table.metrics):
             notes.append(
                 "mW-samples are sums of power readings, not joules: draw no conclusion on real energy"
             )
+        if any(m.unit == AS_RECORDED for m in table.metrics):
+            notes.append("'as recorded': the table does not say the unit")
         if not self._baseline_exact:
             notes.append(
                 "no row has every option at its highest level: the baseline is the row nearest to that"
             )
-        if not self._table.has_repeats:
-            notes.append("the table holds one measurement of each configuration, so no confidence interval")
-        for name, others in self._table.tied.items():
+        for name, others in table.tied.items():
             notes.append(f"columns {', '.join([name, *others])} always move together: one option, {name}")
         return notes
 
@@ -177,8 +193,11 @@ class ReplayDevice:
 class TableWorkload:
     """What the table recorded, row by row."""
 
-    def __init__(self, table: Table, actuator: _TableActuator, spec: str) -> None:
-        self._table, self._actuator, self.spec = table, actuator, spec
+    #: The readings are finished measurements: no warm-up, no meter and no latency but the table's own.
+    recorded = True
+
+    def __init__(self, table: Table, actuator: _TableActuator, clock: _VirtualClock, spec: str) -> None:
+        self._table, self._actuator, self._clock, self.spec = table, actuator, clock, spec
         self._repeats = {
             configuration_key(c): r for c, r in zip(table.configurations, table.repeats, strict=True)
         }
@@ -200,42 +219,29 @@ class TableWorkload:
         Raises:
             OptionValueError: the table lacks it.
         """
-        names = [o.name for o in self._table.options]
-        current = {n: self._actuator.read_option(n) for n in names}
+        current = {o.name: self._actuator.read_option(o.name) for o in self._table.options}
         found = self._repeats.get(configuration_key(current))
         if found is None:
             raise OptionValueError("The table holds no such configuration.", "Choose one of its rows.")
-        return _TableRun(found)
+        latency = find_metric("latency", self._table.metrics)
+        seconds = _SECONDS.get(latency.unit) if latency else None
+        return _TableRun(found, self._clock, (latency.name, seconds) if latency and seconds else None)
 
 
 class _TableRun:
     """Gives each stored repeat once."""
 
-    def __init__(self, repeats: Mapping[str, tuple[float, ...]]) -> None:
-        self._rows = [dict(zip(repeats, row, strict=True)) for row in zip(*repeats.values(), strict=True)]
-        self._next = 0
+    def __init__(self, repeats: Repeats, clock: _VirtualClock, time: tuple[str, float] | None) -> None:
+        rows = zip(*repeats.values(), strict=True)
+        self._readings = iter([Reading((), dict(zip(repeats, row, strict=True))) for row in rows])
+        self._clock, self._time = clock, time
 
     def repeat(self, inferences: int) -> Reading | None:
-        if self._next >= len(self._rows):
-            return None
-        self._next += 1
-        return Reading((), self._rows[self._next - 1])
+        reading = next(self._readings, None)
+        if reading is not None and self._time is not None:
+            name, seconds = self._time
+            self._clock.sleep(reading.metrics[name] * seconds)
+        return reading
 
     def close(self) -> None:
         """Do nothing."""
-
-
-def _highest(table: Table) -> tuple[Configuration, bool]:
-    """Return the baseline, and whether it is exactly what it should be."""
-    if table.baseline is not None:
-        return table.baseline, True
-
-    def shortfall(configuration: Configuration) -> tuple[float, list[int]]:
-        gaps = [len(o.values) - 1 - o.index(configuration[o.name]) for o in table.options]
-        shares = [
-            g / (len(o.values) - 1) for g, o in zip(gaps, table.options, strict=True) if len(o.values) > 1
-        ]
-        return (sum(shares), gaps)
-
-    best = min(table.configurations, key=shortfall)
-    return best, shortfall(best)[0] == 0

@@ -1,9 +1,9 @@
 """Stepwise regression: which options and interactions explain a source's measurements.
 
-As in Iqbal, Kotthoff and Jamshidi, OpML'19 (and their `StepwiseRegression.R`): forward selection by R², backward
-elimination by significance, terms with |coefficient| < 1e-12 dropped. The response is the log of the metric.
-Interactions are pairwise and only between options whose main effects were selected (heredity), which keeps
-58 options affordable.
+As in Iqbal, Kotthoff and Jamshidi, 'Transfer Learning for Performance Modeling of Deep Neural Network Systems',
+OpML'19: forward selection by R², backward elimination by significance, terms with |coefficient| < 1e-12 dropped.
+The response is the log of the metric. Interactions are pairwise and only between options whose main effects were
+selected (heredity), which keeps 58 options affordable.
 """
 
 from __future__ import annotations
@@ -18,16 +18,19 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-#: A term: the positions of the options that are multiplied; one position is a main effect.
+#: A term: the positions of the columns that are multiplied; one position is a main effect.
 Positions = tuple[int, ...]
 SMALLEST_COEFFICIENT = 1e-12
+#: A term that raises R² by less is not worth its place.
 LEAST_GAIN = 1e-4
 MOST_TERMS = 40
+#: Of a column's squared norm, what must be left beside the terms chosen before: less is rounding.
+_LEAST_NEW = 1e-9
 
 
 @dataclass(frozen=True)
 class Term:
-    """One selected term: its options, coefficient on the log scale, and p-value."""
+    """One selected term: its options (an interaction has two), coefficient and p-value."""
 
     options: tuple[str, ...]
     coefficient: float
@@ -44,45 +47,73 @@ class StepwiseFit:
     """A fitted stepwise regression.
 
     Attributes:
-        names: The options, in the order of the design's columns.
+        names: The design's columns.
         terms: Selected terms, the most influential first.
-        intercept: On the log scale.
-        r2: Share of the log response's variance that the terms explain.
+        intercept: On the scale of the response.
+        r2: Share of the response's variance that the terms explain; 0 for a constant response.
+        log: Whether the response is the log of the values (they were all positive), else the values themselves.
     """
 
     names: tuple[str, ...]
     terms: tuple[Term, ...]
     intercept: float
     r2: float
+    log: bool = True
 
     @property
     def formula(self) -> str:
         """The model as statsmodels and R write it."""
-        return "log(y) ~ " + (" + ".join(t.name for t in self.terms) or "1")
+        return f"{'log(y)' if self.log else 'y'} ~ " + (" + ".join(t.name for t in self.terms) or "1")
 
-    def predict_log(self, design: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the (n,) predicted log response of an (n, options) design of rank shares."""
+    def influence(self, name: str) -> float:
+        """Return the sum of the |coefficients| of the terms that hold column `name`."""
+        return sum(abs(t.coefficient) for t in self.terms if name in t.options)
+
+    def predict_response(self, design: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the (n,) predicted response of an (n, columns) design."""
         position = {n: i for i, n in enumerate(self.names)}
         result = np.full(len(design), self.intercept)
         for term in self.terms:
             result += term.coefficient * np.prod(design[:, [position[n] for n in term.options]], axis=1)
         return result
 
+    def predict(self, design: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the (n,) predicted values, in the unit that was fitted."""
+        response = self.predict_response(design)
+        return np.exp(response) if self.log else response
+
     def table(self) -> str:
         """Return the terms as a markdown table."""
         rows = [f"| {t.name} | {t.coefficient:+.4f} | {t.p_value:.2g} |" for t in self.terms]
-        return "\n".join(["| term | coefficient (log) | p |", "|---|---|---|", *rows])
+        return "\n".join(
+            [f"| term | coefficient{' (log)' if self.log else ''} | p |", "|---|---|---|", *rows]
+        )
 
 
 def fit_stepwise(
-    names: Sequence[str], design: NDArray[np.float64], values: NDArray[np.float64], significance: float = 0.05
+    names: Sequence[str],
+    design: NDArray[np.float64],
+    values: NDArray[np.float64],
+    significance: float = 0.05,
+    groups: Sequence[str] | None = None,
 ) -> StepwiseFit:
-    """Fit to an (n, options) design of rank shares and (n,) positive values."""
-    response = np.log(values)
-    mains: list[Positions] = [(i,) for i in range(design.shape[1]) if np.ptp(design[:, i]) > 0]
+    """Fit to an (n, columns) design and (n,) values.
+
+    Args:
+        names: Of the columns.
+        design: Rank shares and dummies, see `tuner.transfer.encoding`.
+        values: In the metric's unit; the log is fitted where all are positive.
+        significance: The largest p-value that a term may keep.
+        groups: The option behind each column; dummies of one option do not interact. By default `names`.
+    """
+    owner = list(names if groups is None else groups)
+    log = bool(np.all(values > 0))
+    response = np.log(values) if log else np.asarray(values, dtype=float)
+    mains: list[Positions] = [(i,) for i in range(design.shape[1])]
     selected = _forward(design, response, [], mains)
     chosen = sorted(p[0] for p in selected)
-    selected = _forward(design, response, selected, list(combinations(chosen, 2)))
+    pairs = [p for p in combinations(chosen, 2) if owner[p[0]] != owner[p[1]]]
+    selected = _forward(design, response, selected, pairs)
     selected, coefficients, p_values, r2 = _backward(design, response, selected, significance)
     terms = [
         Term(tuple(names[i] for i in p), float(c), float(q))
@@ -90,70 +121,77 @@ def fit_stepwise(
         if abs(c) >= SMALLEST_COEFFICIENT
     ]
     ordered = tuple(sorted(terms, key=lambda t: -abs(t.coefficient)))
-    return StepwiseFit(tuple(names), ordered, float(coefficients[0]), float(r2))
+    return StepwiseFit(tuple(names), ordered, float(coefficients[0]), r2, log)
 
 
-def _columns(design: NDArray[np.float64], terms: Sequence[Positions]) -> NDArray[np.float64]:
-    return np.stack([np.prod(design[:, list(t)], axis=1) for t in terms], axis=1)
+def term_columns(design: NDArray[np.float64], terms: Sequence[Positions]) -> NDArray[np.float64]:
+    """Return the (n, terms) products of the design's columns."""
+    products = [np.prod(design[:, list(t)], axis=1) for t in terms]
+    return np.stack(products, axis=1) if products else np.zeros((len(design), 0))
 
 
 def _forward(
     design: NDArray[np.float64],
     response: NDArray[np.float64],
-    selected: list[Positions],
-    candidates: list[Positions],
+    selected: Sequence[Positions],
+    candidates: Sequence[Positions],
 ) -> list[Positions]:
-    """Add the candidate that raises R² most, while it raises it; by orthogonal updates, not refits."""
-    chosen = list(selected)
+    """Add the candidate that raises R² most, while one raises it enough.
+
+    Refitting for each candidate would be slow: candidates and residual are kept orthogonal to what was chosen
+    instead, so that a candidate's gain is one inner product.
+    """
+    chosen, left = list(selected), list(candidates)
     residual = response - response.mean()
     total = float(residual @ residual)
-    basis: list[NDArray[np.float64]] = [np.full(len(response), 1.0 / np.sqrt(len(response)))]
-    for term in chosen:
-        residual = _absorb(basis, _columns(design, [term])[:, 0], residual)
-    if not candidates or total <= 0:
-        return chosen
-    pool = _columns(design, candidates)
-    for vector in basis:
+    pool = _centred(term_columns(design, left))
+    original = np.maximum((pool**2).sum(axis=0), 1e-300)
+    for vector in _basis(_centred(term_columns(design, chosen))):
+        residual = residual - vector * (vector @ residual)
         pool = pool - np.outer(vector, vector @ pool)
-    left = list(candidates)
-    while left and len(chosen) < min(MOST_TERMS, len(response) - 2):
-        norms = np.einsum("ij,ij->j", pool, pool)
-        gains = np.where(norms > 1e-9, (residual @ pool) ** 2 / np.maximum(norms, 1e-12), 0.0) / total
+    while left and total > 0 and len(chosen) < min(MOST_TERMS, len(response) - 2):
+        norms = (pool**2).sum(axis=0)
+        usable = norms > _LEAST_NEW * original
+        gains = np.where(usable, (residual @ pool) ** 2 / np.where(usable, norms, 1.0), 0.0) / total
         best = int(np.argmax(gains))
         if gains[best] < LEAST_GAIN:
             break
         vector = pool[:, best] / np.sqrt(norms[best])
         residual = residual - vector * (vector @ residual)
         chosen.append(left.pop(best))
-        pool = np.delete(pool, best, axis=1)
+        pool, original = np.delete(pool, best, axis=1), np.delete(original, best)
         pool = pool - np.outer(vector, vector @ pool)
     return chosen
 
 
-def _absorb(
-    basis: list[NDArray[np.float64]], column: NDArray[np.float64], residual: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    for vector in basis:
-        column = column - vector * (vector @ column)
-    norm = float(np.linalg.norm(column))
-    if norm < 1e-9:
-        return residual
-    basis.append(column / norm)
-    return residual - basis[-1] * (basis[-1] @ residual)
+def _centred(columns: NDArray[np.float64]) -> NDArray[np.float64]:
+    return columns - columns.mean(axis=0) if columns.size else columns
+
+
+def _basis(columns: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return an orthonormal basis of the columns' span, one vector a row."""
+    if not columns.size:
+        return np.zeros((0, len(columns)))
+    left, singular, _ = np.linalg.svd(columns, full_matrices=False)
+    return np.asarray(left[:, singular > 1e-9 * singular[0]].T)
 
 
 def _backward(
-    design: NDArray[np.float64], response: NDArray[np.float64], selected: list[Positions], significance: float
+    design: NDArray[np.float64],
+    response: NDArray[np.float64],
+    selected: Sequence[Positions],
+    significance: float,
 ) -> tuple[list[Positions], NDArray[np.float64], NDArray[np.float64], float]:
     """Drop the least significant term until all are significant (statsmodels' OLS)."""
-    from statsmodels.regression.linear_model import OLS
-
     terms = list(selected)
+    if not terms:
+        return [], np.array([response.mean()]), np.array([0.0]), 0.0
+    from statsmodels.regression.linear_model import OLS  # takes a second to import
+
     while True:
-        ones = np.ones((len(response), 1))
-        matrix = np.hstack([ones, _columns(design, terms)]) if terms else ones
-        fit = OLS(response, matrix).fit()
-        p_values = np.asarray(fit.pvalues)
+        fit = OLS(response, np.hstack([np.ones((len(response), 1)), term_columns(design, terms)])).fit()
+        # Where nothing is left to judge by (as many terms as rows), no term counts as significant.
+        p_values = np.nan_to_num(np.asarray(fit.pvalues, dtype=float), nan=1.0)
         if not terms or p_values[1:].max() <= significance:
-            return terms, np.asarray(fit.params), p_values, float(fit.rsquared)
+            return terms, np.asarray(fit.params), p_values, float(fit.rsquared) if terms else 0.0
         terms.pop(int(np.argmax(p_values[1:])))

@@ -1,0 +1,252 @@
+"""What a measured table's columns mean: by their names, or by a TOML file beside the table.
+
+A name such as ``gpu_energy_mw_samples`` is read from its end: a unit, and before it what was measured. All that
+is not understood as a metric is an option. The TOML, where there is one, has the last word.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from tuner.errors import TableError
+from tuner.objective import Metric
+
+AS_RECORDED = "as recorded"
+IGNORED = frozenset({"n_measurements"})
+
+_MEASURED = {
+    "time": "latency", "latency": "latency", "runtime": "latency", "duration": "latency", "energy": "energy",
+    "power": "power", "edp": "edp", "temperature": "temperature", "temp": "temperature",
+}  # fmt: skip
+_UNITS: dict[str, dict[str, str]] = {
+    "latency": {"s": "s", "ms": "ms", "us": "µs", "ns": "ns"},
+    "energy": {"j": "J", "mj": "mJ", "uj": "µJ", "kj": "kJ", "mw_samples": "mW-samples"},
+    "power": {"w": "W", "mw": "mW"},
+    "edp": {"js": "J·s", "j_s": "J·s"},
+    "temperature": {"c": "°C", "degc": "°C", "mdegc": "m°C"},
+}
+#: Words that leave the quantity what it is: ``inference_time_s``, ``energy_per_inference_j``.
+_NEUTRAL = frozenset(
+    {
+        "inference",
+        "run",
+        "execution",
+        "total",
+        "mean",
+        "median",
+        "avg",
+        "average",
+        "per",
+        "p50",
+        "measured",
+        "wall",
+    }
+)
+#: Words that say that somebody set the number: ``power_limit_w``, ``max_time_s``.
+_SETTING = frozenset({"limit", "cap", "budget", "target", "interval", "period", "window", "slice", "setting"})
+_OPTION_UNITS = (("_khz", "kHz"), ("_mhz", "MHz"), ("_ghz", "GHz"), ("_hz", "Hz"), ("_mb", "MB"), ("_kb", "kB"),
+                 ("_ms", "ms"), ("_us", "µs"), ("_s", "s"), ("_mw", "mW"), ("_w", "W"))  # fmt: skip
+
+
+def metric_of_name(name: str) -> Metric | None:
+    """Return the metric that a column's name says, None for an option.
+
+    The quantity is ``latency``, ``energy``, ... where nothing but neutral words stand around it
+    (``inference_time_s``), ``latency_p95`` and the like for percentiles, else the name itself
+    (``gpu_energy_mw_samples``).
+    """
+    lowered = name.lower()
+    if lowered.endswith("_as_recorded"):
+        words, unit = lowered.removesuffix("_as_recorded").split("_"), AS_RECORDED
+        kind = next((_MEASURED[w] for w in reversed(words) if w in _MEASURED), None)
+    else:
+        words, unit, kind = _split(lowered)
+    if unit == "" or _SETTING & set(words) or words[0] in {"max", "min"}:
+        return None
+    others = [w for w in words if w not in _MEASURED and w not in _NEUTRAL]
+    if kind is None or len(others) > 1:
+        return Metric(name, name, unit)
+    if not others:
+        return Metric(name, kind, unit)
+    return Metric(name, f"{kind}_{others[0]}" if re.fullmatch(r"p\d+", others[0]) else name, unit)
+
+
+def _split(name: str) -> tuple[list[str], str, str | None]:
+    """Return words, unit and quantity of a name that ends in a unit of what it names, else no unit."""
+    for kind, units in _UNITS.items():
+        for suffix in sorted(units, key=len, reverse=True):
+            words = name.removesuffix(f"_{suffix}").split("_")
+            if name.endswith(f"_{suffix}") and any(_MEASURED.get(w) == kind for w in words):
+                return words, units[suffix], kind
+    return name.split("_"), "", None
+
+
+def option_unit(name: str) -> str:
+    """Return the unit that an option column's name ends in, ``""`` for none."""
+    return next((unit for suffix, unit in _OPTION_UNITS if name.lower().endswith(suffix)), "")
+
+
+@dataclass(frozen=True)
+class Column:
+    """What the TOML says of one column; None where it says nothing."""
+
+    role: Literal["option", "metric", "ignore"] | None = None
+    quantity: str | None = None
+    unit: str | None = None
+    kind: Literal["ordinal", "categorical"] | None = None
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """The TOML beside a table.
+
+    Attributes:
+        path: The file, None where there is none.
+        columns: Column -> what it is.
+        objectives: Objective -> the column that it is measured by.
+        environment: Facts on where the table was measured; ``board`` and ``workload`` are known to devices.
+        baseline: Option -> value; what it leaves open is at its highest level. None where it names none.
+    """
+
+    path: Path | None = None
+    columns: Mapping[str, Column] = field(default_factory=dict)
+    objectives: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict)
+    baseline: Mapping[str, Any] | None = None
+
+
+def read_declaration(table: Path) -> Declaration:
+    """Read ``<table>.csv.toml`` or ``<table>.toml``, the first that exists.
+
+    Raises:
+        FileMissingError, PermissionDeniedError: it is there, but cannot be read.
+        MalformedFileError: it is no TOML, or has a key or value that means nothing; with line and column.
+    """
+    candidates = [table.with_name(table.name + ".toml"), table.with_name(table.stem + ".toml")]
+    path = next((c for c in candidates if c != table and c.is_file()), None)
+    return Declaration() if path is None else _Reader(path).declaration()
+
+
+class _Reader:
+    """Checks a declaration's keys and types; says where in the file what is wrong stands."""
+
+    def __init__(self, path: Path) -> None:
+        from tuner.config.toml import malformed, read_toml
+
+        self._path, self._malformed = path, malformed
+        self._data, self._locate = read_toml(path)
+
+    def declaration(self) -> Declaration:
+        self._known((), self._data, ("columns", "objectives", "environment", "baseline"))
+        columns = self._table("columns")
+        return Declaration(
+            self._path,
+            {name: self._column(name, said) for name, said in columns.items()},
+            {k: self._text(("objectives", k), v) for k, v in self._table("objectives").items()},
+            {k: self._text(("environment", k), v) for k, v in self._table("environment").items()},
+            self._table("baseline") or None,
+        )
+
+    def _column(self, name: str, said: Any) -> Column:
+        path = ("columns", name)
+        if isinstance(said, str):  # `gpu = "option"` is short for a table with a role
+            said = {"role": said}
+        if not isinstance(said, dict):
+            self._fail(path, f"column '{name}' must be a table such as {{ role = 'metric', unit = 's' }}")
+        self._known(path, said, ("role", "quantity", "unit", "kind"))
+        values = {k: self._text((*path, k), v) for k, v in said.items()}
+        for key, allowed in (("role", ("option", "metric", "ignore")), ("kind", ("ordinal", "categorical"))):
+            if values.get(key, allowed[0]) not in allowed:
+                self._fail((*path, key), f"{key} is '{values[key]}'; it can be {', '.join(allowed)}")
+        if "quantity" in values and values.setdefault("role", "metric") != "metric":
+            self._fail((*path, "quantity"), "only a metric has a quantity")
+        return Column(**values)  # type: ignore[arg-type]
+
+    def _table(self, name: str) -> dict[str, Any]:
+        found = self._data.get(name, {})
+        if not isinstance(found, dict):
+            self._fail((name,), f"'{name}' must be a table")
+        return dict(found)
+
+    def _text(self, path: Sequence[str], value: Any) -> str:
+        if not isinstance(value, str) or not value:
+            self._fail(path, f"'{path[-1]}' must be text")
+        return str(value)
+
+    def _known(self, path: Sequence[str], keys: Iterable[str], known: Sequence[str]) -> None:
+        for key in keys:
+            if key not in known:
+                near = difflib.get_close_matches(key, known, n=1)
+                means = f"did you mean '{near[0]}'?" if near else f"known are {', '.join(known)}"
+                self._fail((*path, key), f"a table's TOML has no key '{key}': {means}")
+
+    def _fail(self, path: Sequence[str], what: str) -> None:
+        raise self._malformed(self._path, self._locate(path), what)
+
+
+@dataclass(frozen=True)
+class Roles:
+    """Columns by role, each in the file's order."""
+
+    options: tuple[str, ...]
+    metrics: tuple[Metric, ...]
+    ignored: tuple[str, ...]
+
+
+def assign_roles(table: Path, header: Sequence[str], declared: Declaration) -> Roles:
+    """Decide for each column what it is. Of two columns of one quantity the declared, then the first, has it.
+
+    Raises:
+        TableError: a declared column is missing, or there is no option or no metric.
+    """
+    for name in (*declared.columns, *declared.objectives.values()):
+        if name not in header:
+            near = difflib.get_close_matches(name, header, n=1)
+            raise TableError(
+                f"Table {table} lacks column '{name}', which {declared.path} declares.",
+                f"Did you mean '{near[0]}'?" if near else f"Its columns: {', '.join(header)}.",
+            )
+    ignored = tuple(n for n in header if _is_ignored(n, declared))
+    found = {n: m for n in header if n not in ignored and (m := _metric(n, declared)) is not None}
+    options = tuple(n for n in header if n not in found and n not in ignored)
+    if not found:
+        raise TableError(
+            f"Table {table} has no metric column.",
+            "Name one with its unit, such as inference_time_s or energy_j, or declare it in a TOML beside it.",
+        )
+    if not options:
+        raise TableError(f"Table {table} has no option column.", "Add the columns that say what was set.")
+    return Roles(options, _one_per_quantity(found, declared), ignored)
+
+
+def _is_ignored(name: str, declared: Declaration) -> bool:
+    role = declared.columns.get(name, Column()).role
+    return role == "ignore" or (role is None and name in IGNORED)
+
+
+def _metric(name: str, declared: Declaration) -> Metric | None:
+    said, named = declared.columns.get(name, Column()), metric_of_name(name)
+    objective = next((o for o, column in declared.objectives.items() if column == name), None)
+    if said.role == "option" or (said.role is None and objective is None and named is None):
+        return None
+    quantity = objective or said.quantity or (named.quantity if named else name)
+    return Metric(
+        name, quantity, said.unit if said.unit is not None else named.unit if named else AS_RECORDED
+    )
+
+
+def _one_per_quantity(found: Mapping[str, Metric], declared: Declaration) -> tuple[Metric, ...]:
+    def rank(name: str) -> int:
+        if name in declared.objectives.values():
+            return 0
+        return 1 if declared.columns.get(name, Column()).quantity else 2
+
+    owner: dict[str, str] = {}
+    for name in sorted(found, key=rank):  # stable: the file's order within a rank
+        owner.setdefault(found[name].quantity, name)
+    return tuple(m if owner[m.quantity] == n else Metric(n, n, m.unit) for n, m in found.items())
