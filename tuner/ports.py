@@ -343,6 +343,8 @@ class SourceData:
         configurations: One per measured configuration.
         values: metric name -> one value per configuration (repeats averaged by their median).
         metrics: What the values mean.
+        models: metric name -> learner name -> document of a fitted performance model (`tuner.models`),
+            where the source was learned before (`tuner source learn`); may be empty.
     """
 
     name: str
@@ -350,6 +352,7 @@ class SourceData:
     configurations: tuple[Configuration, ...]
     values: Mapping[str, tuple[float, ...]]
     metrics: tuple[Metric, ...]
+    models: Mapping[str, Mapping[str, Mapping[str, Any]]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -375,6 +378,23 @@ class StrategyContext:
     has_constraints: bool = False
 
 
+@dataclass(frozen=True)
+class Belief:
+    """What a strategy believes after the trials so far.
+
+    Attributes:
+        sources: Source name -> weight in [0, 1]: how far the target's trials bear it out.
+        terms: (options of the term, share of the explained variation in [0, 1]), most influential first.
+        expected_gain_percent: By how many percent the best is expected to improve still; None unknown.
+        probability_within: x in percent -> probability that the best is within x% of the optimum.
+    """
+
+    sources: Mapping[str, float] = field(default_factory=dict)
+    terms: tuple[tuple[tuple[str, ...], float], ...] = ()
+    expected_gain_percent: float | None = None
+    probability_within: Mapping[float, float] = field(default_factory=dict)
+
+
 class Strategy(Protocol):
     """Entry point of group `tuner.strategies`: a class, constructed without arguments.
 
@@ -382,7 +402,8 @@ class Strategy(Protocol):
     an ordinal option is an ``IntDistribution(0, levels - 1)`` over its level index, a categorical one a
     ``CategoricalDistribution`` over the level indices. It may suggest anything of the product space:
     the session's wrapper replaces what the space lacks, or what was measured, by the nearest
-    configuration that it has.
+    configuration that it has. A sampler with an attribute ``belief`` (a `Belief`, or None) says there
+    what it believed when it made its last suggestion; the session passes it on.
     """
 
     name: str
@@ -398,6 +419,37 @@ class Strategy(Protocol):
 
     def sampler(self, context: StrategyContext) -> optuna.samplers.BaseSampler:
         """Return a sampler. Called anew for each suggestion, so that resuming needs no state."""
+        ...
+
+
+class TargetModel(Protocol):
+    """A performance model of the target environment, as a strategy has made it."""
+
+    def predict(self, configurations: Sequence[Configuration]) -> Sequence[float]:
+        """Return one value per configuration, in the objective's unit."""
+        ...
+
+
+@runtime_checkable
+class ModellingStrategy(Protocol):
+    """What a `Strategy` also offers if it can make a performance model, not only find the best.
+
+    `learner` is the name of a performance model (`tuner.models`); a strategy with a model of its own
+    ignores it.
+    """
+
+    def design(self, context: StrategyContext, count: int, learner: str) -> Sequence[Configuration]:
+        """Return at most `count` distinct configurations of `context.space` to measure for a model."""
+        ...
+
+    def target_model(
+        self,
+        context: StrategyContext,
+        learner: str,
+        configurations: Sequence[Configuration],
+        values: Sequence[float],
+    ) -> TargetModel:
+        """Return a model of the target from `values` measured there under `configurations`."""
         ...
 
 
@@ -435,8 +487,8 @@ class Exporter(Protocol):
 
 
 __all__ = [
-    "Actuator", "Clock", "Device", "DevicePlugin", "EnergyReading", "Environment", "Exporter", "Metric",
-    "OpenContext", "PerformanceModel", "PowerMeter", "PowerMode", "Probe", "Reading", "Sensors",
-    "SourceData", "StopToken", "Strategy", "StrategyContext", "Supported", "Unsupported", "Workload",
+    "Actuator", "Belief", "Clock", "Device", "DevicePlugin", "EnergyReading", "Environment", "Exporter", "Metric",
+    "ModellingStrategy", "OpenContext", "PerformanceModel", "PowerMeter", "PowerMode", "Probe", "Reading", "Sensors",
+    "SourceData", "StopToken", "Strategy", "StrategyContext", "Supported", "TargetModel", "Unsupported", "Workload",
     "WorkloadPlugin", "WorkloadRun",
 ]  # fmt: skip
