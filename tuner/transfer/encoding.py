@@ -112,7 +112,7 @@ def match(source: SourceData, metric: str, options: Sequence[Option]) -> Matched
     parts: list[NDArray[np.float64]] = []
     used: set[str] = set()
     for option in options:
-        names = _names_in_source(option, known)
+        names = names_in_source(option, known)
         found, part = _source_columns(option, names, known, source.configurations)
         if found:
             matched.append(option)
@@ -129,7 +129,8 @@ def match(source: SourceData, metric: str, options: Sequence[Option]) -> Matched
     )
 
 
-def _names_in_source(option: Option, known: Mapping[str, Option]) -> tuple[str, ...]:
+def names_in_source(option: Option, known: Mapping[str, Option]) -> tuple[str, ...]:
+    """Return the names under which a source that has the options `known` knows `option`; none if it does not."""
     if option.name in known:
         return (option.name,)
     if option.aliases and all(name in known for name in option.aliases):

@@ -32,6 +32,7 @@ class Observations:
     Attributes:
         indices: (n, options) level indices of the trials with a value; -1 for an inactive option.
         values: (n,) what is minimised (the sign is turned for a study that maximises).
+        constraints: (n, constraints) each constraint's value, <= 0 where it holds (Optuna's convention).
         violations: (n,) sum of what exceeds the constraints; 0 where all hold.
         relative_errors: (n,) standard error of each value over the value; nan where unknown.
         failed: (f, options) trials that gave no value.
@@ -41,6 +42,7 @@ class Observations:
 
     indices: NDArray[np.int64]
     values: NDArray[np.float64]
+    constraints: NDArray[np.float64]
     violations: NDArray[np.float64]
     relative_errors: NDArray[np.float64]
     failed: NDArray[np.int64]
@@ -119,12 +121,18 @@ def observe(study: optuna.Study, codec: Codec, exclude: int) -> Observations:
             failed.append(where)
         else:
             pending.append(where)
+    bounds = sorted({key for t in done for key in t.constraints})
+    # A trial that lacks a constraint is taken to keep it: it was told before the constraint was made.
+    signed = np.array([[t.constraints.get(k, 0.0) for k in bounds] for t in done]).reshape(
+        len(done), len(bounds)
+    )
     sign = -1.0 if study.direction.name == "MAXIMIZE" else 1.0
     width = len(codec.space.options)
     return Observations(
         _matrix([codec.indices(t.params) for t in done], width),
         np.array([sign * float(t.value or 0.0) for t in done]),
-        np.array([sum(max(0.0, v) for v in t.constraints.values()) for t in done]),
+        signed,
+        np.maximum(signed, 0.0).sum(axis=1),
         np.array([_relative_error(t) for t in done]),
         _matrix(failed, width),
         _matrix(pending, width),

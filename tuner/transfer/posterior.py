@@ -1,0 +1,151 @@
+"""The mixture of `tuner.transfer.prior` after measurements: members weighed by their marginal likelihood."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tuner.transfer.prior import Features, Member, Prior, combined
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+    Indices = NDArray[np.int64]
+
+#: Measurements by which members are preselected, and how many members go on.
+EVIDENCE_ROWS = 48
+MOST_MEMBERS = 16
+#: Members of less than this share of the best one's weight are left out of predictions.
+LEAST_SHARE = 1e-3
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Of each member at n configurations, on the scale of the response.
+
+    Attributes:
+        means: (members, n).
+        deviations: (members, n) standard deviations of the true response (no measurement noise).
+        weights: (members,) they add up to 1.
+    """
+
+    means: Floats
+    deviations: Floats
+    weights: Floats
+
+    @property
+    def mean(self) -> Floats:
+        """(n,) mean of the mixture."""
+        return np.asarray(self.weights @ self.means)
+
+    @property
+    def deviation(self) -> Floats:
+        """(n,) standard deviation of the mixture."""
+        second = self.weights @ (self.deviations**2 + self.means**2)
+        return np.asarray(np.sqrt(np.maximum(second - self.mean**2, 0.0)))
+
+
+@dataclass(frozen=True)
+class _Fitted:
+    member: Member
+    weight: float
+    factor: Floats
+    alpha: Floats
+
+
+class Posterior:
+    """The prior, conditioned.
+
+    Args:
+        prior: What was believed before.
+        observed: Features of the n measured configurations; n >= 1.
+        response: (n,) log values.
+        errors: (n,) known standard errors of the log values, nan where unknown.
+    """
+
+    def __init__(
+        self, prior: Prior, observed: Features, response: Floats, errors: Floats | None = None
+    ) -> None:
+        self._prior, self._observed = prior, observed
+        self._base = float(response.mean())
+        known = np.zeros(len(response)) if errors is None else np.nan_to_num(errors, nan=0.0)
+        members = list(prior.members)
+        if len(response) > EVIDENCE_ROWS:
+            rows = np.sort(np.random.default_rng(0).permutation(len(response))[:EVIDENCE_ROWS])
+            few = self._fit(members, observed.take(rows), response[rows], known[rows])
+            members = [f.member for f in sorted(few, key=lambda f: -f.weight)[:MOST_MEMBERS]]
+        self.fitted = self._fit(members, observed, response, known)
+        kept = sorted(self.fitted, key=lambda f: -f.weight)[:MOST_MEMBERS]
+        kept = [f for f in kept if f.weight > LEAST_SHARE * kept[0].weight]
+        total = sum(f.weight for f in kept)
+        self._kept = [_Fitted(f.member, f.weight / total, f.factor, f.alpha) for f in kept]
+
+    def _fit(
+        self, members: list[Member], observed: Features, response: Floats, errors: Floats
+    ) -> list[_Fitted]:
+        n = len(response)
+        parts = self._prior.covariances(observed, observed, members)
+        stack = np.empty((len(members), n, n))
+        z = np.repeat((response - self._base)[None], len(members), axis=0)
+        diagonal = np.arange(n)
+        for i, member in enumerate(members):
+            stack[i] = combined(parts, member)
+            stack[i, diagonal, diagonal] += np.maximum(member.noise, errors) ** 2
+            if member.guide >= 0:
+                z[i] -= observed.means[member.guide]
+        factors = np.linalg.cholesky(stack)
+        alphas = np.linalg.solve(stack, z[..., None])[..., 0]
+        logs = np.log(np.diagonal(factors, axis1=1, axis2=2)).sum(axis=1)
+        evidence = -0.5 * (z * alphas).sum(axis=1) - logs + np.log([m.weight for m in members])
+        weights = np.exp(evidence - evidence.max())
+        weights /= weights.sum()
+        return [
+            _Fitted(m, float(w), f, a) for m, w, f, a in zip(members, weights, factors, alphas, strict=True)
+        ]
+
+    def guide_weights(self) -> Floats:
+        """Return (guides,) posterior probability of each source; what is left is that of none."""
+        result = np.zeros(len(self._prior.guides))
+        for f in self.fitted:
+            if f.member.guide >= 0:
+                result[f.member.guide] += f.weight
+        return result
+
+    def predict(self, at: Features) -> Prediction:
+        """Return each member's prediction at `at`."""
+        parts = self._prior.covariances(at, self._observed, [f.member for f in self._kept])
+        means, deviations = [], []
+        for f in self._kept:
+            cross = combined(parts, f.member)
+            mean = self._base + cross @ f.alpha
+            if f.member.guide >= 0:
+                mean = mean + at.means[f.member.guide]
+            half = np.linalg.solve(f.factor, cross.T)
+            variance = self._prior.variances(at, f.member) - (half**2).sum(axis=0)
+            means.append(mean)
+            deviations.append(np.sqrt(np.maximum(variance, 1e-10)))
+        return Prediction(np.array(means), np.array(deviations), np.array([f.weight for f in self._kept]))
+
+    def sample(self, at: Features, count: int, rng: np.random.Generator, members: int = 6) -> Floats:
+        """Return (about count, n) joint draws of the response at `at`, from the foremost members."""
+        chosen = self._kept[:members]
+        parts = self._prior.covariances(at, self._observed, [f.member for f in chosen])
+        among = self._prior.covariances(at, at, [f.member for f in chosen])
+        total = sum(f.weight for f in chosen)
+        draws = []
+        for f in chosen:
+            cross = combined(parts, f.member)
+            mean = self._base + cross @ f.alpha
+            if f.member.guide >= 0:
+                mean = mean + at.means[f.member.guide]
+            half = np.linalg.solve(f.factor, cross.T)
+            covariance = combined(among, f.member) - half.T @ half
+            number = max(1, round(count * f.weight / total))
+            covariance[np.diag_indices(len(mean))] += 1e-9
+            values, vectors = np.linalg.eigh(covariance)
+            root = vectors * np.sqrt(np.maximum(values, 0.0))
+            draws.append(mean + rng.standard_normal((number, len(mean))) @ root.T)
+        return np.vstack(draws)

@@ -1,0 +1,243 @@
+"""What is believed of a target before it is measured: a mixture of Gaussian processes, most of them about a source.
+
+Each *member* of the mixture is one guess of how far the target departs from a source. Its mean is the source's
+surface s (log response); its covariance is a sum of *parts*:
+
+- ``scale``: s·s', the source's response stretched;
+- ``mains``, ``pairs``, ``rest``: each effect of the source, re-weighted on its own;
+- ``shares``, ``pair_shares``: the same for effects of the response itself (not its log), divided by it. A time is a
+  sum of parts (on the CPU, on the GPU); where a part grows by a factor, its logarithm moves by the part's share;
+- ``first``, ``second``, ``third``: any function of one, two, three options, scaled by the source's relevance;
+- ``unseen``: where the source did not measure;
+- ``free_*``: any function, whatever the source says.
+
+Members without the source have a mean of zero and free parts only. Together they hold a fixed share of the prior
+weight: the guard against a source that misleads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import product
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tuner.transfer.effects import Effects
+from tuner.transfer.kernels import LevelKernels, Orders
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+    Indices = NDArray[np.int64]
+
+#: Share of the prior weight that members without any source hold.
+WITHOUT_SOURCE = 0.3
+SHORT, LONG = 0.35, 1.2
+#: Options that matter nothing in the source still may matter a little in the target.
+LEAST_RELEVANCE = 0.03
+
+
+@dataclass(frozen=True)
+class Guide:
+    """A source as seen from the target.
+
+    Attributes:
+        name: The source's.
+        surface: (n, options) level indices -> (mean, standard deviation), each (n,), of the log response,
+            centred over the space.
+        effects: Of the mean over the space.
+        shares: Effects of exp(mean); None where the response is no logarithm.
+        relevance: (options,) size of each option's main effect, the largest being 1.
+        signal: How much of the source's variation is no noise, in [0, 1].
+    """
+
+    name: str
+    surface: Callable[[Indices], tuple[Floats, Floats]]
+    effects: Effects
+    shares: Effects | None
+    relevance: Floats
+    signal: float
+
+
+@dataclass(frozen=True)
+class Member:
+    """One guess.
+
+    Attributes:
+        guide: Position of the source, -1 for none.
+        variances: Part -> variance.
+        noise: Standard deviation of a measurement's log.
+        weight: Prior probability.
+    """
+
+    guide: int
+    variances: Mapping[str, float]
+    noise: float
+    weight: float
+
+
+@dataclass(frozen=True)
+class Features:
+    """Everything that the parts need of some configurations.
+
+    Attributes:
+        indices: (n, options) level indices.
+        means: (guides, n) surfaces.
+        parts: (guide, part) -> (n, features): parts whose covariance is an inner product.
+    """
+
+    indices: Indices
+    means: Floats
+    parts: Mapping[tuple[int, str], Floats] = field(default_factory=dict)
+
+    def take(self, rows: Indices) -> Features:
+        """Return the features of some rows."""
+        parts = {k: v[rows] for k, v in self.parts.items()}
+        return Features(self.indices[rows], self.means[:, rows], parts)
+
+
+class Prior:
+    """The mixture over a space.
+
+    Args:
+        kernels: The short and the long length scale.
+        guides: The sources, may be none.
+        options: How many options the space has.
+    """
+
+    def __init__(
+        self, kernels: tuple[LevelKernels, LevelKernels], guides: Sequence[Guide], options: int
+    ) -> None:
+        self._short, self._long = kernels
+        self.guides = tuple(guides)
+        self._even = np.ones(options)
+        self.members = tuple(_members(self.guides))
+
+    def features(self, indices: Indices) -> Features:
+        """Return the features of (n, options) level indices."""
+        means = np.zeros((len(self.guides), len(indices)))
+        parts: dict[tuple[int, str], Floats] = {}
+        for g, guide in enumerate(self.guides):
+            mean, deviation = guide.surface(indices)
+            means[g] = mean
+            parts[g, "scale"] = mean[:, None]
+            parts[g, "mains"] = guide.effects.main(indices)
+            parts[g, "pairs"] = guide.effects.pair(indices)
+            parts[g, "rest"] = guide.effects.rest(indices, mean)[:, None]
+            parts[g, "unseen"] = deviation[:, None]
+            if guide.shares is not None:
+                whole = np.exp(mean)[:, None]
+                parts[g, "shares"] = guide.shares.main(indices) / whole
+                parts[g, "pair_shares"] = guide.shares.pair(indices) / whole
+        return Features(indices, means, parts)
+
+    def covariances(
+        self, a: Features, b: Features, wanted: Sequence[Member]
+    ) -> Mapping[tuple[int, str], Floats]:
+        """Return the (n, m) covariance of each part, at variance 1, that the members `wanted` use."""
+        names = {(m.guide, part) for m in wanted for part in m.variances}
+        result: dict[tuple[int, str], Floats] = {}
+        for g in sorted({guide for guide, _ in names}):
+            result.update(self._kernel_parts(a, b, g, {part for guide, part in names if guide == g}))
+            for part in sorted(part for guide, part in names if guide == g):
+                if (g, part) in a.parts and part != "unseen":
+                    result[g, part] = a.parts[g, part] @ b.parts[g, part].T
+        return result
+
+    def _kernel_parts(
+        self, a: Features, b: Features, g: int, names: set[str]
+    ) -> dict[tuple[int, str], Floats]:
+        result: dict[tuple[int, str], Floats] = {(g, "constant"): np.ones((len(a.indices), len(b.indices)))}
+        if g >= 0:
+            orders = self._short.between(a.indices, b.indices, self.guides[g].relevance)
+            result.update(_named(g, "", orders))
+            if "unseen" in names:
+                deviation = a.parts[g, "unseen"] * b.parts[g, "unseen"].T
+                near = self._long.between(a.indices, b.indices, self._even)
+                result[g, "unseen"] = deviation * near.first / len(self._even)
+            return result
+        for scale, kernels in (("short", self._short), ("long", self._long)):
+            if any(n.endswith(scale) for n in names):
+                result.update(_named(g, f"_{scale}", kernels.between(a.indices, b.indices, self._even)))
+        return result
+
+    def variances(self, a: Features, member: Member) -> Floats:
+        """Return the (n,) prior variance of `member` at `a`."""
+        g, total = member.guide, np.zeros(len(a.indices))
+        weights = self._even if g < 0 else self.guides[g].relevance
+        own = _named(g, "", self._short.diagonal(a.indices, weights))
+        for part, variance in member.variances.items():
+            if part == "constant":
+                total += variance
+            elif part == "unseen":
+                total += variance * a.parts[g, part][:, 0] ** 2
+            elif (g, part) in a.parts:
+                total += variance * (a.parts[g, part] ** 2).sum(axis=1)
+            else:
+                total += variance * own[g, part.removesuffix("_short").removesuffix("_long")]
+        return total
+
+
+def _named(g: int, suffix: str, orders: Orders) -> dict[tuple[int, str], Floats]:
+    return {
+        (g, f"first{suffix}"): orders.first,
+        (g, f"second{suffix}"): orders.second,
+        (g, f"third{suffix}"): orders.third,
+        (g, f"full{suffix}"): orders.full,
+    }
+
+
+def combined(parts: Mapping[tuple[int, str], Floats], member: Member) -> Floats:
+    """Return a member's covariance from the covariances of its parts."""
+    terms = [v * parts[member.guide, name] for name, v in member.variances.items() if v > 0]
+    return np.asarray(np.sum(terms, axis=0))
+
+
+def _members(guides: Sequence[Guide]) -> list[Member]:
+    free = _free_members()
+    if not guides:
+        return free
+    # A source that is mostly noise has little to say from the start.
+    said = [(1.0 - WITHOUT_SOURCE) * max(g.signal, 0.02) / len(guides) for g in guides]
+    result = [
+        Member(g, m.variances, m.noise, m.weight * said[g])
+        for g, guide in enumerate(guides)
+        for m in _guided_members(guide)
+    ]
+    left = 1.0 - sum(said)
+    return result + [Member(-1, m.variances, m.noise, m.weight * left) for m in free]
+
+
+def _guided_members(guide: Guide) -> list[Member]:
+    """Return the grid of departures from a source, in standard deviations of the log response."""
+    grid = list(product((0.1, 0.4), (0.05, 0.5), (0.1, 0.5), (0.03, 0.1, 0.25), (0.02, 0.04)))
+    members = []
+    for scale, share, interaction, departure, noise in grid:
+        deviations = {
+            "constant": 1.0, "scale": scale, "mains": scale, "pairs": interaction, "rest": 1.5 * interaction,
+            "first": 0.3 * departure, "second": 0.5 * departure, "third": departure, "full": 0.01, "unseen": 1.0,
+        }  # fmt: skip
+        if guide.shares is not None:
+            deviations |= {"shares": share, "pair_shares": 0.8 * share}
+        variances = {k: v * v for k, v in deviations.items()}
+        members.append(Member(0, variances, noise, 1.0 / len(grid)))
+    return members
+
+
+def _free_members() -> list[Member]:
+    grid = list(product((0.1, 0.3, 0.8), (0.15, 0.4), (0.03, 0.12), (0.015, 0.04), ("short", "long")))
+    return [
+        Member(
+            -1,
+            {
+                "constant": 1.0, f"first_{scale}": main**2, f"second_{scale}": (main * pair) ** 2,
+                f"full_{scale}": full**2,
+            },
+            noise,
+            1.0 / len(grid),
+        )
+        for main, pair, full, noise, scale in grid
+    ]  # fmt: skip
