@@ -48,14 +48,14 @@ class Landscape:
             if guide is not None:
                 guides.append(guide)
         kernels = LevelKernels(axes, SHORT), LevelKernels(axes, LONG)
-        self.prior = Prior(kernels, guides, len(options))
-        self._kernels = kernels
+        self.prior = Prior(kernels, guides, axes)
+        self._kernels, self._axes = kernels, axes
         self.whole: Features | None = None
         self.promising = self._promising()
 
     def free_prior(self) -> Prior:
         """Return a prior without sources, for constraints and failures."""
-        return Prior(self._kernels, (), len(self.candidates.levels))
+        return Prior(self._kernels, (), self._axes)
 
     @property
     def guides(self) -> tuple[Guide, ...]:

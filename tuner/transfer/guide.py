@@ -22,15 +22,17 @@ if TYPE_CHECKING:
 
 #: Configurations of a space too large to enumerate over which a surface is centred and taken apart.
 SAMPLED = 3_000
+#: A source of which less can be predicted from its own other rows is noise, and left out.
+LEAST_SIGNAL = 0.05
 
 
 def make_guide(source: SourceData, metric: str, axes: Sequence[Axis], candidates: Candidates) -> Guide | None:
-    """Return the guide of `source`, None where it shares nothing with the space or its values do not vary."""
+    """Return the guide of `source`, None where it shares nothing with the space, or is noise."""
     projection = project(source, metric, axes)
     positive = bool(np.all(projection.values > 0))
     response = np.log(projection.values) if positive else _standardised(projection.values)
     surface = SourceSurface(projection, axes, response)
-    if surface.spread == 0 or np.isnan(projection.places).all():
+    if surface.signal < LEAST_SIGNAL:
         return None
     sample = _sample(candidates)
     mean, _ = surface.predict(sample)

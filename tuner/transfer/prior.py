@@ -9,7 +9,7 @@ surface s (log response); its covariance is a sum of *parts*:
   sum of parts (on the CPU, on the GPU); where a part grows by a factor, its logarithm moves by the part's share;
 - ``first``, ``second``, ``third``: any function of one, two, three options, scaled by the source's relevance;
 - ``unseen``: where the source did not measure;
-- ``free_*``: any function, whatever the source says.
+- ``linear``, and the orders at a short and a long scale: any function, whatever the source says.
 
 Members without the source have a mean of zero and free parts only. Together they hold a fixed share of the prior
 weight: the guard against a source that misleads.
@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tuner.transfer.coordinates import Axis
 from tuner.transfer.effects import Effects
 from tuner.transfer.kernels import LevelKernels, Orders
 
@@ -105,21 +106,26 @@ class Prior:
     Args:
         kernels: The short and the long length scale.
         guides: The sources, may be none.
-        options: How many options the space has.
+        axes: The space's options.
     """
 
     def __init__(
-        self, kernels: tuple[LevelKernels, LevelKernels], guides: Sequence[Guide], options: int
+        self, kernels: tuple[LevelKernels, LevelKernels], guides: Sequence[Guide], axes: Sequence[Axis]
     ) -> None:
         self._short, self._long = kernels
         self.guides = tuple(guides)
-        self._even = np.ones(options)
+        self._even = np.ones(len(axes))
+        # An inactive option (index -1) and a categorical one have no direction.
+        self._lines = [
+            np.append(np.zeros(len(a.levels)) if a.categorical else 2.0 * a.levels - 1.0, 0.0) for a in axes
+        ]
         self.members = tuple(_members(self.guides))
 
     def features(self, indices: Indices) -> Features:
         """Return the features of (n, options) level indices."""
         means = np.zeros((len(self.guides), len(indices)))
-        parts: dict[tuple[int, str], Floats] = {}
+        lines = [line[indices[:, i]] for i, line in enumerate(self._lines)]
+        parts: dict[tuple[int, str], Floats] = {(-1, "linear"): np.stack(lines, axis=1)}
         for g, guide in enumerate(self.guides):
             mean, deviation = guide.surface(indices)
             means[g] = mean
@@ -228,16 +234,18 @@ def _guided_members(guide: Guide) -> list[Member]:
 
 
 def _free_members() -> list[Member]:
-    grid = list(product((0.1, 0.3, 0.8), (0.15, 0.4), (0.03, 0.12), (0.015, 0.04), ("short", "long")))
+    grid = list(
+        product((0.0, 0.25), (0.1, 0.25, 0.6), (0.1, 0.3), (0.05, 0.25), (0.02, 0.045), ("short", "long"))
+    )
     return [
         Member(
             -1,
             {
-                "constant": 1.0, f"first_{scale}": main**2, f"second_{scale}": (main * pair) ** 2,
-                f"full_{scale}": full**2,
+                "constant": 1.0, "linear": line**2, f"first_{scale}": main**2,
+                f"second_{scale}": (main * pair) ** 2, "full_long": full**2,
             },
             noise,
             1.0 / len(grid),
         )
-        for main, pair, full, noise, scale in grid
+        for line, main, pair, full, noise, scale in grid
     ]  # fmt: skip
