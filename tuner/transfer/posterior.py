@@ -20,6 +20,8 @@ EVIDENCE_ROWS = 48
 MOST_MEMBERS = 16
 #: Members of less than this share of the best one's weight are left out of predictions.
 LEAST_SHARE = 1e-3
+#: Standard deviation of a log response that the members are made for.
+MOST_SPREAD = 0.7
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,8 @@ class Posterior:
     ) -> None:
         self._prior, self._observed = prior, observed
         self._base = float(response.mean())
+        # A response that varies more than any member expects (times from 1 s to 1,000 s) stretches the free members.
+        self._stretch = max(1.0, float(response.std()) / MOST_SPREAD) ** 2
         known = np.zeros(len(response)) if errors is None else np.nan_to_num(errors, nan=0.0)
         members = list(prior.members)
         if len(response) > EVIDENCE_ROWS:
@@ -92,7 +96,7 @@ class Posterior:
         z = np.repeat((response - self._base)[None], len(members), axis=0)
         diagonal = np.arange(n)
         for i, member in enumerate(members):
-            stack[i] = combined(parts, member)
+            stack[i] = self._stretched(member) * combined(parts, member)
             stack[i, diagonal, diagonal] += np.maximum(member.noise, errors) ** 2
             if member.guide >= 0:
                 z[i] -= observed.means[member.guide]
@@ -105,6 +109,9 @@ class Posterior:
         return [
             _Fitted(m, float(w), f, a) for m, w, f, a in zip(members, weights, factors, alphas, strict=True)
         ]
+
+    def _stretched(self, member: Member) -> float:
+        return self._stretch if member.guide < 0 else 1.0
 
     def guide_weights(self) -> Floats:
         """Return (guides,) posterior probability of each source; what is left is that of none."""
@@ -119,12 +126,12 @@ class Posterior:
         parts = self._prior.covariances(at, self._observed, [f.member for f in self._kept])
         means, deviations = [], []
         for f in self._kept:
-            cross = combined(parts, f.member)
+            cross = self._stretched(f.member) * combined(parts, f.member)
             mean = self._base + cross @ f.alpha
             if f.member.guide >= 0:
                 mean = mean + at.means[f.member.guide]
             half = np.linalg.solve(f.factor, cross.T)
-            variance = self._prior.variances(at, f.member) - (half**2).sum(axis=0)
+            variance = self._stretched(f.member) * self._prior.variances(at, f.member) - (half**2).sum(axis=0)
             means.append(mean)
             deviations.append(np.sqrt(np.maximum(variance, 1e-10)))
         return Prediction(np.array(means), np.array(deviations), np.array([f.weight for f in self._kept]))
@@ -137,12 +144,12 @@ class Posterior:
         total = sum(f.weight for f in chosen)
         draws = []
         for f in chosen:
-            cross = combined(parts, f.member)
+            cross = self._stretched(f.member) * combined(parts, f.member)
             mean = self._base + cross @ f.alpha
             if f.member.guide >= 0:
                 mean = mean + at.means[f.member.guide]
             half = np.linalg.solve(f.factor, cross.T)
-            covariance = combined(among, f.member) - half.T @ half
+            covariance = self._stretched(f.member) * combined(among, f.member) - half.T @ half
             number = max(1, round(count * f.weight / total))
             covariance[np.diag_indices(len(mean))] += 1e-9
             values, vectors = np.linalg.eigh(covariance)

@@ -219,7 +219,7 @@ def _members(guides: Sequence[Guide]) -> list[Member]:
 
 def _guided_members(guide: Guide) -> list[Member]:
     """Return the grid of departures from a source, in standard deviations of the log response."""
-    grid = list(product((0.1, 0.4), (0.05, 0.5), (0.1, 0.5), (0.03, 0.1, 0.25), (0.02, 0.04)))
+    grid = list(product((0.1, 0.4), (0.05, 0.5), (0.1, 0.5), (0.03, 0.1, 0.25), (0.02, 0.04, 0.12)))
     members = []
     for scale, share, interaction, departure, noise in grid:
         deviations = {
@@ -235,7 +235,9 @@ def _guided_members(guide: Guide) -> list[Member]:
 
 def _free_members() -> list[Member]:
     grid = list(
-        product((0.0, 0.25), (0.1, 0.25, 0.6), (0.1, 0.3), (0.05, 0.25), (0.02, 0.045), ("short", "long"))
+        product(
+            (0.0, 0.25), (0.1, 0.25, 0.6), (0.1, 0.3), (0.05, 0.25), (0.02, 0.045, 0.12), ("short", "long")
+        )
     )
     return [
         Member(
