@@ -51,6 +51,7 @@ class Landscape:
         self.prior = Prior(kernels, guides, axes)
         self._kernels, self._axes = kernels, axes
         self.whole: Features | None = None
+        self._position: dict[bytes, int] = {}
         self.promising = self._promising()
 
     def free_prior(self) -> Prior:
@@ -67,6 +68,7 @@ class Landscape:
         every = self.candidates.all
         if every is not None and len(every) <= WHOLE_UP_TO:
             self.whole = self.prior.features(every)
+            self._position = {row.tobytes(): i for i, row in enumerate(every)}
         if not self.guides:
             return np.zeros((0, len(self.candidates.levels)), dtype=np.int64)
         pool = every if every is not None else self._searched()
@@ -85,6 +87,14 @@ class Landscape:
             means = np.stack([g.surface(indices)[0] for g in self.guides])
         weights = np.array([max(g.signal, 1e-3) for g in self.guides])
         return np.asarray(weights @ means / weights.sum())
+
+    def features(self, indices: Indices) -> Features:
+        """Return the prior's features of (n, options) configurations."""
+        rows = np.ascontiguousarray(indices, dtype=np.int64)
+        found = [self._position.get(row.tobytes(), -1) for row in rows]
+        if self.whole is None or -1 in found:
+            return self.prior.features(rows)
+        return self.whole.take(np.array(found, dtype=np.int64))
 
     def pool(self, measured: Indices, values: Floats, taken: Indices, rng: np.random.Generator) -> Features:
         """Return the features of what the next suggestion is chosen from; nothing of it is taken."""

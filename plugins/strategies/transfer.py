@@ -88,7 +88,7 @@ class TransferSampler(ConfigurationSampler):
     ) -> Floats:
         """Return the (n,) worth of measuring each of `pool`."""
         values, slope = response(observations.values)
-        measured = land.prior.features(observations.indices)
+        measured = land.features(observations.indices)
         errors = observations.relative_errors * slope
         posterior = Posterior(land.prior, measured, values, errors)
         if len(observations.pending):
@@ -103,7 +103,7 @@ class TransferSampler(ConfigurationSampler):
         allowed = _feasibility(land, pool, observations)
         if allowed is not None:
             score = score * allowed if feasible.any() else allowed
-        self.belief = _belief(land, posterior, measured, pool, score, feasible, rng)
+        self.belief = _belief(land, posterior, measured, at_measured.mean, pool, score, feasible, rng)
         return np.asarray(score)
 
 
@@ -122,8 +122,8 @@ def _believed(
 ) -> tuple[Features, Floats, Floats]:
     """Return the measurements with those that run elsewhere added as what is expected of them."""
     rows = np.vstack([measured.indices, pending])
-    expected = posterior.predict(land.prior.features(pending)).mean
-    features = land.prior.features(rows)
+    expected = posterior.predict(land.features(pending)).mean
+    features = land.features(rows)
     return features, np.append(values, expected), np.append(errors, np.full(len(pending), np.nan))
 
 
@@ -150,6 +150,7 @@ def _belief(
     land: Landscape,
     posterior: Posterior,
     measured: Features,
+    at_measured: Floats,
     pool: Features,
     score: Floats,
     feasible: NDArray[np.bool_],
@@ -158,10 +159,9 @@ def _belief(
     """Return what the mixture says of the sources, the options and the optimum."""
     weights = posterior.guide_weights()
     foremost = pool.take(np.argsort(-score, kind="stable")[:FOREMOST])
-    at_measured = posterior.predict(measured).mean
     allowed = feasible if feasible.any() else np.ones(len(feasible), dtype=bool)
     best = int(np.flatnonzero(allowed)[np.argmin(at_measured[allowed])])
-    both = land.prior.features(np.vstack([measured.indices[best], foremost.indices]))
+    both = land.features(np.vstack([measured.indices[best], foremost.indices]))
     draws = posterior.sample(both, DRAWS, rng)
     gain = (
         np.maximum(0.0, draws[:, 0] - draws[:, 1:].min(axis=1))
@@ -188,7 +188,7 @@ class _Model:
         """Return one value per configuration (the median of the mixture, in the objective's unit)."""
         space = self._land.candidates.space
         rows = np.array([space.indices(c) for c in configurations], dtype=np.int64)
-        means = self._posterior.predict(self._land.prior.features(rows)).mean
+        means = self._posterior.predict(self._land.features(rows)).mean
         if self._positive:
             return [float(v) for v in np.exp(means)]
         centre, spread = self._scale
@@ -246,5 +246,5 @@ class TransferStrategy:
         rows = np.array([context.space.indices(c) for c in configurations], dtype=np.int64)
         numbers = np.array(values, dtype=float)
         scale = (float(numbers.mean()), 2.0 * (float(numbers.std()) or 1.0))
-        posterior = Posterior(land.prior, land.prior.features(rows), response(numbers)[0])
+        posterior = Posterior(land.prior, land.features(rows), response(numbers)[0])
         return _Model(land, posterior, bool(np.all(numbers > 0)), scale)

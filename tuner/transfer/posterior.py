@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 #: Measurements by which members are preselected, and how many members go on.
 EVIDENCE_ROWS = 48
 MOST_MEMBERS = 16
-#: Members of less than this share of the best one's weight are left out of predictions.
-LEAST_SHARE = 1e-3
+#: Predictions are made by the foremost members that hold this share of the weight together; by fewer members where
+#: the measurements are many, and have long told them apart.
+HELD_TOGETHER, FEW_MEMBERS = 0.99, 6
 #: Standard deviation of a log response that the members are made for.
 MOST_SPREAD = 0.7
 
@@ -54,7 +55,7 @@ class Prediction:
 class _Fitted:
     member: Member
     weight: float
-    factor: Floats
+    inverse: Floats
     alpha: Floats
 
 
@@ -82,10 +83,10 @@ class Posterior:
             few = self._fit(members, observed.take(rows), response[rows], known[rows])
             members = [f.member for f in sorted(few, key=lambda f: -f.weight)[:MOST_MEMBERS]]
         self.fitted = self._fit(members, observed, response, known)
-        kept = sorted(self.fitted, key=lambda f: -f.weight)[:MOST_MEMBERS]
-        kept = [f for f in kept if f.weight > LEAST_SHARE * kept[0].weight]
+        most = MOST_MEMBERS if len(response) <= EVIDENCE_ROWS else FEW_MEMBERS
+        kept = _foremost(self.fitted, most)
         total = sum(f.weight for f in kept)
-        self._kept = [_Fitted(f.member, f.weight / total, f.factor, f.alpha) for f in kept]
+        self._kept = [_Fitted(f.member, f.weight / total, f.inverse, f.alpha) for f in kept]
 
     def _fit(
         self, members: list[Member], observed: Features, response: Floats, errors: Floats
@@ -101,13 +102,14 @@ class Posterior:
             if member.guide >= 0:
                 z[i] -= observed.means[member.guide]
         factors = np.linalg.cholesky(stack)
-        alphas = np.linalg.solve(stack, z[..., None])[..., 0]
+        inverses = np.linalg.inv(stack)
+        alphas = np.einsum("mij,mj->mi", inverses, z)
         logs = np.log(np.diagonal(factors, axis1=1, axis2=2)).sum(axis=1)
         evidence = -0.5 * (z * alphas).sum(axis=1) - logs + np.log([m.weight for m in members])
         weights = np.exp(evidence - evidence.max())
         weights /= weights.sum()
         return [
-            _Fitted(m, float(w), f, a) for m, w, f, a in zip(members, weights, factors, alphas, strict=True)
+            _Fitted(m, float(w), f, a) for m, w, f, a in zip(members, weights, inverses, alphas, strict=True)
         ]
 
     def _stretched(self, member: Member) -> float:
@@ -130,8 +132,8 @@ class Posterior:
             mean = self._base + cross @ f.alpha
             if f.member.guide >= 0:
                 mean = mean + at.means[f.member.guide]
-            half = np.linalg.solve(f.factor, cross.T)
-            variance = self._stretched(f.member) * self._prior.variances(at, f.member) - (half**2).sum(axis=0)
+            known = np.einsum("ij,ij->i", cross @ f.inverse, cross)
+            variance = self._stretched(f.member) * self._prior.variances(at, f.member) - known
             means.append(mean)
             deviations.append(np.sqrt(np.maximum(variance, 1e-10)))
         return Prediction(np.array(means), np.array(deviations), np.array([f.weight for f in self._kept]))
@@ -148,11 +150,19 @@ class Posterior:
             mean = self._base + cross @ f.alpha
             if f.member.guide >= 0:
                 mean = mean + at.means[f.member.guide]
-            half = np.linalg.solve(f.factor, cross.T)
-            covariance = self._stretched(f.member) * combined(among, f.member) - half.T @ half
+            covariance = self._stretched(f.member) * combined(among, f.member) - cross @ f.inverse @ cross.T
             number = max(1, round(count * f.weight / total))
             covariance[np.diag_indices(len(mean))] += 1e-9
             values, vectors = np.linalg.eigh(covariance)
             root = vectors * np.sqrt(np.maximum(values, 0.0))
             draws.append(mean + rng.standard_normal((number, len(mean))) @ root.T)
         return np.vstack(draws)
+
+
+def _foremost(fitted: list[_Fitted], most: int) -> list[_Fitted]:
+    kept: list[_Fitted] = []
+    for f in sorted(fitted, key=lambda f: -f.weight)[:most]:
+        kept.append(f)
+        if sum(k.weight for k in kept) >= HELD_TOGETHER:
+            break
+    return kept

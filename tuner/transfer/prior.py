@@ -198,8 +198,13 @@ def _named(g: int, suffix: str, orders: Orders) -> dict[tuple[int, str], Floats]
 
 def combined(parts: Mapping[tuple[int, str], Floats], member: Member) -> Floats:
     """Return a member's covariance from the covariances of its parts."""
-    terms = [v * parts[member.guide, name] for name, v in member.variances.items() if v > 0]
-    return np.asarray(np.sum(terms, axis=0))
+    total: Floats | None = None
+    for name, variance in member.variances.items():
+        if variance > 0:
+            term = variance * parts[member.guide, name]
+            total = term if total is None else np.add(total, term, out=total)
+    assert total is not None  # every member has a constant
+    return total
 
 
 def _members(guides: Sequence[Guide]) -> list[Member]:
