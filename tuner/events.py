@@ -129,6 +129,26 @@ class ImportanceUpdated(Event):
 
 
 @dataclass(frozen=True)
+class BeliefUpdated(Event):
+    """What the strategy believes after the trials so far (see `tuner.ports.Belief`).
+
+    Attributes:
+        trials: Finished trials behind it.
+        sources: Source name -> weight in [0, 1].
+        terms: (options of the term joined by ``:``) -> share of the explained variation.
+        expected_gain_percent: By how many percent the best is expected to improve still.
+        probability_within: ``"1%"`` -> probability that the best is within 1% of the optimum.
+    """
+
+    event: ClassVar[str] = "belief"
+    trials: int
+    sources: Mapping[str, float]
+    terms: Mapping[str, float]
+    expected_gain_percent: float | None
+    probability_within: Mapping[str, float]
+
+
+@dataclass(frozen=True)
 class SessionFinished(Event):
     """The last event of a session that has a result."""
 

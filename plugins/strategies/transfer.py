@@ -12,6 +12,7 @@ from tuner.space import Configuration, ConfigurationSpace
 from tuner.transfer.acquisition import expected_improvement, probability_below
 from tuner.transfer.candidates import Candidates
 from tuner.transfer.design import balanced_design
+from tuner.transfer.effects import variance_shares
 from tuner.transfer.guide import response
 from tuner.transfer.posterior import Posterior, Prediction
 from tuner.transfer.prior import Features
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 START_UP = 4
 #: Candidates among which the optimum is sought for a belief, draws, and "within x percent".
 FOREMOST, DRAWS, WITHIN_PERCENT = 60, 400, (1.0, 2.0, 5.0)
+#: Terms that a belief names.
+MOST_TERMS = 10
 _FAILED, _WORKED = 0.5, -0.5
 
 
@@ -103,7 +106,8 @@ class TransferSampler(ConfigurationSampler):
         allowed = _feasibility(land, pool, observations)
         if allowed is not None:
             score = score * allowed if feasible.any() else allowed
-        self.belief = _belief(land, posterior, measured, at_measured.mean, pool, score, feasible, rng)
+        terms = _terms(land, pool, at_pool.mean)
+        self.belief = _belief(land, posterior, measured, at_measured.mean, pool, score, feasible, terms, rng)
         return np.asarray(score)
 
 
@@ -154,6 +158,7 @@ def _belief(
     pool: Features,
     score: Floats,
     feasible: NDArray[np.bool_],
+    terms: tuple[tuple[tuple[str, ...], float], ...],
     rng: np.random.Generator,
 ) -> Belief:
     """Return what the mixture says of the sources, the options and the optimum."""
@@ -170,10 +175,16 @@ def _belief(
     )
     return Belief(
         {g.name: float(w) for g, w in zip(land.guides, weights, strict=True)},
-        (),
+        terms,
         float(100.0 * np.mean(1.0 - np.exp(-gain))),
         {x: float(np.mean(gain <= np.log1p(x / 100.0))) for x in WITHIN_PERCENT},
     )
+
+
+def _terms(land: Landscape, pool: Features, mean: Floats) -> tuple[tuple[tuple[str, ...], float], ...]:
+    names = [o.name for o in land.candidates.space.options]
+    shares = variance_shares(pool.indices, mean, land.candidates.levels)
+    return tuple((tuple(names[i] for i in positions), share) for positions, share in shares[:MOST_TERMS])
 
 
 class _Model:

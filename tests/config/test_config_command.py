@@ -28,7 +28,7 @@ def test_show_says_where_each_value_came_from(monkeypatch: pytest.MonkeyPatch) -
     assert rows["seed"].rstrip().endswith(str(Path("tuner.toml").resolve()) + ":1")
     assert "TUNER_BUDGET" in rows["budget"]
     assert "default" in rows["objective"]
-    assert "guided by a source" in rows["strategy"]
+    assert "transfer" in rows["strategy"]
 
 
 def test_show_json() -> None:

@@ -30,7 +30,7 @@ def test_defaults(home: Path) -> None:
     assert settings["precision"] == 0.02
     assert settings["timeout"] == 60.0
     assert settings["source"] == ()
-    assert settings["strategy"] is None
+    assert settings["strategy"] == "transfer"
     assert {settings.origin(key) for key in settings} == {"default"}
 
 

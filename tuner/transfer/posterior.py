@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     Indices = NDArray[np.int64]
 
 #: Measurements by which members are preselected, and how many members go on.
-EVIDENCE_ROWS = 48
-MOST_MEMBERS = 16
+EVIDENCE_ROWS = 40
+MOST_MEMBERS = 8
 #: Predictions are made by the foremost members that hold this share of the weight together; by fewer members where
 #: the measurements are many, and have long told them apart.
-HELD_TOGETHER, FEW_MEMBERS = 0.99, 6
+HELD_TOGETHER, FEW_MEMBERS = 0.99, 5
 #: Standard deviation of a log response that the members are made for.
 MOST_SPREAD = 0.7
 
@@ -55,6 +55,14 @@ class Prediction:
 class _Fitted:
     member: Member
     weight: float
+    covariance: Floats
+    alpha: Floats
+
+
+@dataclass(frozen=True)
+class _Kept:
+    member: Member
+    weight: float
     inverse: Floats
     alpha: Floats
 
@@ -86,7 +94,10 @@ class Posterior:
         most = MOST_MEMBERS if len(response) <= EVIDENCE_ROWS else FEW_MEMBERS
         kept = _foremost(self.fitted, most)
         total = sum(f.weight for f in kept)
-        self._kept = [_Fitted(f.member, f.weight / total, f.inverse, f.alpha) for f in kept]
+        self._kept = [
+            _Kept(f.member, f.weight / total, np.asarray(np.linalg.inv(f.covariance), dtype=float), f.alpha)
+            for f in kept
+        ]
 
     def _fit(
         self, members: list[Member], observed: Features, response: Floats, errors: Floats
@@ -102,14 +113,14 @@ class Posterior:
             if member.guide >= 0:
                 z[i] -= observed.means[member.guide]
         factors = np.linalg.cholesky(stack)
-        inverses = np.linalg.inv(stack)
-        alphas = np.einsum("mij,mj->mi", inverses, z)
+        halves = np.linalg.solve(factors, z[..., None])
+        alphas = np.linalg.solve(np.swapaxes(factors, 1, 2), halves)[..., 0]
         logs = np.log(np.diagonal(factors, axis1=1, axis2=2)).sum(axis=1)
         evidence = -0.5 * (z * alphas).sum(axis=1) - logs + np.log([m.weight for m in members])
         weights = np.exp(evidence - evidence.max())
         weights /= weights.sum()
         return [
-            _Fitted(m, float(w), f, a) for m, w, f, a in zip(members, weights, inverses, alphas, strict=True)
+            _Fitted(m, float(w), f, a) for m, w, f, a in zip(members, weights, stack, alphas, strict=True)
         ]
 
     def _stretched(self, member: Member) -> float:

@@ -68,12 +68,15 @@ class SourceSurface:
         self._shape = shape
         inverse = np.linalg.inv(self._covariance(self._places, self._places, shape, noise=True))
         self._alpha = inverse @ z
+        # How far a configuration is from all that was measured, a part of the rows tells as well as all.
+        self._few = few
+        places = self._places[few]
+        self._inverse = np.linalg.inv(self._covariance(places, places, shape, noise=True))
         # Level index -1, the inactive option, is the last row of each table.
         self._level_tables = [
             correlation(np.append(axes[int(c)].levels, np.nan), self._places[:, i], k, shape.lengthscale)
             for i, (c, k) in enumerate(zip(self._columns, self._categorical, strict=True))
         ]
-        self._inverse = inverse
         left_out = self._alpha / np.diag(inverse)
         self.signal = float(np.clip(1.0 - left_out.var() / z.var(), 0.0, 1.0))
 
@@ -142,6 +145,7 @@ class SourceSurface:
             part = slice(start, start + CHUNK)
             cross = self._combined(self._level_orders(indices[part]), self._shape)
             mean[part] = self._mean + cross @ self._alpha
+            cross = cross[:, self._few]
             variance = prior - np.einsum("ij,ij->i", cross @ self._inverse, cross)
             deviation[part] = np.sqrt(np.maximum(variance, 0.0))
         return mean, deviation

@@ -54,6 +54,9 @@ def progress(state: ViewState, width: int, now_s: float, pen: Pen) -> Text:
         words += f"{pen.separator}{format_duration(state.time_left_s(now_s))} left"
     if state.failed:
         words += f"{pen.separator}{state.failed} failed"
+    gain = state.belief.expected_gain_percent if state.belief else None
+    if gain is not None and state.result is None:
+        words += f"{pen.separator}about {gain:.1f} % to gain"
     room = min(60, width - len(words) - 4)
     if room < 6:
         return pen.line(width, (words, ""))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from tuner.events import (
+    BeliefUpdated,
     Event,
     ImportanceUpdated,
     Notice,
@@ -89,6 +90,7 @@ class ViewState:
         history: One point per finished trial of this session.
         lines: The last events, oldest first.
         result: The last event of the session.
+        belief: What the strategy believes, where it says so.
     """
 
     session: SessionStarted | None = None
@@ -104,6 +106,7 @@ class ViewState:
     sensors: tuple[SensorPoint, ...] = ()
     lines: tuple[Line, ...] = ()
     result: SessionFinished | None = None
+    belief: BeliefUpdated | None = None
 
     @property
     def unit(self) -> str:
@@ -166,6 +169,8 @@ def reduce(state: ViewState, event: Event) -> ViewState:
         return replace(state, sensors=(*state.sensors, point)[-KEPT_SENSORS:])
     if isinstance(event, ImportanceUpdated):
         return replace(state, importance=event.importance)
+    if isinstance(event, BeliefUpdated):
+        return replace(state, belief=event)
     if isinstance(event, Notice):
         return _with_line(state, Line(event.time_s, event.level, event.text))
     if isinstance(event, SessionFinished):

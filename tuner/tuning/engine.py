@@ -94,7 +94,7 @@ def _tune(session: _Session) -> SessionFinished:
         )  # fmt: skip
         loop = Session(
             bench, store, session.strategy, session.context, goal.constraints, goal.budget, session.emit,
-            time.monotonic,
+            time.monotonic, goal.stop_when,
         )  # fmt: skip
         state = "failed"
         try:

@@ -18,10 +18,10 @@ from tuner.errors import (
     StorageError,
     TunerError,
 )
-from tuner.events import ImportanceUpdated, Notice, Sink, TrialFinished, TrialStarted
+from tuner.events import BeliefUpdated, ImportanceUpdated, Notice, Sink, TrialFinished, TrialStarted
 from tuner.measurement.trial import Measurement
 from tuner.objective import Constraint
-from tuner.ports import Strategy, StrategyContext
+from tuner.ports import Belief, Strategy, StrategyContext
 from tuner.space import OptionValue
 from tuner.tuning.budget import Budget
 from tuner.tuning.distributions import from_params, suggest
@@ -29,6 +29,7 @@ from tuner.tuning.importance import option_importance
 from tuner.tuning.progress import write_progress
 from tuner.tuning.record import TrialRecord, best_record, violations
 from tuner.tuning.sampler import Neighbourhood, SpaceSampler
+from tuner.tuning.stop_when import StopWhen
 from tuner.tuning.study import StudyStore
 from tuner.tuning.trial import Bench, run_trial
 
@@ -40,9 +41,13 @@ FAILURES_IN_A_ROW = 5
 BASELINE = "baseline"
 
 
+class _EnoughKnown(Exception):  # noqa: N818 - no error: a reason to end
+    """The strategy believes what `--stop-when` asks for."""
+
+
 @dataclass(frozen=True)
 class Outcome:
-    """How a session ended. `stopped_by` is budget, space or interrupted."""
+    """How a session ended. `stopped_by` is budget, space, belief or interrupted."""
 
     records: tuple[TrialRecord, ...]
     stopped_by: str
@@ -72,9 +77,11 @@ class Session:
         budget: Budget,
         emit: Sink,
         now_s: Callable[[], float],
+        stop_when: StopWhen | None = None,
     ) -> None:
         self._bench, self._store, self._strategy, self._context = bench, store, strategy, context
         self._constraints, self._budget, self._emit, self._now_s = constraints, budget, emit, now_s
+        self._stop_when = stop_when
         self._near = Neighbourhood(bench.space)
         self._records = store.records()
 
@@ -93,6 +100,8 @@ class Session:
                 self._one()
         except SpaceExhaustedError:
             stopped_by = "space"
+        except _EnoughKnown:
+            stopped_by = "belief"
         except Interrupted:
             stopped_by = "interrupted"
         return Outcome(tuple(self._records), stopped_by)
@@ -138,14 +147,38 @@ class Session:
             params = {
                 o.name: suggest(trial, o) for o in self._bench.space.options if o.name in sampler.chosen
             }
+            self._believe(getattr(base, "belief", None), trial)
         origin = str(trial.user_attrs.get("origin", self._strategy.name))
         return trial, from_params(self._bench.space, params), origin
+
+    def _believe(self, belief: Belief | None, trial: optuna.Trial) -> None:
+        """Say what the strategy believes; end the session where that is what the user waits for."""
+        if belief is None:
+            return
+        self._emit(
+            BeliefUpdated(
+                time.time(), len(self._records), dict(belief.sources),
+                {":".join(options): share for options, share in belief.terms},
+                belief.expected_gain_percent,
+                {f"{x:g}%": p for x, p in belief.probability_within.items()},
+            )
+        )  # fmt: skip
+        valued = sum(r.value is not None for r in self._records)
+        if self._stop_when is not None and self._stop_when.met(belief, valued):
+            self._store.interrupt(trial, f"not needed: {self._stop_when.text} holds")
+            raise _EnoughKnown
 
     def _judge(self, blank: TrialRecord, measurement: Measurement) -> TrialRecord:
         metric = self._bench.objective.metric.name
         if metric not in measurement.values:
             raise MeasurementError(
                 f"The trial gave no value for {metric}.", "Choose an objective that this device measures."
+            )
+        missing = [c for c in self._constraints if c.metric.name not in measurement.values]
+        if missing:
+            raise MeasurementError(
+                f"The trial gave no value for {missing[0].metric.name}, which '{missing[0].text}' bounds.",
+                "Leave out that constraint or mend the sensor.",
             )
         found = violations(self._constraints, measurement.values)
         return replace(

@@ -33,6 +33,7 @@ from tuner.ports import (
 from tuner.space import Configuration, ConfigurationSpace, table_space
 from tuner.tuning.budget import Budget, parse_budget
 from tuner.tuning.opening import Opened, default_context, open_device, open_meter, open_workload
+from tuner.tuning.stop_when import StopWhen, parse_stop_when
 from tuner.tuning.storage import storage_url
 
 
@@ -130,6 +131,7 @@ class Goal:
     constraints: tuple[Constraint, ...]
     budget: Budget
     plan: MeasurementPlan
+    stop_when: StopWhen | None = None
 
 
 def read_goal(settings: Mapping[str, Any], target: Target) -> Goal:
@@ -144,6 +146,7 @@ def read_goal(settings: Mapping[str, Any], target: Target) -> Goal:
             max_repeats=settings["max_repeats"],
             timeout_s=settings["timeout"],
         ),
+        parse_stop_when(settings["stop_when"]) if settings["stop_when"] else None,
     )
 
 
@@ -159,7 +162,7 @@ def open_strategy(
 
     url = storage_url(settings["storage"])
     sources: tuple[SourceData, ...] = tuple(load_source(s, url) for s in settings["source"])
-    name = settings["strategy"] or ("gs" if sources else "tpe")
+    name = settings["strategy"]
     try:
         strategy: Strategy = registry.create("strategies", name)
     except UnknownStrategyError as error:
