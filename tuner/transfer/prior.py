@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 #: Share of the prior weight that members without any source hold.
 WITHOUT_SOURCE = 0.3
 SHORT, LONG = 0.35, 1.2
+#: Standard deviations of a measurement's log, and how likely each is beforehand.
+NOISES = ((0.025, 1.0), (0.05, 0.5), (0.12, 0.05))
 #: Options that matter nothing in the source still may matter a little in the target.
 LEAST_RELEVANCE = 0.03
 
@@ -224,9 +226,10 @@ def _members(guides: Sequence[Guide]) -> list[Member]:
 
 def _guided_members(guide: Guide) -> list[Member]:
     """Return the grid of departures from a source, in standard deviations of the log response."""
-    grid = list(product((0.1, 0.4), (0.05, 0.5), (0.1, 0.5), (0.03, 0.1, 0.25), (0.02, 0.04, 0.12)))
+    grid = list(product((0.1, 0.4), (0.05, 0.5), (0.1, 0.5), (0.04, 0.1, 0.2), NOISES))
+    total = sum(weight for *_, (_, weight) in grid)
     members = []
-    for scale, share, interaction, departure, noise in grid:
+    for scale, share, interaction, departure, (noise, weight) in grid:
         deviations = {
             "constant": 1.0, "scale": scale, "mains": scale, "pairs": interaction, "rest": 1.5 * interaction,
             "first": 0.3 * departure, "second": 0.5 * departure, "third": departure, "full": 0.01, "unseen": 1.0,
@@ -234,7 +237,7 @@ def _guided_members(guide: Guide) -> list[Member]:
         if guide.shares is not None:
             deviations |= {"shares": share, "pair_shares": 0.8 * share}
         variances = {k: v * v for k, v in deviations.items()}
-        members.append(Member(0, variances, noise, 1.0 / len(grid)))
+        members.append(Member(0, variances, noise, weight / total))
     return members
 
 
