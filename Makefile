@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEMO := $(VENV)/demo
 
-.PHONY: demo test lint bench screens clean help
+.PHONY: demo test lint bench bench-large screens clean help
 
 help:
-	@echo "make demo | test | lint | bench | screens | clean"
+	@echo "make demo | test | lint | bench | bench-large | screens | clean"
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -37,6 +37,11 @@ lint: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python benchmarks/overhead.py
+	$(BIN)/python benchmarks/suggestion_cost.py
+
+# Installs SMAC3 and OpenBox into environments of their own, inside .venv.
+bench-large: $(STAMP)
+	$(BIN)/python benchmarks/large_space.py --work $(VENV)/peers
 
 screens: $(STAMP)
 	$(BIN)/python benchmarks/tui_screens.py

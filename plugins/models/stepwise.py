@@ -4,63 +4,80 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from tuner.models.estimator import Estimator, LogResponse, finite_array
+from tuner.transfer.stepwise import StepwiseFit, Term, fit_stepwise, term_columns
+
 if TYPE_CHECKING:
-    from tuner.transfer.stepwise import StepwiseFit
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
 
 
-class StepwiseModel:
-    """Stepwise regression with pairwise interactions (scikit-learn's estimator contract).
-
-    `X` is an (n, columns) design (`tuner.transfer.encoding`), `y` an (n,) array in the metric's unit.
+class StepwiseModel(Estimator):
+    """Stepwise regression with interactions on the log response (see `tuner.transfer.stepwise`).
 
     Args:
         significance: The largest p-value that a term may keep.
+        order: How many columns a term may hold: 1, 2 or 3.
 
     Attributes:
-        fit_: The `StepwiseFit` once fitted: terms, coefficients, R².
+        fit_: The `StepwiseFit` once fitted: terms, coefficients, p-values, R²; `formula` and `table()` print it.
     """
 
     name = "stepwise"
-    summary = "stepwise regression with pairwise interactions, on the log scale"
+    summary = "stepwise regression with interactions, on the log scale"
+    has_std = True
 
-    def __init__(self, significance: float = 0.05) -> None:
+    def __init__(self, significance: float = 0.05, order: int = 2) -> None:
         self.significance = significance
+        self.order = order
 
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Return the constructor's arguments (`sklearn.base.clone` needs them)."""
-        return {"significance": self.significance}
-
-    def set_params(self, **params: Any) -> StepwiseModel:
-        """Set constructor arguments and return self.
-
-        Raises:
-            ValueError: there is no such argument.
-        """
-        unknown = set(params) - {"significance"}
-        if unknown:
-            raise ValueError(f"StepwiseModel has no parameter {sorted(unknown)[0]!r}")
-        self.significance = params.get("significance", self.significance)
-        return self
-
-    def fit(self, X: Any, y: Any) -> StepwiseModel:  # noqa: N803 - scikit-learn's name
-        """Learn and return self."""
-        import numpy as np
-
-        from tuner.transfer.stepwise import fit_stepwise
-
-        design = np.asarray(X, dtype=float)
+    def _learn(self, design: Floats, values: Floats) -> None:
         names = [f"x{i}" for i in range(design.shape[1])]
-        self.fit_: StepwiseFit = fit_stepwise(names, design, np.asarray(y, dtype=float), self.significance)
-        return self
+        self.fit_: StepwiseFit = fit_stepwise(names, design, values, self.significance, order=self.order)
+        wide = self._wide(design)
+        residual = LogResponse(self.fit_.log).forward(values) - self.fit_.predict_response(design)
+        freedom = max(1, len(values) - wide.shape[1])
+        self.variance_ = float(residual @ residual) / freedom
+        # Standard errors of a prediction by ordinary least squares, as statsmodels' get_prediction gives them.
+        self.spread_ = np.asarray(np.linalg.pinv(wide.T @ wide) * self.variance_)
 
-    def predict(self, X: Any) -> Any:  # noqa: N803
-        """Return an (n,) array in y's unit.
+    def _wide(self, design: Floats) -> Floats:
+        position = {n: i for i, n in enumerate(self.fit_.names)}
+        terms = [tuple(position[n] for n in t.options) for t in self.fit_.terms]
+        return np.hstack([np.ones((len(design), 1)), term_columns(design, terms)])
 
-        Raises:
-            ValueError: `fit` was not called.
-        """
-        import numpy as np
+    def _estimate(self, design: Floats) -> tuple[Floats, Floats]:
+        wide = self._wide(design)
+        deviation = np.sqrt(np.maximum(np.einsum("ij,ij->i", wide @ self.spread_, wide), 0.0))
+        return LogResponse(self.fit_.log).back(self.fit_.predict_response(design), deviation)
 
-        if not hasattr(self, "fit_"):
-            raise ValueError("fit the model before it predicts")
-        return self.fit_.predict(np.asarray(X, dtype=float))
+    def state(self) -> dict[str, Any]:
+        """Return terms, coefficients and their covariance."""
+        fit = self.fit_
+        return {
+            "log": fit.log,
+            "intercept": fit.intercept,
+            "r2": fit.r2,
+            "terms": [[list(t.options), t.coefficient, t.p_value] for t in fit.terms],
+            "variance": self.variance_,
+            "spread": self.spread_.tolist(),
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take terms, coefficients and their covariance over."""
+        names = tuple(f"x{i}" for i in range(self.n_features_in_))
+        terms = []
+        for options, coefficient, p_value in state["terms"]:
+            if not options or not set(options) <= set(names):
+                raise ValueError("a term names no column")
+            numbers = finite_array([coefficient, p_value], 1)
+            terms.append(Term(tuple(options), float(numbers[0]), float(numbers[1])))
+        intercept, r2 = (float(finite_array(state[k], 0)) for k in ("intercept", "r2"))
+        self.fit_ = StepwiseFit(names, tuple(terms), intercept, r2, bool(state["log"]))
+        self.variance_ = float(finite_array(state["variance"], 0))
+        self.spread_ = finite_array(state["spread"], 2)
+        if self.spread_.shape != (len(terms) + 1,) * 2:
+            raise ValueError("the covariance does not fit the terms")

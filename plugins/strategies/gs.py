@@ -1,196 +1,197 @@
-"""Guided sampling: a source's influential options and interactions say what to measure first."""
+"""Guided sampling: a source's influential options and interactions say what is measured in the target."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from itertools import product, zip_longest
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from itertools import chain, zip_longest
+from typing import TYPE_CHECKING, Any
 
-from tuner.errors import TableError, UsageError
-from tuner.objective import find_metric
-from tuner.ports import SourceData, StrategyContext
-from tuner.space import Configuration, ConfigurationSpace, configuration_key
+import numpy as np
 
-from ._optuna import startup_trials
+from tuner.ports import Belief, SourceData, StrategyContext, TargetModel
+from tuner.space import Configuration, ConfigurationSpace
+from tuner.transfer.candidates import Candidates, free_mask, unique_rows
+from tuner.transfer.design import balanced_design
+from tuner.transfer.encoding import encode
+from tuner.tuning.observations import Observations
+
+from ._factorial import Terms, factorial, predicted_best, source_terms, thinned
+from ._source_models import above_floor, new_learner
+from ._study import Knowledge, StudySampler, StudyStrategy, Told, as_row
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
     from optuna.samplers import BaseSampler
 
-    from tuner.transfer.encoding import Matched
-    from tuner.transfer.stepwise import StepwiseFit
+    Floats = NDArray[np.float64]
+    Indices = NDArray[np.int64]
 
-#: Spaces up to this size are ranked whole, larger ones by a random sample of this many and a descent from it.
-MOST_CANDIDATES = 20_000
-MOST_SEEDS = 20
-#: Without a number of trials, as many seeds as for this many.
-ASSUMED_TRIALS = 40
+#: Points of the design before the learned model decides: half of the trials, at most so many.
+MOST_DESIGNED, ASSUMED_TRIALS = 20, 40
+#: Share of the later suggestions that are random: a tree learned from few trials believes too much.
+EXPLORED = 0.1
+#: Trials without which nothing can be learned.
+_LEAST_TRIALS = 2
 
 
-class GuidedSamplingStrategy:
-    """Seeds an Optuna study with what a source knows; TPE goes on from there.
+class GuidedKnowledge(Knowledge):
+    """The sources' models, their terms, and the design that these call for."""
 
-    The seeds take turns between the configurations that a stepwise regression on the source predicts to be
-    best, those that the source measured to be best, and a design that moves the options of the most influential
-    terms through their levels, the others held at the predicted best.
+    def __init__(
+        self,
+        candidates: Candidates,
+        sources: Sequence[SourceData],
+        quantity: str | None,
+        learner: str,
+        seed: int,
+    ) -> None:
+        super().__init__(candidates, sources, quantity, learner, seed)
+        self.terms = tuple(source_terms(m.matched) for m in self.models)
+        rng = np.random.default_rng(seed)
+        self._factorials = [
+            factorial(t, candidates, as_row(predicted_best(t, m.design, candidates, rng)), rng)
+            for t, m in zip(self.terms, self.models, strict=True)
+        ]
+
+    def plan(self, count: int) -> Indices:
+        """Return at most `count` configurations to measure, the sources taking turns.
+
+        Without a source a balanced design takes the place of the factorial. A smaller plan is the beginning of a
+        larger one, so that a resumed session finds its place.
+        """
+        if not self.models:
+            return balanced_design(self.candidates, count, np.random.default_rng(self.seed))
+        parts = [
+            thinned(rows, count, t, self.candidates)
+            for rows, t in zip(self._factorials, self.terms, strict=True)
+        ]
+        turns = chain.from_iterable(zip_longest(*(list(p) for p in parts)))
+        return unique_rows(np.stack([r for r in turns if r is not None]))[:count]
+
+
+class GuidedSampler(StudySampler):
+    """Suggests the points of the design, then what a model learned from the target's trials holds for the best.
+
+    The design is thinned from the union of the factorials over the levels of each term's options (see
+    `factorial`). One later suggestion in ten is random.
+
+    Args:
+        space: See `StudySampler`, as for the other arguments.
+        designed: Points of the design.
+    """
+
+    def __init__(
+        self,
+        space: ConfigurationSpace | None = None,
+        sources: Sequence[SourceData] = (),
+        learner: str = "rt",
+        metric: str | None = None,
+        seed: int | None = None,
+        *,
+        designed: int = MOST_DESIGNED,
+        knowledge: GuidedKnowledge | None = None,
+    ) -> None:
+        super().__init__(space, sources, learner, metric, seed, start_up=0, knowledge=knowledge)
+        self._designed = designed
+        self._plan: tuple[Knowledge, Indices] | None = None
+
+    def make_knowledge(self, candidates: Candidates) -> GuidedKnowledge:
+        """Return the sources' models, terms and factorials."""
+        return GuidedKnowledge(candidates, self._sources, self._metric, self._learner, self._seed or 0)
+
+    def suggest(
+        self, candidates: Candidates, observations: Observations, rng: np.random.Generator
+    ) -> Sequence[int] | None:
+        """Return the next point of the design, or of the learned model; None where nothing is left."""
+        knowledge = self.knowledge(candidates)
+        assert isinstance(knowledge, GuidedKnowledge)
+        if self._plan is None or self._plan[0] is not knowledge:
+            self._plan = knowledge, knowledge.plan(self._designed)
+        left = self._plan[1][free_mask(self._plan[1], observations.taken)]
+        if len(left):
+            self.belief = self.believed(knowledge, Told(knowledge, observations))
+            return as_row(left[0])
+        if rng.random() < EXPLORED:
+            return None
+        return super().suggest(candidates, observations, rng)
+
+    def score(self, knowledge: Knowledge, rows: Indices, predicted: Floats, told: Told) -> Floats:
+        """Return (n,) the predictions of a learner fitted to the trials alone."""
+        trials = told.observations
+        if len(trials.values) < _LEAST_TRIALS:
+            return super().score(knowledge, rows, predicted, told)
+        model = new_learner(knowledge.learner, knowledge.seed)
+        model.fit(knowledge.design.encode(trials.indices), trials.values)
+        return np.asarray(model.predict(knowledge.design.encode(rows)), dtype=float)
+
+    def believed(self, knowledge: Knowledge, told: Told) -> Belief:
+        """Return the sources' rank agreements, and the terms of the one that agrees best."""
+        belief = super().believed(knowledge, told)
+        assert isinstance(knowledge, GuidedKnowledge)
+        if not knowledge.terms:
+            return belief
+        best = knowledge.terms[int(np.argmax(told.agreement))]
+        return Belief(belief.sources, _terms(best))
+
+
+def _terms(terms: Terms) -> tuple[tuple[tuple[str, ...], float], ...]:
+    """Return (options, share) with the shares of one set of options added, the largest first."""
+    shares: dict[tuple[str, ...], float] = {}
+    for term, share in zip(terms.fit.terms, terms.shares, strict=True):
+        shares[terms.options_of(term)] = shares.get(terms.options_of(term), 0.0) + share
+    return tuple(sorted(shares.items(), key=lambda item: -item[1]))
+
+
+class _LearnedModel:
+    """A `TargetModel`: a learner on the target's measurements alone."""
+
+    def __init__(
+        self, space: ConfigurationSpace, model: Any, configurations: Sequence[Configuration], values: Floats
+    ) -> None:
+        self._space, self._values = space, values
+        self._model = model.fit(encode(space.options, configurations), values)
+
+    def predict(self, configurations: Sequence[Configuration]) -> Sequence[float]:
+        """Return one value per configuration, in the objective's unit."""
+        predicted = np.asarray(self._model.predict(encode(self._space.options, configurations)), dtype=float)
+        return [float(v) for v in above_floor(predicted, self._values)]
+
+
+class GuidedSamplingStrategy(StudyStrategy):
+    """The study's guided sampling (GS): a source guides what is measured, and a new model is learned from that.
 
     Reference: Iqbal, Kotthoff, Jamshidi, 'Transfer Learning for Performance Modeling of Deep Neural Network
     Systems', OpML'19.
     """
 
     name = "gs"
-    summary = "guided sampling from a source, the default with one"
+    summary = "guided sampling: a source's influential options and interactions are measured first"
 
-    def check(self, context: StrategyContext) -> None:
-        """Refuse to start without a usable source.
+    def make_knowledge(self, context: StrategyContext, learner: str, seed: int) -> GuidedKnowledge:
+        """Return the sources' models, terms and factorials."""
+        quantity = context.objective.metric.quantity
+        return GuidedKnowledge(Candidates(context.space), context.sources, quantity, learner, seed)
 
-        Raises:
-            UsageError: no source, or none of its options is an option here.
-            TableError: the source lacks the objective.
-        """
-        if not context.sources:
-            raise UsageError("Strategy 'gs' needs a source.", "Name one with --source TABLE or STUDY.")
-        for source in context.sources:
-            _match(context, source)
+    def make_sampler(self, context: StrategyContext, knowledge: Knowledge) -> BaseSampler:
+        """Return the sampler."""
+        assert isinstance(knowledge, GuidedKnowledge)
+        trials = context.budget_trials or ASSUMED_TRIALS
+        designed = max(1, min(MOST_DESIGNED, (trials - 1) // 2))
+        return GuidedSampler(context.space, seed=context.seed, knowledge=knowledge, designed=designed)
 
-    def seeds(self, context: StrategyContext) -> Sequence[Configuration]:
-        """Return up to half of the budget (at most 20) of distinct configurations of the target's space."""
-        budget = context.budget_trials or ASSUMED_TRIALS
-        count = max(1, min(MOST_SEEDS, (budget - 1) // 2))
-        proposals = [_proposals(context, _match(context, source)) for source in context.sources]
-        chosen: dict[tuple[object, ...], Configuration] = {}
-        for turn in zip_longest(*proposals):
-            for configuration in turn:
-                if len(chosen) < count and configuration is not None:
-                    chosen.setdefault(configuration_key(configuration), configuration)
-            if len(chosen) >= count:
-                break
-        return list(chosen.values())
+    def design(self, context: StrategyContext, count: int, learner: str) -> Sequence[Configuration]:
+        """Return at most `count` points of the design; all of it for a count beyond its size."""
+        knowledge = self.knowledge(context, learner, context.seed)
+        assert isinstance(knowledge, GuidedKnowledge)
+        return [context.space.from_indices(as_row(r)) for r in knowledge.plan(count)]
 
-    def sampler(self, context: StrategyContext) -> BaseSampler:
-        """Return TPE, which learns from the seeds and what follows; it honours constraints by itself."""
-        import warnings
-
-        from optuna.exceptions import ExperimentalWarning
-        from optuna.samplers import TPESampler
-
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ExperimentalWarning)  # of `multivariate`
-            return TPESampler(seed=context.seed, n_startup_trials=startup_trials(context), multivariate=True)
-
-
-def _match(context: StrategyContext, source: SourceData) -> Matched:
-    from tuner.transfer.encoding import match
-
-    metric = find_metric(context.objective.metric.quantity, source.metrics)
-    if metric is None:
-        raise TableError(
-            f"Source '{source.name}' holds no {context.objective.metric.quantity}.",
-            "Name a source that measured the objective.",
-        )
-    matched = match(source, metric.name, context.space.options)
-    if not matched.options:
-        raise UsageError(
-            f"Source '{source.name}' shares no option with this space.",
-            f"It has {', '.join(o.name for o in source.options[:8])}; "
-            f"here are {', '.join(o.name for o in context.space.options[:8])}.",
-        )
-    return matched
-
-
-@dataclass(frozen=True)
-class _Candidates:
-    """Configurations of the target that differ in what the source knows, the predicted best first.
-
-    Of configurations that differ only in options unknown to the source, one stands for all, picked by the seed.
-    """
-
-    configurations: Sequence[Configuration]
-    design: NDArray[np.float64]
-
-
-def _proposals(context: StrategyContext, matched: Matched) -> Iterator[Configuration]:
-    """Yield configurations in the order in which they should be measured, each once."""
-    import numpy as np
-
-    from tuner.transfer.stepwise import fit_stepwise
-
-    names, groups = [c.name for c in matched.columns], [c.option for c in matched.columns]
-    fit = fit_stepwise(names, matched.design, matched.values, groups=groups)
-    rng = np.random.default_rng(context.seed)
-    candidates = _ranked(_candidates(context.space, matched, fit, rng), matched, fit, rng)
-    weight = np.array([fit.influence(n) for n in names])
-    weight = weight + 0.01 * (weight.max() or 1.0)  # options without influence still count a little
-    taken = np.zeros(len(candidates.configurations), dtype=bool)
-
-    def nearest(point: NDArray[np.float64]) -> int:
-        return int(np.argmin(np.abs(candidates.design - point) @ weight))
-
-    predicted = iter(range(len(taken)))
-    measured = (nearest(matched.design[i]) for i in np.argsort(matched.values, kind="stable"))
-    designed = (nearest(point) for point in _design(fit, groups, candidates.design[0]))
-    turns = [predicted, measured, predicted, measured, designed]
-    while not taken.all():
-        for turn in turns:
-            following = next((i for i in turn if not taken[i]), None)
-            if following is not None:
-                taken[following] = True
-                yield candidates.configurations[following]
-
-
-def _design(
-    fit: StepwiseFit, groups: Sequence[str], best: NDArray[np.float64]
-) -> Iterator[NDArray[np.float64]]:
-    """Yield points that move each term's columns through their levels, most influential first, from `best`."""
-    position = {name: i for i, name in enumerate(fit.names)}
-    for term in fit.terms:
-        columns = [position[name] for name in term.options]
-        dummies = [groups[i] != fit.names[i] for i in columns]
-        levels = [(1.0, 0.0) if dummy else (1.0, -1.0, 0.0) for dummy in dummies]
-        for values in product(*levels):
-            point = best.copy()
-            for i, dummy, value in zip(columns, dummies, values, strict=True):
-                if dummy:  # one level of an option excludes its others
-                    point[[j for j, g in enumerate(groups) if g == groups[i]]] = 0.0
-                point[i] = value
-            yield point
-
-
-def _candidates(
-    space: ConfigurationSpace, matched: Matched, fit: StepwiseFit, rng: np.random.Generator
-) -> list[Configuration]:
-    """Return all configurations of a small space or a table, else a sample and a descent from its best."""
-    import numpy as np
-
-    if space.rows is not None or space.size <= MOST_CANDIDATES:
-        return list(space.configurations())
-    levels = [len(o.values) for o in space.options]
-    draws = rng.integers(0, levels, size=(MOST_CANDIDATES, len(levels)))
-    found: list[Configuration] = [space.from_indices(d) for d in draws]
-    response = fit.predict_response(matched.encode(found))
-    best, least = draws[int(np.argmin(response))], float(response.min())
-    moved = [i for i, o in enumerate(space.options) if o in matched.options]
-    while True:  # each round lowers the prediction, of which there are finitely many
-        steps = np.array([[*best[:i], v, *best[i + 1 :]] for i in moved for v in range(levels[i])])
-        near: list[Configuration] = [space.from_indices(s) for s in steps]
-        found += near
-        response = fit.predict_response(matched.encode(near))
-        if float(response.min()) >= least:
-            break
-        best, least = steps[int(np.argmin(response))], float(response.min())
-    return list({configuration_key(c): c for c in found}.values())
-
-
-def _ranked(
-    found: Sequence[Configuration], matched: Matched, fit: StepwiseFit, rng: np.random.Generator
-) -> _Candidates:
-    import numpy as np
-
-    shuffled = [found[i] for i in rng.permutation(len(found))]
-    design = matched.encode(shuffled)
-    _, first = np.unique(design, axis=0, return_index=True)
-    first = np.sort(first)  # in shuffled order, so that ties of the prediction fall by the seed
-    order = first[np.argsort(fit.predict_response(design[first]), kind="stable")]
-    return _Candidates([shuffled[i] for i in order], design[order])
+    def target_model(
+        self,
+        context: StrategyContext,
+        learner: str,
+        configurations: Sequence[Configuration],
+        values: Sequence[float],
+    ) -> TargetModel:
+        """Return `learner`, fitted to the measurements of the target."""
+        model = new_learner(learner, context.seed)
+        return _LearnedModel(context.space, model, configurations, np.asarray(values, dtype=float))

@@ -176,7 +176,9 @@ def test_a_study_is_a_source_for_another(tuner: Tuner) -> None:
     assert tuner(*first, "--workload", "inceptionv3_600x600").code == 0
     run = tuner("start", "--json", *TX2, "--budget", "12", "--workload", "xception_200x200", "--source", "a")
     assert run.code == 0, run.err
-    assert any(t["origin"] == "gs" for t in run.trials())
+    assert any(t["origin"] == "transfer" for t in run.trials())
+    beliefs = [e for e in run.events if e["event"] == "belief"]
+    assert set(beliefs[-1]["sources"]) == {"a"}
 
 
 def test_status_and_plain_lines(tuner: Tuner) -> None:

@@ -20,6 +20,7 @@ COMMANDS = {
     "profile": "Show, validate, compare, apply or export profile files.",
     "restore": "Put a device back as it was, after a kill or a power cut.",
     "doctor": "Say what works on this machine, what does not, and what to do.",
+    "bench": "Check on measured tables what strategies and their models are worth.",
     "list": "List devices, workloads, strategies, meters and exporters.",
     "config": "Show the effective settings and where each comes from.",
 }

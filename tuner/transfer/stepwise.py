@@ -2,8 +2,8 @@
 
 As in Iqbal, Kotthoff and Jamshidi, 'Transfer Learning for Performance Modeling of Deep Neural Network Systems',
 OpML'19: forward selection by R², backward elimination by significance, terms with |coefficient| < 1e-12 dropped.
-The response is the log of the metric. Interactions are pairwise and only between options whose main effects were
-selected (heredity), which keeps 58 options affordable.
+The response is the log of the metric. Interactions up to a chosen order are only sought between options whose main
+effects were selected (heredity), which keeps 58 options affordable.
 """
 
 from __future__ import annotations
@@ -96,6 +96,7 @@ def fit_stepwise(
     values: NDArray[np.float64],
     significance: float = 0.05,
     groups: Sequence[str] | None = None,
+    order: int = 2,
 ) -> StepwiseFit:
     """Fit to an (n, columns) design and (n,) values.
 
@@ -105,6 +106,7 @@ def fit_stepwise(
         values: In the metric's unit; the log is fitted where all are positive.
         significance: The largest p-value that a term may keep.
         groups: The option behind each column; dummies of one option do not interact. By default `names`.
+        order: How many options a term may hold: 1, 2 or 3.
     """
     owner = list(names if groups is None else groups)
     log = bool(np.all(values > 0))
@@ -112,8 +114,9 @@ def fit_stepwise(
     mains: list[Positions] = [(i,) for i in range(design.shape[1])]
     selected = _forward(design, response, [], mains)
     chosen = sorted(p[0] for p in selected)
-    pairs = [p for p in combinations(chosen, 2) if owner[p[0]] != owner[p[1]]]
-    selected = _forward(design, response, selected, pairs)
+    for size in range(2, order + 1):
+        apart = [p for p in combinations(chosen, size) if len({owner[i] for i in p}) == size]
+        selected = _forward(design, response, selected, apart)
     selected, coefficients, p_values, r2 = _backward(design, response, selected, significance)
     terms = [
         Term(tuple(names[i] for i in p), float(c), float(q))

@@ -1,0 +1,157 @@
+"""Performance models of the sources, asked about a target's configurations."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tuner import registry
+from tuner.errors import TableError, UsageError
+from tuner.objective import find_metric
+from tuner.ports import SourceData
+from tuner.space import ConfigurationSpace, Option
+from tuner.transfer.encoding import Column, Matched, columns_of, match, rank_shares
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+    Indices = NDArray[np.int64]
+
+#: Predictions of positive values are held above this share of the least that was measured: a network and a
+#: line fall below zero where they extrapolate.
+LEAST_SHARE = 0.5
+#: Trials from which on sources are weighed by them, and the weight that a source without merit keeps.
+ENOUGH_TO_WEIGH, LEAST_WEIGHT = 3, 0.01
+
+
+class LevelDesign:
+    """Encodes level indices as `tuner.transfer.encoding.encode` does configurations, by one table a column."""
+
+    def __init__(self, space: ConfigurationSpace, columns: Sequence[Column] | None = None) -> None:
+        position = {o.name: i for i, o in enumerate(space.options)}
+        self.columns = tuple(columns_of(space.options) if columns is None else columns)
+        self._positions = [position[c.option] for c in self.columns]
+        self._tables = [_table(space.options[position[c.option]], c) for c in self.columns]
+
+    def encode(self, indices: Indices) -> Floats:
+        """Return the (n, columns) design of (n, options) level indices; an inactive option is 0."""
+        design = np.empty((len(indices), len(self.columns)))
+        for j, (position, table) in enumerate(zip(self._positions, self._tables, strict=True)):
+            design[:, j] = table[indices[:, position]]
+        return design
+
+
+def _table(option: Option, column: Column) -> Floats:
+    """Return the column's number at each level; index -1, the inactive option, is the last one, 0."""
+    if column.level is None:
+        shares = rank_shares(option)
+        numbers = [shares[v] for v in option.values]
+    else:
+        numbers = [float(i == option.index(column.level)) for i in range(len(option.values))]
+    return np.array([*numbers, 0.0])
+
+
+def new_learner(name: str, seed: int) -> Any:
+    """Return an unfitted performance model of group `tuner.models`, seeded where it has chance.
+
+    Raises:
+        UnknownModelError: there is none of that name.
+    """
+    model = registry.create("models", name)
+    if "random_state" in getattr(model, "get_params", dict)():
+        model.set_params(random_state=seed)
+    return model
+
+
+def above_floor(predicted: Floats, values: Floats) -> Floats:
+    """Return (n,) predictions, held above half of the least of `values` where all of these are positive."""
+    if len(values) and np.all(values > 0):
+        return np.asarray(np.maximum(predicted, LEAST_SHARE * values.min()))
+    return predicted
+
+
+@dataclass(frozen=True)
+class SourceModel:
+    """A learner fitted to a source, over the options that target and source share.
+
+    Attributes:
+        name: The source's.
+        unit: Of its values.
+        matched: The source through the target's options.
+    """
+
+    name: str
+    unit: str
+    matched: Matched
+    design: LevelDesign
+    model: Any
+
+    def predict(self, indices: Indices) -> Floats:
+        """Return (n,) the source's values, in its own unit, at (n, options) level indices of the target."""
+        if not len(indices):
+            return np.zeros(0)
+        predicted = np.asarray(self.model.predict(self.design.encode(indices)), dtype=float)
+        return above_floor(predicted, self.matched.values)
+
+
+def matched_source(
+    source: SourceData, quantity: str | None, options: Sequence[Option]
+) -> tuple[Matched, str]:
+    """Return a source through `options`, and its unit.
+
+    Args:
+        source: The source.
+        quantity: What is minimised ("energy"); None takes the source's first metric.
+        options: The target's.
+
+    Raises:
+        TableError: the source lacks the quantity.
+        UsageError: it shares no option with the target, or none that it varies.
+    """
+    metric = source.metrics[0] if quantity is None else find_metric(quantity, source.metrics)
+    if metric is None:
+        raise TableError(
+            f"Source '{source.name}' holds no {quantity}.", "Name a source that measured the objective."
+        )
+    matched = match(source, metric.name, options)
+    if not matched.options:
+        raise UsageError(
+            f"Source '{source.name}' shares no option with this space.",
+            f"It has {', '.join(o.name for o in source.options[:8])}; "
+            f"here are {', '.join(o.name for o in options[:8])}.",
+        )
+    return matched, metric.unit
+
+
+def fit_source(
+    source: SourceData, quantity: str | None, space: ConfigurationSpace, learner: str, seed: int
+) -> SourceModel:
+    """Return `learner` fitted to `source`. Raises what `matched_source` and `new_learner` raise."""
+    matched, unit = matched_source(source, quantity, space.options)
+    model = new_learner(learner, seed)
+    model.fit(matched.design, matched.values)
+    return SourceModel(source.name, unit, matched, LevelDesign(space, matched.columns), model)
+
+
+def rank_agreement(predicted: Floats, values: Floats) -> Floats:
+    """Return (s,) Spearman's correlation of (s, n) predictions with (n,) values; 1 where n is under 3."""
+    from scipy.stats import rankdata  # comes with scikit-learn
+
+    if len(values) < ENOUGH_TO_WEIGH:
+        return np.ones(len(predicted))
+    ranks = rankdata(np.vstack([predicted, values]), axis=1)
+    ranks -= ranks.mean(axis=1, keepdims=True)
+    norms = np.sqrt((ranks**2).sum(axis=1))
+    products = norms[:-1] * norms[-1]
+    agreement = np.where(products > 0, ranks[:-1] @ ranks[-1] / np.where(products > 0, products, 1.0), 0.0)
+    return np.asarray(np.clip(agreement, -1.0, 1.0))
+
+
+def source_weights(agreement: Floats) -> Floats:
+    """Return (s,) weights that sum to one, from (s,) rank agreements: the square of what is positive."""
+    weights = np.maximum(agreement, 0.0) ** 2 + LEAST_WEIGHT
+    return np.asarray(weights / weights.sum())

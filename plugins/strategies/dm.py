@@ -1,0 +1,75 @@
+"""Direct transfer: the source's model as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tuner.errors import UsageError
+from tuner.ports import SourceData, StrategyContext, TargetModel
+from tuner.space import Configuration
+
+from ._study import Knowledge, SourcesModel, StudySampler, StudyStrategy
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from optuna.samplers import BaseSampler
+
+
+class DirectTransferSampler(StudySampler):
+    """Suggests what the source's model holds for the best and was not measured yet; learns nothing from trials.
+
+    With several sources, their predictions are standardised and weighed (see `StudySampler`): that is the one
+    thing that the trials change.
+    """
+
+    start_up_default = 0
+
+
+class _DirectModel(SourcesModel):
+    def shifted(self, predicted: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the sources' weighted mean."""
+        return np.asarray(self._weights @ predicted)
+
+
+class DirectTransferStrategy(StudyStrategy):
+    """The study's direct model transfer (DM): no measurement of the target goes into the model.
+
+    Reference: Iqbal, Kotthoff, Jamshidi, OpML'19, section 'Model transfer'.
+    """
+
+    name = "dm"
+    summary = "a source's model as it is (direct transfer)"
+
+    def make_sampler(self, context: StrategyContext, knowledge: Knowledge) -> BaseSampler:
+        """Return the sampler."""
+        return DirectTransferSampler(context.space, seed=context.seed, knowledge=knowledge)
+
+    def check_unit(self, source: SourceData, unit: str, wanted: str) -> None:
+        """Refuse a source whose values are of another unit: its model would predict that unit.
+
+        Raises:
+            UsageError: the units differ.
+        """
+        if unit != wanted:
+            raise UsageError(
+                f"Source '{source.name}' measured {unit}, the objective is in {wanted}.",
+                "Use lms, nlms, gs or transfer, which take only the shape of a source.",
+            )
+
+    def design(self, context: StrategyContext, count: int, learner: str) -> Sequence[Configuration]:
+        """Return no configurations: nothing of the target is measured."""
+        return ()
+
+    def target_model(
+        self,
+        context: StrategyContext,
+        learner: str,
+        configurations: Sequence[Configuration],
+        values: Sequence[float],
+    ) -> TargetModel:
+        """Return the source's model; with several sources, `values` weigh them and do nothing else."""
+        knowledge = self.knowledge(context, learner, context.seed)
+        return _DirectModel(knowledge, configurations, np.asarray(values, dtype=float))

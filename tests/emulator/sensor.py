@@ -1,0 +1,191 @@
+"""An INA3221 power monitor: conversion cycles, a running average, 8 mV and 40 uV steps, two driver layouts.
+
+Behaviours 15 and 16 of docs/emulated-board.md. A cycle converts bus and shunt voltage of three channels; after
+each one the registers hold ``old + (x - old) / N``. Between cycles a register does not change.
+"""
+
+from __future__ import annotations
+
+import errno
+import random
+from collections.abc import Callable, Sequence
+
+from .boards import SensorChip
+from .errno_of import oserror, switch, unsigned
+from .tree import FileNode, Tree
+
+_BUS_STEP_V = 0.008
+_SHUNT_STEP_V = 40e-6
+_CHANNELS = 3
+#: Source resistance: how far a rail's voltage sags per ampere.
+_SAG_OHM = 0.004
+SAMPLES = (1, 4, 16, 64, 128, 256, 512, 1024)
+
+
+class Ina3221:
+    """One chip: three channels, their running averages and what the driver shows.
+
+    Args:
+        spec: Where it sits and what is connected.
+        samples: N of the running average.
+        conversion_s: Of one quantity.
+        rng: Phase of the cycle and the noise of conversions.
+    """
+
+    def __init__(self, spec: SensorChip, samples: int, conversion_s: float, rng: random.Random) -> None:
+        self.spec = spec
+        self.rails = spec.rails
+        self.samples = samples
+        self.conversion_s = conversion_s
+        self.enabled = [True] * _CHANNELS
+        self.limits_ma = {n: {"max": 32_760, "crit": 32_760} for n in range(_CHANNELS)}
+        self._rng = rng
+        self._elapsed_s = rng.random() * self.cycle_s
+        self._volts = [rail.volts for rail in self.rails]
+        self._amps = [0.0] * _CHANNELS
+        self._shown = [(0, 0)] * _CHANNELS
+        self._fresh = False
+
+    @property
+    def cycle_s(self) -> float:
+        """Seconds between register updates."""
+        return 2 * _CHANNELS * self.conversion_s
+
+    @property
+    def window_s(self) -> float:
+        """Seconds of the running average: N cycles."""
+        return self.cycle_s * self.samples
+
+    def settle(self, watts: Sequence[float]) -> None:
+        """Set the averages to the steady state at `watts`."""
+        for n, rail_w in enumerate(watts):
+            self._volts[n], self._amps[n] = self._quantities(n, rail_w)
+
+    def step(self, duration_s: float, watts: Sequence[float]) -> None:
+        """Let the chip run `duration_s` at constant powers `watts` of its rails."""
+        self._elapsed_s += duration_s
+        cycles = int(self._elapsed_s / self.cycle_s)
+        if not cycles:
+            return
+        self._elapsed_s -= cycles * self.cycle_s
+        kept = (1.0 - 1.0 / self.samples) ** cycles
+        for n, rail_w in enumerate(watts):
+            volts, amps = self._quantities(n, rail_w)
+            self._volts[n] = volts + (self._volts[n] - volts) * kept
+            self._amps[n] = amps + (self._amps[n] - amps) * kept
+        self._fresh = True
+
+    def _quantities(self, n: int, rail_w: float) -> tuple[float, float]:
+        nominal = self.rails[n].volts
+        amps = rail_w / nominal
+        volts = nominal - _SAG_OHM * amps
+        return volts, rail_w / volts
+
+    def _register(self, n: int) -> tuple[int, int]:
+        """Return the channel's mV and mA: quantised, the same until the next cycle."""
+        if self._fresh:
+            self._fresh = False
+            for i, rail in enumerate(self.rails):
+                if rail.label == "NC":
+                    self._shown[i] = (0, 0)
+                    continue
+                step_a = _SHUNT_STEP_V / (rail.shunt_milliohm / 1000.0)
+                # Noise of half a step, averaged over N conversions, before the converter's rounding.
+                noise = self._rng.gauss(0.0, 0.5) / self.samples**0.5
+                volts = round(self._volts[i] / _BUS_STEP_V + noise) * _BUS_STEP_V
+                amps = round(self._amps[i] / step_a + noise) * step_a
+                self._shown[i] = (round(volts * 1000), round(amps * 1000))
+        return self._shown[n]
+
+    # --- files ------------------------------------------------------------------------------------
+
+    def add_iio(self, tree: Tree, index: int) -> None:
+        """Put the files of NVIDIA's driver (R28 to R32): channels from 0, milliwatts in a file."""
+        place = f"{self.spec.bus}-{self.spec.address:04x}"
+        device = f"/sys/bus/i2c/drivers/ina3221x/{place}"
+        folder = f"{device}/iio:device{index}"
+        tree.constant(f"{device}/name", "ina3221x\n")
+        tree.constant(f"{folder}/name", "ina3221x\n")
+        for n, rail in enumerate(self.rails):
+            tree.constant(f"{folder}/rail_name_{n}", rail.label + "\n")
+            self._file(tree, f"{folder}/in_voltage{n}_input", 0o444, lambda n=n: f"{self._register(n)[0]}\n")  # type: ignore[misc]
+            self._file(tree, f"{folder}/in_current{n}_input", 0o444, lambda n=n: f"{self._register(n)[1]}\n")  # type: ignore[misc]
+            self._file(tree, f"{folder}/in_power{n}_input", 0o444, lambda n=n: f"{self._milliwatt(n)}\n")  # type: ignore[misc]
+            for kind in ("warn", "crit"):
+                key = "max" if kind == "warn" else "crit"
+                self._file(
+                    tree, f"{folder}/{kind}_current_limit_{n}", 0o644,
+                    lambda n=n, key=key: f"{self.limits_ma[n][key]} ma\n",  # type: ignore[misc]
+                    lambda text, n=n, key=key: self.limits_ma[n].update({key: unsigned(text)}),  # type: ignore[misc]
+                )  # fmt: skip
+        tree.link(f"/sys/bus/iio/devices/iio:device{index}", folder)
+        tree.link(f"{device}/iio_device", folder)
+
+    def add_hwmon(self, tree: Tree, index: int) -> None:
+        """Put the files of mainline's driver (R34 and later): channels from 1, no power file."""
+        device = f"/sys/bus/i2c/drivers/ina3221/{self.spec.bus}-{self.spec.address:04x}"
+        folder = f"{device}/hwmon/hwmon{index}"
+        tree.constant(f"{device}/name", "ina3221\n")
+        tree.constant(f"{folder}/name", "ina3221\n")
+        for n, rail in enumerate(self.rails):
+            self._add_channel(tree, folder, n, rail.label, rail.shunt_milliohm)
+        self._file(
+            tree, f"{folder}/in7_input", 0o444, lambda: f"{sum(map(self._shunt_uv, range(_CHANNELS)))}\n"
+        )
+        tree.constant(f"{folder}/in7_label", "sum of shunt voltages\n")
+        total = lambda: f"{sum(self._register(n)[1] for n in range(_CHANNELS))}\n"  # noqa: E731
+        self._file(tree, f"{folder}/curr4_input", 0o444, total)
+        self._file(tree, f"{folder}/samples", 0o644, lambda: f"{self.samples}\n", self._set_samples)
+        self._file(tree, f"{folder}/update_interval", 0o644,
+                   lambda: f"{round(self.window_s * 1000)}\n", self._set_interval)  # fmt: skip
+        tree.link(f"{folder}/device", device)
+        tree.link(f"/sys/class/hwmon/hwmon{index}", folder)
+
+    def _add_channel(self, tree: Tree, folder: str, n: int, label: str, shunt_milliohm: float) -> None:
+        tree.constant(f"{folder}/in{n + 1}_label", label + "\n")
+        self._file(tree, f"{folder}/in{n + 1}_input", 0o444, lambda: f"{self._enabled(n)[0]}\n")
+        self._file(tree, f"{folder}/curr{n + 1}_input", 0o444, lambda: f"{self._enabled(n)[1]}\n")
+        self._file(tree, f"{folder}/in{n + 4}_input", 0o444, lambda: f"{self._shunt_uv(n)}\n")
+        tree.constant(f"{folder}/shunt{n + 1}_resistor", f"{round(shunt_milliohm * 1000)}\n")
+        self._file(tree, f"{folder}/in{n + 1}_enable", 0o644, lambda: f"{int(self.enabled[n])}\n",
+                   lambda text: self._set_enabled(n, text))  # fmt: skip
+        for key in ("max", "crit"):
+            self._file(
+                tree, f"{folder}/curr{n + 1}_{key}", 0o644, lambda key=key: f"{self.limits_ma[n][key]}\n",  # type: ignore[misc]
+                lambda text, key=key: self.limits_ma[n].update({key: unsigned(text)}),  # type: ignore[misc]
+            )  # fmt: skip
+            self._file(
+                tree, f"{folder}/curr{n + 1}_{key}_alarm", 0o444,
+                lambda key=key: f"{int(self._register(n)[1] > self.limits_ma[n][key])}\n",  # type: ignore[misc]
+            )  # fmt: skip
+
+    def _file(self, tree: Tree, path: str, mode: int, read: Callable[[], str],
+              write: Callable[[str], None] | None = None) -> None:  # fmt: skip
+        name = path.rsplit("/", 1)[1]
+        tree.add(path, FileNode(mode=mode, read=read, write=write, alias=f"ina/{name}"))
+
+    def _milliwatt(self, n: int) -> int:
+        millivolt, milliampere = self._register(n)
+        return round(millivolt * milliampere / 1000)
+
+    def _shunt_uv(self, n: int) -> int:
+        return round(self._register(n)[1] * self.rails[n].shunt_milliohm)
+
+    def _enabled(self, n: int) -> tuple[int, int]:
+        if not self.enabled[n]:
+            raise oserror(errno.ENODATA)
+        return self._register(n)
+
+    def _set_enabled(self, n: int, text: str) -> None:
+        self.enabled[n] = switch(text)
+
+    def _set_samples(self, text: str) -> None:
+        """Set N: snaps to the nearest that the chip has, without an error."""
+        value = unsigned(text)
+        self.samples = min(SAMPLES, key=lambda n: abs(n - value))
+
+    def _set_interval(self, text: str) -> None:
+        """Set the window in ms: changes the conversion time (140 us to 8.244 ms)."""
+        wanted_s = unsigned(text) / 1000.0 / (2 * _CHANNELS * self.samples)
+        times_s = (140e-6, 204e-6, 332e-6, 588e-6, 1.1e-3, 2.116e-3, 4.156e-3, 8.244e-3)
+        self.conversion_s = min(times_s, key=lambda t: abs(t - wanted_s))

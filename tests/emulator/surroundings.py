@@ -1,0 +1,57 @@
+"""What says which board and release this is: device tree, fuses, release file; and what lies around."""
+
+from __future__ import annotations
+
+from .boards import BoardSpec
+from .tree import FileNode, Tree
+
+_REVISION_DATES = {28: "2017", 32: "2021", 34: "2022", 35: "2023", 36: "2024", 38: "2025"}
+
+
+def add_identity(tree: Tree, spec: BoardSpec) -> None:
+    """Put device tree, chip id and release into `tree`. Device-tree strings end in NUL, without a newline."""
+    base = "/sys/firmware/devicetree/base"
+    tree.link("/proc/device-tree", base)
+    tree.constant(f"{base}/model", spec.model + "\0")
+    tree.constant(f"{base}/compatible", "".join(text + "\0" for text in spec.compatible))
+    if spec.release.major <= 36:
+        path = f"/dvs/git/dirty/git-master_linux/kernel/hardware/nvidia/{spec.soc}/{spec.dts}.dts"
+        tree.constant(f"{base}/nvidia,dtsfilename", path + "\0")
+    if spec.chip_id is not None:
+        tree.constant("/sys/module/tegra_fuse/parameters/tegra_chip_id", f"{spec.chip_id}\n")
+    if spec.release.major <= 28:
+        tree.constant("/sys/devices/soc0/family", "Tegra\n")
+        tree.constant("/sys/devices/soc0/machine", spec.model + "\n")
+    tree.directory("/etc", plain=True)
+    tree.plain("/etc/nv_tegra_release", _release_line(spec))
+    tree.plain("/proc/sys/kernel/random/boot_id", "6f1c2b0e-5d0a-4c53-9d53-0d6f52c6a9a1\n", 0o444)
+    if spec.soc == "tegra186":
+        _add_tx2_extras(tree)
+
+
+def _release_line(spec: BoardSpec) -> str:
+    release = spec.release
+    name = {"tegra210": "t210ref", "tegra186": "t186ref", "tegra194": "t186ref"}.get(spec.soc, "generic")
+    revision = (
+        f"{release.minor}.{release.patch}" if release.patch or release.major >= 34 else f"{release.minor}"
+    )
+    year = _REVISION_DATES.get(release.major, "2024")
+    return (
+        f"# R{release.major} (release), REVISION: {revision}, GCID: 10000000, BOARD: {name}, "
+        f"EABI: aarch64, DATE: Mon Jun  1 12:00:00 UTC {year}\n"
+    )
+
+
+def _add_tx2_extras(tree: Tree) -> None:
+    """Put the two switches that make a fixed clock true on a partly idle TX2 cluster."""
+    values = {"/sys/module/qos/parameters/enable": "Y\n"}
+    for cluster in "MB":
+        values[f"/sys/kernel/debug/tegra_cpufreq/{cluster}_CLUSTER/cc3/enable"] = "1\n"
+
+    for path in values:
+
+        def write(text: str, path: str = path) -> None:
+            values[path] = text.strip() + "\n"
+
+        tree.add(path, FileNode(mode=0o644, read=lambda path=path: values[path], write=write,  # type: ignore[misc]
+                                alias="cpu/" + path.rsplit("/", 1)[1]))  # fmt: skip

@@ -1,0 +1,193 @@
+"""An in-memory tree of files, directories and links with the manners of sysfs.
+
+Files under sysfs-like directories have a `read` and a `write`; nothing can be created there. Directories made
+with `plain=True` (`/etc`, `/var`) hold ordinary files that can be created, renamed and removed.
+"""
+
+from __future__ import annotations
+
+import errno
+import fnmatch
+import posixpath
+import stat
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from .errno_of import oserror
+
+_MAX_LINKS = 40
+
+
+@dataclass(kw_only=True)
+class Node:
+    """Anything with a name. `present` hides it while it returns False."""
+
+    mode: int
+    present: Callable[[], bool] | None = None
+
+    @property
+    def here(self) -> bool:
+        """Whether the node exists just now."""
+        return self.present is None or self.present()
+
+
+@dataclass(kw_only=True)
+class FileNode(Node):
+    """A sysfs attribute.
+
+    Attributes:
+        read: Returns the text; None for a write-only file.
+        write: Takes the text of one write(2); None for a read-only file.
+        alias: Short name that faults use, such as ``gpu/max_freq``.
+        latency_s: How long a write takes.
+        state: What of the file is a setting: compared to tell whether it was put back. None: the text.
+        is_setting: Whether the file counts as something to put back at all.
+        is_control: A file of `.emulator`: no faults, no counting, no permissions.
+    """
+
+    read: Callable[[], str] | None = None
+    write: Callable[[str], None] | None = None
+    alias: str = ""
+    latency_s: float = 0.0
+    state: Callable[[], str] | None = None
+    is_setting: bool = True
+    is_control: bool = False
+
+
+@dataclass(kw_only=True)
+class PlainNode(Node):
+    """An ordinary file."""
+
+    content: bytes = b""
+
+
+@dataclass(kw_only=True)
+class LinkNode(Node):
+    """A symbolic link; `target` is relative, so that it holds under a mount point as well."""
+
+    target: str
+
+
+@dataclass(kw_only=True)
+class DirNode(Node):
+    """A directory; in a `plain` one files can be made."""
+
+    children: dict[str, Node] = field(default_factory=dict)
+    plain: bool = False
+
+
+class Tree:
+    """Paths to nodes. All paths are absolute inside the tree, whatever root it is mounted on."""
+
+    def __init__(self) -> None:
+        self.root = DirNode(mode=0o755)
+
+    # --- building -----------------------------------------------------------------------------
+
+    def directory(self, path: str, mode: int = 0o755, plain: bool = False) -> DirNode:
+        """Return the directory at `path`; it and its parents are made where missing."""
+        here = self.root
+        for name in _parts(path):
+            child = here.children.get(name)
+            if child is None:
+                child = here.children[name] = DirNode(mode=0o755, plain=here.plain)
+            if not isinstance(child, DirNode):
+                raise ValueError(f"{path}: {name} is no directory")
+            here = child
+        here.mode = mode if mode != 0o755 else here.mode
+        here.plain = here.plain or plain
+        return here
+
+    def add(self, path: str, node: Node) -> None:
+        """Put a node at `path`."""
+        folder, name = posixpath.split(path)
+        self.directory(folder).children[name] = node
+
+    def constant(self, path: str, text: str, mode: int = 0o444) -> None:
+        """Put a read-only file that never changes."""
+        self.add(path, FileNode(mode=mode, read=lambda: text))
+
+    def plain(self, path: str, text: str, mode: int = 0o644) -> None:
+        """Put an ordinary file."""
+        self.add(path, PlainNode(mode=mode, content=text.encode()))
+
+    def link(self, path: str, target: str, present: Callable[[], bool] | None = None) -> None:
+        """Put a link at `path` to the absolute `target`, stored as a relative one."""
+        relative = posixpath.relpath(target, posixpath.dirname(path))
+        self.add(path, LinkNode(mode=0o777, target=relative, present=present))
+
+    # --- looking ------------------------------------------------------------------------------
+
+    def resolve(self, path: str, follow: bool = True, uid: int = 0) -> tuple[str, Node]:
+        """Return the real path and the node at `path`.
+
+        Raises:
+            OSError: ENOENT, ENOTDIR, ELOOP; EACCES where a directory is closed to `uid`.
+        """
+        todo = list(reversed(_parts(path)))
+        trail: list[tuple[str, DirNode]] = []
+        here: Node = self.root
+        links = 0
+        while todo:
+            name = todo.pop()
+            if name in ("", "."):
+                continue
+            if name == "..":
+                here = trail.pop()[1] if trail else self.root
+                continue
+            if not isinstance(here, DirNode):
+                raise oserror(errno.ENOTDIR, path)
+            if uid != 0 and not here.mode & stat.S_IXOTH:
+                raise oserror(errno.EACCES, path)
+            child = here.children.get(name)
+            if child is None or not child.here:
+                raise oserror(errno.ENOENT, path)
+            if isinstance(child, LinkNode) and (todo or follow):
+                links += 1
+                if links > _MAX_LINKS:
+                    raise oserror(errno.ELOOP, path)
+                todo.extend(reversed(child.target.split("/")))
+                continue
+            trail.append((name, here))
+            here = child
+        return "/" + "/".join(name for name, _ in trail), here
+
+    def find(self, path: str) -> Node | None:
+        """Return the node at `path`, links followed; None where there is none."""
+        try:
+            return self.resolve(path)[1]
+        except OSError:
+            return None
+
+    def glob(self, pattern: str) -> list[str]:
+        """Return the paths that match a shell pattern, sorted; links to directories are entered."""
+        found = [""]
+        for part in _parts(pattern):
+            if not any(c in part for c in "*?["):
+                found = [f"{base}/{part}" for base in found if self.find(f"{base}/{part}") is not None]
+                continue
+            nxt = []
+            for base in found:
+                node = self.find(base or "/")
+                if isinstance(node, DirNode):
+                    names = [n for n, child in node.children.items() if child.here]
+                    nxt += [f"{base}/{n}" for n in fnmatch.filter(names, part)]
+            found = nxt
+        return sorted(found)
+
+    def files(self) -> Iterator[tuple[str, FileNode | PlainNode]]:
+        """Yield every file by its real path, hidden ones left out."""
+        stack: list[tuple[str, DirNode]] = [("", self.root)]
+        while stack:
+            base, folder = stack.pop()
+            for name, child in folder.children.items():
+                if not child.here:
+                    continue
+                if isinstance(child, DirNode):
+                    stack.append((f"{base}/{name}", child))
+                elif isinstance(child, (FileNode, PlainNode)):
+                    yield f"{base}/{name}", child
+
+
+def _parts(path: str) -> list[str]:
+    return [p for p in path.split("/") if p not in ("", ".")]

@@ -1,0 +1,222 @@
+"""Every installed performance model: the estimator's contract, learning, uncertainty, saving."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.utils.estimator_checks import check_estimator
+
+from tuner import models
+from tuner.errors import MalformedFileError, TunerError, UnknownModelError
+from tuner.models.persistence import from_document, to_document
+from tuner.tables import read_table, table_source
+from tuner.transfer.encoding import encode
+
+LEARNERS = ["boosted", "forest", "gp", "nn", "rt", "stepwise", "transfer"]
+WITH_STD = ["forest", "gp", "stepwise", "transfer"]
+
+
+def data(rows: int = 60, seed: int = 0) -> tuple[Any, Any]:
+    rng = np.random.default_rng(seed)
+    design = rng.choice([-1.0, -0.5, 0.0, 0.5, 1.0], size=(rows, 3))
+    log = 0.6 * design[:, 0] - 0.3 * design[:, 1] + 0.2 * design[:, 0] * design[:, 1]
+    return design, np.exp(log + 0.01 * rng.standard_normal(rows))
+
+
+def test_all_are_installed() -> None:
+    assert set(LEARNERS) <= set(models.learners())
+
+
+@pytest.mark.parametrize("name", LEARNERS)
+def test_scikit_learns_own_checks(name: str) -> None:
+    model = models.create(name)
+    # Few trees are enough to check a contract.
+    small = {"trees": 5, "restarts": 0}
+    model.set_params(**{k: v for k, v in small.items() if k in model.get_params()})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        results = check_estimator(model, on_fail=None)
+    failed = {r["check_name"]: r["exception"] for r in results if r["status"] == "failed"}
+    assert failed == {}, failed
+
+
+@pytest.mark.parametrize("name", LEARNERS)
+def test_it_learns(name: str) -> None:
+    design, values = data()
+    unseen, truth = data(seed=1)
+    model = models.create(name).fit(design, values)
+    err = np.mean(np.abs(model.predict(unseen) - truth) / truth)
+    constant = np.mean(np.abs(values.mean() - truth) / truth)
+    assert err < 0.3 * constant
+
+
+@pytest.mark.parametrize("name", LEARNERS)
+def test_equal_seeds_give_equal_models(name: str) -> None:
+    design, values = data()
+    model = models.create(name)
+    a, b = (clone(model).fit(design, values).predict(design) for _ in range(2))
+    np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("name", LEARNERS)
+def test_values_of_any_sign(name: str) -> None:
+    design, values = data()
+    shifted = values - values.mean()
+    predicted = models.create(name).fit(design, shifted).predict(design)
+    assert np.corrcoef(predicted, shifted)[0, 1] > 0.9
+
+
+@pytest.mark.parametrize("name", WITH_STD)
+def test_uncertainty_grows_away_from_the_data(name: str) -> None:
+    rng = np.random.default_rng(0)
+    design = rng.uniform(-1.0, 0.0, size=(40, 2))
+    values = np.exp(0.5 * design[:, 0] + 0.05 * rng.standard_normal(40))
+    model = models.create(name).fit(design, values)
+    near, far = (
+        model.predict(np.full((1, 2), -0.5), return_std=True),
+        model.predict(np.ones((1, 2)), return_std=True),
+    )
+    assert near[1][0] >= 0
+    assert far[1][0] / far[0][0] >= near[1][0] / near[0][0] or name == "forest"  # trees are flat outside
+
+
+@pytest.mark.parametrize("name", sorted(set(LEARNERS) - set(WITH_STD)))
+def test_no_uncertainty_is_said(name: str) -> None:
+    model = models.create(name).fit(*data())
+    with pytest.raises(ValueError, match="no uncertainty"):
+        model.predict(data()[0], return_std=True)
+
+
+@pytest.mark.parametrize("name", LEARNERS)
+def test_saved_and_loaded(name: str) -> None:
+    design, values = data()
+    model = models.create(name).fit(design, values)
+    text = json.dumps(to_document(model), allow_nan=False)
+    again = from_document(json.loads(text))
+    unseen, _ = data(seed=2)
+    np.testing.assert_allclose(again.predict(unseen), model.predict(unseen), rtol=1e-9)
+    if name in WITH_STD:
+        np.testing.assert_allclose(
+            again.predict(unseen, return_std=True)[1],
+            model.predict(unseen, return_std=True)[1],
+            rtol=1e-6,
+            atol=1e-9,
+        )
+
+
+def test_a_model_that_was_not_fitted_is_not_saved() -> None:
+    with pytest.raises(NotFittedError):
+        to_document(models.create("rt"))
+
+
+def test_a_source_is_saved_with_the_model() -> None:
+    design, values = data(12)
+    source, theirs = data(60, seed=3)
+    model = models.create("transfer").set_params(source_X=source, source_y=2.0 * theirs).fit(design, values)
+    again = from_document(json.loads(json.dumps(to_document(model))))
+    unseen, truth = data(seed=4)
+    np.testing.assert_allclose(again.predict(unseen), model.predict(unseen), rtol=1e-9)
+    alone = models.create("transfer").fit(design, values).predict(unseen)
+    assert np.mean(np.abs(model.predict(unseen) / truth - 1)) < np.mean(np.abs(alone / truth - 1))
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        None,
+        [],
+        {},
+        {"format": 99},
+        {"format": 1, "learner": "rt"},
+        {"format": 1, "learner": "rt", "columns": 0},
+    ],
+)
+def test_what_is_no_document(document: Any) -> None:
+    with pytest.raises(MalformedFileError):
+        from_document(document)
+
+
+def test_an_unknown_learner() -> None:
+    with pytest.raises(UnknownModelError, match="rtt"):
+        from_document({"format": 1, "learner": "rtt"})
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.data())
+def test_damaged_documents_raise_nothing_else(drawn: Any) -> None:
+    name = drawn.draw(st.sampled_from(LEARNERS))
+    model = models.create(name)
+    small = {"trees": 2, "restarts": 0}
+    model.set_params(**{k: v for k, v in small.items() if k in model.get_params()})
+    document = json.loads(json.dumps(to_document(model.fit(*data(12)))))
+    # Walk to some place of the document and put something else there.
+    at: Any = document
+    while True:
+        key = drawn.draw(st.sampled_from(sorted(at) if isinstance(at, dict) else range(len(at))))
+        if not isinstance(at[key], (dict, list)) or not at[key] or drawn.draw(st.booleans()):
+            break
+        at = at[key]
+    junk = st.one_of(
+        st.none(),
+        st.booleans(),
+        st.integers(-3, 3),
+        st.floats(),
+        st.text(max_size=3),
+        st.just([]),
+        st.just({}),
+    )
+    at[key] = drawn.draw(junk)
+    try:
+        loaded = from_document(document)
+    except TunerError:
+        return
+    # What was loaded all the same predicts: the damage was none, or one that keeps the numbers' form.
+    loaded.predict(np.zeros((2, loaded.n_features_in_)))
+
+
+@pytest.mark.parametrize("metric", ["inference_time_s", "energy_mw_samples"])
+def test_stepwise_agrees_with_statsmodels_refit(shared_data: Path, metric: str) -> None:
+    from statsmodels.regression.linear_model import OLS
+
+    source = table_source(read_table(shared_data / "opml19_tx2" / "inceptionv3_600x600.csv"))
+    design = encode(source.options, source.configurations)
+    values = np.array(source.values[metric])
+    model = models.create("stepwise").fit(design, values)
+    names = [f"x{i}" for i in range(design.shape[1])]
+    columns = [np.prod(design[:, [names.index(o) for o in t.options]], axis=1) for t in model.fit_.terms]
+    refit = OLS(np.log(values), np.column_stack([np.ones(len(values)), *columns])).fit()
+    np.testing.assert_allclose([t.coefficient for t in model.fit_.terms], refit.params[1:], rtol=1e-8)
+    np.testing.assert_allclose(
+        [t.p_value for t in model.fit_.terms], refit.pvalues[1:], rtol=1e-6, atol=1e-12
+    )
+    assert max(t.p_value for t in model.fit_.terms) <= 0.05
+    assert str(model.fit_.formula).startswith("log(y) ~ ")
+    predicted = refit.get_prediction(np.column_stack([np.ones(len(values)), *columns])).se_mean
+    mean, std = model.predict(design, return_std=True)
+    np.testing.assert_allclose(std, mean * np.sqrt(np.expm1(predicted**2)), rtol=1e-6)
+
+
+@pytest.mark.parametrize("order", [1, 2, 3])
+def test_stepwise_keeps_to_the_order(order: int) -> None:
+    rng = np.random.default_rng(0)
+    design = rng.choice([-1.0, 1.0], size=(200, 4))
+    response = (
+        design[:, 0] + design[:, 1] + 0.5 * design[:, 2] + 0.7 * design[:, 0] * design[:, 1] * design[:, 2]
+    )
+    model = (
+        models.create("stepwise")
+        .set_params(order=order)
+        .fit(design, np.exp(response + 0.01 * rng.random(200)))
+    )
+    longest = max(len(t.options) for t in model.fit_.terms)
+    assert longest <= order
+    assert (longest == 3) == (order == 3)

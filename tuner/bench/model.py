@@ -1,0 +1,166 @@
+"""One performance model over a table: what was measured for it, and how well it predicts the rest."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from tuner import registry
+from tuner.bench.cases import Case, TargetTable, context_of, target_table
+from tuner.bench.strategies import strategy_named
+from tuner.errors import SpaceExhaustedError, UsageError
+from tuner.ports import ModellingStrategy, StrategyContext, TargetModel
+from tuner.space import Configuration, Option
+
+#: Appended to a strategy's name: its whole design, whatever the budget is ("gs-full").
+FULL = "-full"
+NO_BUDGET = 10**9
+RANDOM = "random"
+
+
+class Modeller(Protocol):
+    """`tuner.ports.ModellingStrategy`, or the bench's own random design."""
+
+    def design(self, context: StrategyContext, count: int, learner: str) -> Sequence[Configuration]: ...  # noqa: D102
+
+    def target_model(  # noqa: D102
+        self,
+        context: StrategyContext,
+        learner: str,
+        configurations: Sequence[Configuration],
+        values: Sequence[float],
+    ) -> TargetModel: ...
+
+
+def parse_budget(text: str, rows: int) -> int:
+    """Return how many configurations ``2.44%`` (of `rows`) or ``19`` are.
+
+    Raises:
+        UsageError: neither, or less than 2.
+    """
+    number = text.strip()
+    try:
+        count = round(float(number[:-1]) / 100.0 * rows) if number.endswith("%") else int(number)
+    except (ValueError, OverflowError):
+        count = 0
+    if count < 2:
+        raise UsageError(
+            f"'{text}' is no budget of measurements.", "Write a share such as 2.44%, or a count above 1."
+        )
+    return min(count, rows)
+
+
+@dataclass(frozen=True)
+class RandomDesign:
+    """The baseline: as many random rows as the budget allows, and the learner fitted to them; no source."""
+
+    def design(self, context: StrategyContext, count: int, learner: str) -> Sequence[Configuration]:
+        """Return `count` distinct rows by the context's seed."""
+        rows = context.space.rows or ()
+        chosen = random.Random(context.seed).sample(range(len(rows)), min(count, len(rows)))
+        return [context.space.from_indices(rows[i]) for i in chosen]
+
+    def target_model(
+        self,
+        context: StrategyContext,
+        learner: str,
+        configurations: Sequence[Configuration],
+        values: Sequence[float],
+    ) -> TargetModel:
+        """Return the learner, fitted."""
+        import numpy as np
+
+        from tuner.transfer.encoding import encode
+
+        options = context.space.options
+        model = registry.create("models", learner)
+        if "random_state" in getattr(model, "get_params", dict)():
+            model.set_params(random_state=context.seed)
+        model.fit(encode(options, configurations), np.asarray(values, dtype=float))
+        return _Encoded(model, options)
+
+
+@dataclass(frozen=True)
+class _Encoded:
+    model: Any
+    options: Sequence[Option]
+
+    def predict(self, configurations: Sequence[Configuration]) -> Sequence[float]:
+        from tuner.transfer.encoding import encode
+
+        return [float(v) for v in self.model.predict(encode(self.options, configurations))]
+
+
+def modeller(name: str) -> tuple[Modeller, bool]:
+    """Return who makes the model, and whether it keeps to the budget.
+
+    Raises:
+        UnknownStrategyError, MissingDependencyError.
+        UsageError: the strategy makes no performance model.
+    """
+    if name == RANDOM:
+        return RandomDesign(), True
+    known = registry.names("strategies")
+    bounded = not (name.endswith(FULL) and name not in known and name[: -len(FULL)] in known)
+    strategy = strategy_named(name if bounded else name[: -len(FULL)])
+    if not isinstance(strategy, ModellingStrategy):
+        raise UsageError(
+            f"Strategy '{name}' makes no performance model.",
+            "It can be benched with `tuner bench optimise`.",
+        )
+    return strategy, bounded
+
+
+def model_rows(case: Case, budget: str, on_all: bool = False) -> list[dict[str, Any]]:
+    """Run `case` and return its one row: the mean absolute percentage error of the model's predictions.
+
+    Args:
+        case: What is run.
+        budget: How many target configurations may be measured: a count, or a share of the rows.
+        on_all: Score on all rows; by default on those that were not measured.
+    """
+    target = target_table(case.target, case.objective)
+    maker, bounded = modeller(case.strategy)
+    if isinstance(maker, ModellingStrategy) and hasattr(maker, "check"):
+        maker.check(context_of(case, target, None))
+    count = parse_budget(budget, len(target.values))
+    context = context_of(case, target, count if bounded else None)
+    designed = maker.design(context, count if bounded else NO_BUDGET, case.learner)
+    measured = _positions(target, designed, count if bounded else len(target.values))
+    values = [target.values[i] for i in measured]
+    chosen = [target.table.configurations[i] for i in measured]
+    model = maker.target_model(context, case.learner, chosen, values)
+    held = set(measured)
+    scored = [i for i in range(len(target.values)) if on_all or i not in held]
+    if not scored:
+        raise SpaceExhaustedError(
+            f"Strategy '{case.strategy}' measured every row of {case.target.stem}.",
+            "Lower --budget, or use --on all.",
+        )
+    predicted = model.predict([target.table.configurations[i] for i in scored])
+    return [{**case.row(len(measured)), "err_percent": _err(predicted, [target.values[i] for i in scored])}]
+
+
+def _positions(target: TargetTable, designed: Sequence[Configuration], at_most: int) -> list[int]:
+    """Return the distinct rows of a design.
+
+    Raises:
+        OptionValueError: the design holds what the table does not.
+        UsageError: it is larger than the budget.
+    """
+    where = {row: i for i, row in enumerate(target.space.rows or ())}
+    found = list(dict.fromkeys(where[target.space.indices(target.space.normalise(c))] for c in designed))
+    if len(found) > at_most:  # none at all is right for a model that is the source's as it is
+        raise UsageError(
+            f"A design of {len(found)} configurations does not keep to the budget of {at_most}.",
+            "That is the strategy's fault: its design returns at most what it is asked for.",
+        )
+    return found
+
+
+def _err(predicted: Sequence[float], actual: Sequence[float]) -> float:
+    """Return the mean absolute percentage error."""
+    errors = [abs(p - a) / a for p, a in zip(predicted, actual, strict=True)]
+    return 100.0 * sum(errors) / len(errors)

@@ -1,0 +1,185 @@
+"""`tuner bench`: check on measured tables what strategies and their models are worth."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from tuner.errors import FileMissingError, UsageError
+
+if TYPE_CHECKING:
+    from tuner.bench.cases import Case
+
+F = TypeVar("F", bound=Callable[..., Any])
+_OPTIONS = (
+    click.option("--source", "sources", metavar="CSV", multiple=True, required=True,
+                 help="Table of a source, or 'none'; may be given several times."),
+    click.option("--target", "targets", metavar="CSV", multiple=True, required=True,
+                 help="Table of a target; may be given several times. Each pair of different tables is run."),
+    click.option("--objective", "objectives", metavar="NAME", multiple=True, default=("both",), show_default=True,
+                 help="time, energy, or both (as far as the tables hold them); may be given several times."),
+    click.option("--strategies", metavar="A,B", required=True,
+                 help="Strategies by name; any Optuna sampler by its class, or as package.module:Class."),
+    click.option("--seeds", type=click.IntRange(1), default=20, show_default=True, help="Runs of each case."),
+    click.option("--mislead", type=click.Choice(["shuffled", "reversed"]),
+                 help="Shuffle the source's values among its rows (by the seed), or reverse their ranks."),
+    click.option("--drop", "drops", metavar="OPTION:high|low[:N]", multiple=True,
+                 help="Take the N (2) highest or lowest levels of an option away from the source."),
+    click.option("--jobs", type=click.IntRange(1), help="Processes. [default: the number of cores]"),
+    click.option("--json", "json_path", metavar="FILE", help="Also write the rows there, as a JSON list."),
+)  # fmt: skip
+
+
+def _bench_options(function: F) -> F:
+    for option in reversed(_OPTIONS):
+        function = option(function)
+    return function
+
+
+@click.group()
+def command() -> None:
+    """Check on measured tables what strategies and their models are worth."""
+
+
+@command.command("optimise")
+@_bench_options
+@click.option("--evaluations", type=click.IntRange(1), default=38, show_default=True,
+              help="Configurations that each run measures.")  # fmt: skip
+@click.option(
+    "--learner", default="rt", show_default=True, help="Performance model of strategies that need one."
+)
+def optimise(evaluations: int, learner: str, json_path: str | None, **given: Any) -> None:
+    """Say how near to the optimum strategies come, and after how many measurements."""
+    from tuner.bench.optimise import optimise_rows
+    from tuner.bench.report import optimise_report
+    from tuner.bench.strategies import strategy_named
+
+    names = _names(given.pop("strategies"), "--strategies")
+    for name in names:
+        strategy_named(name)
+    cases = _cases(names, [learner], **given)
+    rows = _run(optimise_rows, [(case, evaluations) for case in cases], given["jobs"], json_path)
+    click.echo(optimise_report(rows, evaluations))
+
+
+@command.command("model")
+@_bench_options
+@click.option(
+    "--budget", default="2.44%", show_default=True, help="Target configurations to measure: share or count."
+)
+@click.option(
+    "--learners", metavar="A,B", default="rt,nn", show_default=True, help="Performance models by name."
+)
+@click.option("--on", "scored", type=click.Choice(["unmeasured", "all"]), default="unmeasured", show_default=True,
+              help="Which rows the model is scored on.")  # fmt: skip
+@click.option("--figure2", is_flag=True, help="Print the study's Figure 2 as a table.")
+def model(
+    budget: str, learners: str, scored: str, figure2: bool, json_path: str | None, **given: Any
+) -> None:
+    """Say how well performance models predict a target after few measurements."""
+    from tuner.bench.figure2 import figure2_report
+    from tuner.bench.model import model_rows, modeller, parse_budget
+    from tuner.bench.report import model_report
+
+    names = _names(given.pop("strategies"), "--strategies")
+    for name in names:
+        modeller(name)
+    _known_learners(wanted := _names(learners, "--learners"))
+    parse_budget(budget, 10**6)
+    cases = _cases(names, wanted, **given)
+    rows = _run(model_rows, [(case, budget, scored == "all") for case in cases], given["jobs"], json_path)
+    click.echo(figure2_report(rows) if figure2 else model_report(rows))
+
+
+def _names(text: str, flag: str) -> list[str]:
+    names = list(dict.fromkeys(n.strip() for n in text.split(",") if n.strip()))
+    if not names:
+        raise UsageError(f"{flag} names nothing.", "Write names with commas between them.")
+    return names
+
+
+def _known_learners(wanted: Sequence[str]) -> None:
+    from tuner import registry
+    from tuner.errors import UnknownModelError
+
+    for name in wanted:
+        if name not in registry.names("models"):
+            raise UnknownModelError(name, registry.names("models"))
+
+
+def _cases(
+    strategies: Sequence[str],
+    learners: Sequence[str],
+    *,
+    sources: Sequence[str],
+    targets: Sequence[str],
+    objectives: Sequence[str],
+    seeds: int,
+    mislead: str | None,
+    drops: Sequence[str],
+    **_: Any,
+) -> list[Case]:
+    from tuner.bench.cases import Case, pairs
+    from tuner.bench.mislead import parse_drop
+
+    paths = [None if s == "none" else _table(s) for s in sources]
+    wanted = [o for name in objectives for o in (("time", "energy") if name == "both" else (name,))]
+    dropped = tuple(parse_drop(d) for d in drops)
+    found = pairs(paths, [_table(t) for t in targets], list(dict.fromkeys(wanted)), "both" in objectives)
+    return [
+        Case(source, target, objective, strategy, learner, seed, mislead or "", dropped)
+        for source, target, objective in found
+        for strategy in strategies
+        for learner in learners
+        for seed in range(seeds)
+    ]
+
+
+def _table(text: str) -> Path:
+    path = Path(text).expanduser()
+    if not path.is_file():
+        raise FileMissingError(f"There is no table {path}.", "Name a CSV file.")
+    return path
+
+
+def _run(
+    work: Callable[..., list[dict[str, Any]]],
+    calls: Sequence[tuple[Any, ...]],
+    jobs: int | None,
+    json_path: str | None,
+) -> list[dict[str, Any]]:
+    from tuner.bench.parallel import run_all
+
+    def progress(done: int, total: int) -> None:
+        if sys.stderr.isatty():
+            click.echo(f"\r{done} of {total} runs", nl=done == total, err=True)
+
+    if json_path is not None:
+        _write(json_path, [])  # a path that cannot be written is known before the work, not after
+    results = run_all(work, calls, jobs or os.cpu_count() or 1, progress)
+    rows = [row for rows in results for row in rows]
+    if json_path is not None:
+        _write(json_path, rows)
+    return rows
+
+
+def _write(json_path: str, rows: Sequence[dict[str, Any]]) -> None:
+    from tuner.errors import PermissionDeniedError
+
+    text = "[\n" + ",\n".join(json.dumps(row, allow_nan=False) for row in rows) + "\n]\n"
+    try:
+        Path(json_path).expanduser().write_text(text, encoding="utf-8")
+    except PermissionError as error:
+        raise PermissionDeniedError(
+            f"{json_path} cannot be written.", "Choose another --json file."
+        ) from error
+    except OSError as error:
+        raise FileMissingError(
+            f"{json_path} cannot be written: {error.strerror}.", "Choose another --json file."
+        ) from error

@@ -1,0 +1,96 @@
+"""Asks a strategy for configurations and tells it values, as a session does."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from tuner.objective import LATENCY, Objective
+from tuner.ports import SourceData, Strategy, StrategyContext
+from tuner.space import ConfigurationSpace
+from tuner.testing.environments import latency_s
+from tuner.tuning.distributions import suggest, to_params
+from tuner.tuning.sampler import Neighbourhood, SpaceSampler
+
+if TYPE_CHECKING:
+    import optuna
+
+Indices = tuple[int, ...]
+
+
+def context_for(
+    space: ConfigurationSpace,
+    sources: Sequence[SourceData] = (),
+    seed: int = 0,
+    budget_trials: int | None = 12,
+    has_constraints: bool = False,
+) -> StrategyContext:
+    """Return the context in which a session minimises the made-up latency."""
+    return StrategyContext(
+        space, Objective("latency", LATENCY), seed, budget_trials, tuple(sources),
+        {"seed": seed}, has_constraints,
+    )  # fmt: skip
+
+
+class Driver:
+    """One session over an in-memory study, or over one that is there already.
+
+    Args:
+        strategy: What is driven; `check` is called, `seeds` are enqueued.
+        context: Its context; the seed is the session's.
+        study: A study to go on with.
+        wrapped: Whether the session's wrapper repairs suggestions. Without, they come raw.
+    """
+
+    def __init__(
+        self,
+        strategy: Strategy,
+        context: StrategyContext,
+        study: optuna.Study | None = None,
+        wrapped: bool = True,
+    ) -> None:
+        import optuna
+
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        self.strategy, self.context = strategy, context
+        self._wrapped = wrapped
+        self._near = Neighbourhood(context.space)
+        strategy.check(context)
+        self.study = study if study is not None else optuna.create_study()
+        for configuration in strategy.seeds(context):
+            self.study.enqueue_trial(to_params(context.space, configuration), skip_if_exists=True)
+
+    def ask(self) -> tuple[optuna.Trial, Indices]:
+        """Return the next trial and its configuration's level indices."""
+        finished = sum(t.state.is_finished() for t in self.study.get_trials(deepcopy=False))
+        seed = seed_of(self.context.seed, finished)
+        base = self.strategy.sampler(replace(self.context, seed=seed))
+        self.study.sampler = SpaceSampler(base, self._near, seed) if self._wrapped else base
+        trial = self.study.ask()
+        frozen = self.study.get_trials(deepcopy=False)[trial.number]
+        # An enqueued trial's configuration is fixed; Optuna samples the others' lazily, at this very access.
+        chosen = frozen.system_attrs.get("fixed_params") or trial.relative_params
+        options = self.context.space.options
+        # Only what was chosen is suggested: the inactive options have no value.
+        found = {o.name: suggest(trial, o) for o in options if o.name in chosen}
+        return trial, tuple(found.get(o.name, -1) for o in options)
+
+    def value(self, indices: Sequence[int]) -> float:
+        """Return the made-up latency under level indices."""
+        return latency_s(self.context.space.from_indices(indices))
+
+    def run(self, count: int, objective: Callable[[Sequence[int]], float] | None = None) -> list[Indices]:
+        """Ask and tell `count` times; return the configurations."""
+        found = []
+        for _ in range(count):
+            trial, indices = self.ask()
+            self.study.tell(trial, (objective or self.value)(indices))
+            found.append(indices)
+        return found
+
+
+def seed_of(seed: int, finished: int) -> int:
+    """Return the seed of the suggestion after `finished` trials: reproducible, another for each."""
+    return int.from_bytes(hashlib.sha256(f"{seed}:{finished}".encode()).digest()[:4], "big")
