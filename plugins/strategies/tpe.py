@@ -19,7 +19,7 @@ class TpeStrategy(OptunaStrategy):
     """
 
     name = "tpe"
-    summary = "tree-structured Parzen estimator, the default without a source"
+    summary = "tree-structured Parzen estimator"
 
     def sampler(self, context: StrategyContext) -> BaseSampler:
         """Return the sampler."""
