@@ -262,6 +262,12 @@ class SpaceExhaustedError(TunerError):
     exit_code = 43
 
 
+class UnitMismatchError(TunerError):
+    """A source whose values are in a unit that cannot be converted to the objective's."""
+
+    exit_code = 44
+
+
 class Interrupted(TunerError):  # noqa: N818 - not an error of anybody's making
     """SIGINT or SIGTERM asked the session to stop."""
 

@@ -66,7 +66,7 @@ class BoostedTreesModel(Estimator):
 
     def restore(self, state: dict[str, Any]) -> None:
         """Take the start and the trees over."""
-        self.response_ = LogResponse(bool(state["log"]))
+        self.response_ = LogResponse.of_state(state["log"])
         self.start_ = float(finite_array(state["start"], 0))
         self.rate_ = float(finite_array(state["rate"], 0))
         self.trees_ = [Tree.of_state(t, self.n_features_in_) for t in state["trees"]]

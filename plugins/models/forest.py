@@ -51,7 +51,7 @@ class RandomForestModel(Estimator):
 
     def restore(self, state: dict[str, Any]) -> None:
         """Take the trees over."""
-        self.response_ = LogResponse(bool(state["log"]))
+        self.response_ = LogResponse.of_state(state["log"])
         self.trees_ = [Tree.of_state(t, self.n_features_in_) for t in state["trees"]]
         if not self.trees_:
             raise ValueError("a forest has no trees")

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 class GaussianProcessModel(Estimator):
     """Gaussian process on the standardised log response: Matérn 5/2 with a length scale per column, and noise.
 
-    Hyperparameters maximise the marginal likelihood. Reference: Rasmussen and Williams, 'Gaussian Processes for
-    Machine Learning', 2006.
+    Hyperparameters maximise the marginal likelihood. The deviation is that of the mean, without the noise of one
+    measurement. Reference: Rasmussen and Williams, 'Gaussian Processes for Machine Learning', 2006.
 
     Args:
         restarts: Further starts of the search for hyperparameters.
@@ -94,7 +94,7 @@ class GaussianProcessModel(Estimator):
 
     def restore(self, state: dict[str, Any]) -> None:
         """Take data and hyperparameters over, and condition on them again."""
-        self.response_ = LogResponse(bool(state["log"]))
+        self.response_ = LogResponse.of_state(state["log"])
         numbers = {k: float(finite_array(state[k], 0)) for k in ("centre", "spread", "variance", "noise")}
         self.centre_, self.spread_ = numbers["centre"], numbers["spread"]
         self.variance_, self.noise_ = numbers["variance"], numbers["noise"]
@@ -106,3 +106,5 @@ class GaussianProcessModel(Estimator):
         if min(self.variance_, self.noise_, *self.lengths_) <= 0:
             raise ValueError("the process' hyperparameters must be positive")
         self._condition(z)
+        if not (np.isfinite(self.inverse_).all() and np.isfinite(self.alpha_).all()):
+            raise ValueError("the process' numbers are out of range")

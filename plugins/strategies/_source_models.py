@@ -10,7 +10,7 @@ import numpy as np
 
 from tuner import registry
 from tuner.errors import TableError, UsageError
-from tuner.objective import find_metric
+from tuner.objective import Metric, find_metric
 from tuner.ports import SourceData
 from tuner.space import ConfigurationSpace, Option
 from tuner.transfer.encoding import Column, Matched, columns_of, match, rank_shares
@@ -80,12 +80,12 @@ class SourceModel:
 
     Attributes:
         name: The source's.
-        unit: Of its values.
+        metric: What its values mean.
         matched: The source through the target's options.
     """
 
     name: str
-    unit: str
+    metric: Metric
     matched: Matched
     design: LevelDesign
     model: Any
@@ -100,8 +100,8 @@ class SourceModel:
 
 def matched_source(
     source: SourceData, quantity: str | None, options: Sequence[Option]
-) -> tuple[Matched, str]:
-    """Return a source through `options`, and its unit.
+) -> tuple[Matched, Metric]:
+    """Return a source through `options`, and the metric of its values.
 
     Args:
         source: The source.
@@ -124,17 +124,17 @@ def matched_source(
             f"It has {', '.join(o.name for o in source.options[:8])}; "
             f"here are {', '.join(o.name for o in options[:8])}.",
         )
-    return matched, metric.unit
+    return matched, metric
 
 
 def fit_source(
     source: SourceData, quantity: str | None, space: ConfigurationSpace, learner: str, seed: int
 ) -> SourceModel:
     """Return `learner` fitted to `source`. Raises what `matched_source` and `new_learner` raise."""
-    matched, unit = matched_source(source, quantity, space.options)
+    matched, metric = matched_source(source, quantity, space.options)
     model = new_learner(learner, seed)
     model.fit(matched.design, matched.values)
-    return SourceModel(source.name, unit, matched, LevelDesign(space, matched.columns), model)
+    return SourceModel(source.name, metric, matched, LevelDesign(space, matched.columns), model)
 
 
 def rank_agreement(predicted: Floats, values: Floats) -> Floats:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tuner.errors import TunerError, UsageError
+from tuner.objective import Metric
 from tuner.ports import Belief, SourceData, StrategyContext
 from tuner.space import Configuration, ConfigurationSpace
 from tuner.transfer.candidates import Candidates, free_mask, unique_rows
@@ -291,11 +292,13 @@ class StudyStrategy(ABC):
                 f"Strategy '{self.name}' needs a source.", "Name one with --source TABLE or STUDY."
             )
         for source in context.sources:
-            _, unit = matched_source(source, context.objective.metric.quantity, context.space.options)
-            self.check_unit(source, unit, context.objective.metric.unit)
+            _, metric = matched_source(source, context.objective.metric.quantity, context.space.options)
+            self.check_unit(source, metric, context.objective.metric)
         new_learner(learner_of(context), 0)
 
-    def check_unit(self, source: SourceData, unit: str, wanted: str) -> None:  # noqa: B027 - most accept any
+    def check_unit(  # noqa: B027 - most accept any
+        self, source: SourceData, measured: Metric, wanted: Metric
+    ) -> None:
         """Accept any unit: of a source only the shape is used. (`dm` refuses.)"""
 
     def seeds(self, context: StrategyContext) -> Sequence[Configuration]:

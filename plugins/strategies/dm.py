@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tuner.errors import UsageError
+from tuner.objective import Metric
 from tuner.ports import SourceData, StrategyContext, TargetModel
 from tuner.space import Configuration
+from tuner.transfer.unit_agreement import require_factor
 
 from ._study import Knowledge, SourcesModel, StudySampler, StudyStrategy
 
@@ -29,9 +30,21 @@ class DirectTransferSampler(StudySampler):
 
 
 class _DirectModel(SourcesModel):
+    """The sources' weighted mean, each source converted to the objective's unit by its factor."""
+
+    def __init__(
+        self,
+        knowledge: Knowledge,
+        configurations: Sequence[Configuration],
+        values: NDArray[np.float64],
+        factors: Sequence[float],
+    ) -> None:
+        super().__init__(knowledge, configurations, values)
+        self._factors = np.asarray(factors, dtype=float)
+
     def shifted(self, predicted: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the sources' weighted mean."""
-        return np.asarray(self._weights @ predicted)
+        """Return the sources' weighted mean, in the objective's unit."""
+        return np.asarray((self._weights * self._factors) @ predicted)
 
 
 class DirectTransferStrategy(StudyStrategy):
@@ -47,17 +60,13 @@ class DirectTransferStrategy(StudyStrategy):
         """Return the sampler."""
         return DirectTransferSampler(context.space, seed=context.seed, knowledge=knowledge)
 
-    def check_unit(self, source: SourceData, unit: str, wanted: str) -> None:
-        """Refuse a source whose values are of another unit: its model would predict that unit.
+    def check_unit(self, source: SourceData, measured: Metric, wanted: Metric) -> None:
+        """Refuse a source whose values cannot be converted to the objective's unit.
 
         Raises:
-            UsageError: the units differ.
+            UnitMismatchError: the units do not agree.
         """
-        if unit != wanted:
-            raise UsageError(
-                f"Source '{source.name}' measured {unit}, the objective is in {wanted}.",
-                "Use lms, nlms, gs or transfer, which take only the shape of a source.",
-            )
+        require_factor(source.name, measured, wanted)
 
     def design(self, context: StrategyContext, count: int, learner: str) -> Sequence[Configuration]:
         """Return no configurations: nothing of the target is measured."""
@@ -72,4 +81,6 @@ class DirectTransferStrategy(StudyStrategy):
     ) -> TargetModel:
         """Return the source's model; with several sources, `values` weigh them and do nothing else."""
         knowledge = self.knowledge(context, learner, context.seed)
-        return _DirectModel(knowledge, configurations, np.asarray(values, dtype=float))
+        wanted = context.objective.metric
+        factors = [require_factor(m.name, m.metric, wanted) for m in knowledge.models]
+        return _DirectModel(knowledge, configurations, np.asarray(values, dtype=float), factors)

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import errno
 import random
+import re
 import stat
 import threading
+import uuid
 from collections import deque
 from collections.abc import Callable, Sequence
 
@@ -28,7 +30,7 @@ from .load import load_of
 from .nvpmodel import Conf
 from .plant import Plant
 from .release import release_of
-from .sensor import Ina3221
+from .sensor import Ina238, Ina3221
 from .surroundings import add_identity
 from .thermal import Thermals
 from .tree import DirNode, FileNode, LinkNode, Node, PlainNode, Tree
@@ -56,6 +58,7 @@ class EmulatedBoard:
         offline_errno: What a cluster without an online CPU answers (ENOENT, EBUSY, EINVAL, ENODEV); None for
             the release's.
         eagain_rate: Share of temperature reads that answer EAGAIN.
+        sensor_error_rate: Share of power sensor reads that answer EIO or ETIMEDOUT.
         gpu_used: Whether the GPU was used since boot (the TPC mask is fixed then).
         latency: Whether writes take the time they take on a board.
 
@@ -76,6 +79,7 @@ class EmulatedBoard:
         read_only_sys: bool = False,
         offline_errno: str | None = None,
         eagain_rate: float = 0.002,
+        sensor_error_rate: float = 0.0005,
         gpu_used: bool = True,
         latency: bool = True,
     ) -> None:
@@ -95,21 +99,27 @@ class EmulatedBoard:
         self._lock = threading.RLock()
         self._start_s = self.clock.now_s()
         self._schedule = FaultSchedule(parse_faults(faults) if isinstance(faults, str) else faults)
-        self._power_on(offline_errno or self.spec.release.offline_errno, eagain_rate, gpu_used, load)
+        self._offline_errno = offline_errno
+        self._rates = (eagain_rate, sensor_error_rate)
+        self._gpu_used = gpu_used
+        self._boots = 0
+        self._power_on(load)
 
     # --- building ---------------------------------------------------------------------------------
 
-    def _power_on(self, offline_errno: str, eagain_rate: float, gpu_used: bool, load: str) -> None:
-        spec, rng = self.spec, random.Random(f"{self.seed}/{self.spec.name}")
+    def _power_on(self, load: str) -> None:
+        self._boots += 1
+        spec, rng = self.spec, random.Random(f"{self.seed}/{self.spec.name}/{self._boots}")
+        offline_errno = self._offline_errno or spec.release.offline_errno
         self.tree = Tree()
         self.tree.directory("/tmp", plain=True)
         self.tree.directory("/sys/kernel/debug", mode=0o700)
-        add_identity(self.tree, spec)
+        add_identity(self.tree, spec, str(uuid.UUID(int=rng.getrandbits(128), version=4)), self.debugfs)
         self.cpu = CpuComplex(spec, offline_errno, self._clock_error, lambda: self.plant)
-        self.gpu = Gpu(spec, lambda: self.plant, gpu_used)
+        self.gpu = Gpu(spec, lambda: self.plant, self._gpu_used)
         self.emc = Emc(spec, lambda: self.plant)
-        self.chips = [Ina3221(chip, spec.averaging, 140e-6, rng) for chip in spec.chips]
-        self.thermals = Thermals(spec, lambda: self.plant, rng, eagain_rate)
+        self.chips = [Ina3221(chip, spec.averaging, 140e-6, rng, self._rates[1]) for chip in spec.chips]
+        self.thermals = Thermals(spec, lambda: self.plant, rng, self._rates[0])
         self._rng = rng
         self.cpu.add_to(self.tree)
         self.gpu.add_to(self.tree)
@@ -142,7 +152,11 @@ class EmulatedBoard:
                 chip.add_hwmon(self.tree, number)
             else:
                 chip.add_iio(self.tree, number)
-        return first + count + 2
+        number = first + count + 2
+        if self.spec.input_monitor is not None:
+            Ina238(self.spec.input_monitor, lambda: self.plant).add_to(self.tree, number)
+            number += 1
+        return number
 
     def _add_controls(self) -> None:
         plant = self.plant
@@ -169,6 +183,7 @@ class EmulatedBoard:
         add("log", lambda: "".join(line + "\n" for line in self.log))
         add("counts", lambda: f"reads {self.reads}\nwrites {self.writes}\n")
         add("faults", lambda: "".join(f.text() + "\n" for f in self._schedule.faults), self._set_faults_file)
+        add("reboot", lambda: f"boots {self._boots}\n", self._reboot_file)
         add("nvpmodel", lambda: self.tree_text(nvpmodel.STATUS), self._nvpmodel_file)
 
     # --- files ------------------------------------------------------------------------------------
@@ -325,6 +340,8 @@ class EmulatedBoard:
     def _kill(self, faults: Sequence[Fault], after: bool) -> None:
         if any(f.action == ("kill after" if after else "kill") for f in faults):
             self.on_kill()
+            if not after:
+                raise oserror(errno.EINTR)  # whoever asked is dead: the operation must not take effect
 
     def _other_writers(self, faults: Sequence[Fault]) -> None:
         for fault in faults:
@@ -430,9 +447,40 @@ class EmulatedBoard:
             self.replace_text(nvpmodel.STATUS, nvpmodel.status_text(self.spec, ident))
             return printed
 
+    def reboot(self, l4t: str | None = None, stale_emc_cap: bool = False) -> None:
+        """Boot anew: counters and hwmon numbers change, limits are those of the mode in the status file.
+
+        Args:
+            l4t: Another release: an upgrade, after which nodes have other names and the stock modes are back.
+            stale_emc_cap: Keep the EMC cap of before, as was seen on an Orin.
+
+        Raises:
+            UsageError: no such release.
+        """
+        with self._lock:
+            kept = {path: self.tree_text(path) for path in (nvpmodel.CONF, nvpmodel.STATUS)}
+            self.advance()
+            before, cap = self.plant, self.emc.cap
+            if l4t is not None:
+                self.spec = spec_of(self.spec.name, release_of(l4t))
+            self._power_on(before.load.text)
+            self.plant.energy_j, self.plant.rail_j = before.energy_j, before.rail_j
+            if l4t is None:
+                for path, text in kept.items():
+                    self.replace_text(path, text)
+                status = re.search(r"pmode:(\d+)", kept[nvpmodel.STATUS])
+                ident = int(status[1]) if status else self.spec.default_mode
+                mask = self._mask_of(nvpmodel.parse(kept[nvpmodel.CONF]), ident)
+                self.gpu.tpc_mask = mask if self.spec.tpc else 0
+                self.nvpmodel(ident)
+            if stale_emc_cap:
+                self.emc.cap = cap
+            self.other_writers.clear()
+            self._original = self._settings()
+
     def _mask_of(self, conf: Conf, ident: int) -> int:
         return next(
-            (int(value) for _, argument, value in conf.modes[ident] if argument == "TPC_PG_MASK"),
+            (int(value) for _, argument, value in conf.modes.get(ident, []) if argument == "TPC_PG_MASK"),
             self.gpu.tpc_mask,
         )
 
@@ -490,6 +538,14 @@ class EmulatedBoard:
         try:
             self.set_faults(text)
         except TunerError:
+            raise oserror(errno.EINVAL) from None
+
+    def _reboot_file(self, text: str) -> None:
+        words = text.split()
+        release = next((word for word in words if word != "stale-cap"), None)
+        try:
+            self.reboot(release, stale_emc_cap="stale-cap" in words)
+        except UsageError:
             raise oserror(errno.EINVAL) from None
 
     def _nvpmodel_file(self, text: str) -> None:

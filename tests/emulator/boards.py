@@ -7,7 +7,7 @@ CPU tables in kHz, GPU and EMC tables in Hz, modes in MHz (None: no limit).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tuner.errors import UnknownBoardError, UsageError
 
@@ -125,9 +125,11 @@ class BoardSpec:
         zones: Thermal zones: (type, kind), kind being cpu, gpu, tj, board, off (EAGAIN for ever), a constant.
         modes: Stock power modes.
         default_mode: The id that the board boots into.
-        tpc: Whether the board has `tpc_pg_mask`.
         electrics: Assumed powers.
         total_rails: What sums to the module's input: one label, or a declared set.
+        input_monitor: An INA238 at the carrier's input (one rail), where there is one.
+        tpc: Whether the board has `tpc_pg_mask`.
+        dead_cpus: CPUs that have a directory but cannot be brought online.
     """
 
     name: str
@@ -149,6 +151,7 @@ class BoardSpec:
     default_mode: int
     electrics: Electrics
     total_rails: tuple[str, ...]
+    input_monitor: SensorChip | None = None
     tpc: bool = False
     dead_cpus: tuple[int, ...] = field(default=())
 
@@ -162,12 +165,14 @@ class BoardSpec:
 RELEASES: Mapping[str, tuple[int, ...]] = {
     "jetson-tx1": (28, 32),
     "jetson-nano": (32,),
+    "jetson-nano-2gb": (32,),
     "jetson-tx2": (28, 32),
     "jetson-agx-xavier": (32, 34, 35),
     "jetson-xavier-nx": (32, 34, 35),
     "jetson-agx-orin": (34, 35, 36),
     "jetson-orin-nx": (35, 36),
     "jetson-orin-nano": (35, 36),
+    "jetson-agx-thor": (38, 39),
 }
 ALIASES = {
     "jetson-xavier-agx": "jetson-agx-xavier",
@@ -175,17 +180,20 @@ ALIASES = {
     "jetson-nx": "jetson-xavier-nx",
     "jetson-xavier": "jetson-agx-xavier",
     "jetson-orin": "jetson-agx-orin",
+    "jetson-thor": "jetson-agx-thor",
 }
 #: The release that a board gets where none is given.
 DEFAULT_RELEASE = {
     "jetson-tx1": "32.7",
     "jetson-nano": "32.7",
+    "jetson-nano-2gb": "32.7",
     "jetson-tx2": "32.7",
     "jetson-agx-xavier": "35.4",
     "jetson-xavier-nx": "35.4",
     "jetson-agx-orin": "36.4",
     "jetson-orin-nx": "36.4",
     "jetson-orin-nano": "36.4",
+    "jetson-agx-thor": "38.2",
 }
 
 _GOVERNORS_44 = ("interactive", "conservative", "ondemand", "userspace", "performance")
@@ -288,6 +296,19 @@ def _nano(release: Release) -> BoardSpec:
     )  # fmt: skip
 
 
+def _nano_2gb(release: Release) -> BoardSpec:
+    """Return the board without a power sensor."""
+    return replace(
+        _nano(release),
+        name="jetson-nano-2gb",
+        model="NVIDIA Jetson Nano 2GB Developer Kit",
+        compatible=("nvidia,p3542-0000+p3448-0003", "nvidia,jetson-nano-2gb", "nvidia,tegra210"),
+        dts="tegra210-p3448-0003-p3542-0000",
+        chips=(),
+        total_rails=(),
+    )
+
+
 def _tx2(release: Release) -> BoardSpec:
     table = tuple(345_600 + 153_600 * k for k in range(12))
     if release.major == 28:
@@ -381,7 +402,7 @@ def _agx_xavier(release: Release) -> BoardSpec:
          mode(4, "MODE_30W_6CORE", 6, 1450, 900, 1600), mode(5, "MODE_30W_4CORE", 4, 1780, 900, 1600),
          mode(6, "MODE_30W_2CORE", 2, 2100, 900, 1600), mode(7, "MODE_15W_DESKTOP", 4, 2188.8, 670, 1331.2)), 7,
         Electrics(14.0, 14.0, 4.0, 3.5, 1.2, 1.1, 60.0, 86.0),
-        ("GPU", "CPU", "SOC", "CV", "VDDRQ", "SYS5V"), True,
+        ("GPU", "CPU", "SOC", "CV", "VDDRQ", "SYS5V"), tpc=True,
     )  # fmt: skip
 
 
@@ -407,7 +428,7 @@ def _xavier_nx(release: Release) -> BoardSpec:
         tuple(int(m * M) for m in (204, 408, 600, 665.6, 800, 1065.6, 1331.2, 1600, 1866)),
         (chip,), 512, _XAVIER_ZONES,
         tuple(_mode(i, n, range(c), f, g, e, 1, 1190.4, every) for i, n, c, f, g, e in rows), 5,
-        Electrics(7.0, 8.5, 2.2, 1.6, 0.6, 2.2, 45.0, 86.0), ("VDD_IN",), True, (6, 7),
+        Electrics(7.0, 8.5, 2.2, 1.6, 0.6, 2.2, 45.0, 86.0), ("VDD_IN",), tpc=True, dead_cpus=(6, 7),
     )  # fmt: skip
 
 
@@ -435,7 +456,7 @@ def _agx_orin(release: Release) -> BoardSpec:
          _mode(2, "MODE_30W", range(8), 1728, 612, None, 240, 729.6, every),
          _mode(3, "MODE_50W", range(12), 1497.6, 816, None, 0, 729.6, every)), 2,
         Electrics(22.0, 24.0, 6.0, 5.0, 2.0, 0.75, 70.0, 99.0),
-        ("VDD_GPU_SOC", "VDD_CPU_CV", "VIN_SYS_5V0"), True,
+        ("VDD_GPU_SOC", "VDD_CPU_CV", "VIN_SYS_5V0"), tpc=True,
     )  # fmt: skip
 
 
@@ -462,7 +483,7 @@ def _orin_nx(release: Release) -> BoardSpec:
         "tegra234-p3768-0000+p3767-0000-nv", clusters, "EPERM", _GOVERNORS, tuple(gpu),
         (204 * M, 665_600_000, 2133 * M, 3199 * M), _ORIN_NX_CHIPS, 512, _ORIN_ZONES, tuple(modes),
         4 if release.is_super else 2,
-        Electrics(9.0, 13.0, 3.2, 2.4, 0.8, 1.9, 45.0, 99.0, oc_limit_w=24.0), ("VDD_IN",), True,
+        Electrics(9.0, 13.0, 3.2, 2.4, 0.8, 1.9, 45.0, 99.0, oc_limit_w=24.0), ("VDD_IN",), tpc=True,
     )  # fmt: skip
 
 
@@ -497,13 +518,42 @@ def _orin_nano(release: Release) -> BoardSpec:
         ("nvidia,p3768-0000+p3767-0005", "nvidia,p3767-0005", "nvidia,tegra234"), "tegra234", None,
         "tegra234-p3768-0000+p3767-0005-nv" + ("-super" if release.is_super else ""), clusters, "EPERM", _GOVERNORS,
         tuple(gpu), tuple(emc), _ORIN_NX_CHIPS, 512, _ORIN_ZONES, modes, 1 if release.is_super else 0, electrics,
-        ("VDD_IN",), True,
+        ("VDD_IN",), tpc=True,
+    )  # fmt: skip
+
+
+def _agx_thor(release: Release) -> BoardSpec:
+    """Return Thor. Only the ends of its level tables are known; the steps between are assumed."""
+    table = (*(108_000 * k for k in range(3, 25)), 2_601_000)
+    clusters = tuple(Cluster(f"CPU_{n}", (2 * n, 2 * n + 1), table, ("WFI", "c7")) for n in range(7))
+    every = [c.name for c in clusters]
+    chip = SensorChip(2, 0x40, (Rail("VDD_GPU", {"gpu": 1.0}, 19.0, 2),
+                                Rail("VDD_CPU_SOC_MSS", {"cpu": 1.0, "base": 0.5}, 19.0, 2),
+                                Rail("VIN_SYS_5V0", {"emc": 1.0, "base": 0.5}, 5.0, 2)))  # fmt: skip
+    zones = (
+        ("tj-thermal", "tj"), ("cpu-thermal", "cpu"), ("gpu-thermal", "gpu-gated"), ("soc012-thermal", "soc"),
+        ("soc345-thermal", "soc"),
+    )  # fmt: skip
+    return BoardSpec(
+        "jetson-agx-thor", release, "NVIDIA Jetson AGX Thor Developer Kit",
+        ("nvidia,p3971-0089+p3834-0008", "nvidia,p3834-0008", "nvidia,tegra264"), "tegra264", None,
+        "tegra264-p4071-0000+p3834-0008-nv", clusters, "EPERM", _GOVERNORS,
+        tuple(315_000_000 + 63_000_000 * k for k in range(21)),
+        (665_600_000, 2133 * M, 3200 * M, 4266 * M), (chip,), 512, zones,
+        (_mode(0, "MAXN", range(14), None, None, None, 64, 0, every),
+         _mode(1, "120W", range(14), None, 1386, None, 64, 0, every),
+         _mode(2, "90W", range(12), None, 1530, None, 15873, 0, every),
+         _mode(3, "70W", range(12), 1998, 1530, None, 15873, 0, every)), 1,
+        Electrics(40.0, 60.0, 12.0, 9.0, 3.0, 0.45, 80.0, 106.0, 114.5), ("VDD_GPU", "VDD_CPU_SOC_MSS", "VIN_SYS_5V0"),
+        SensorChip(2, 0x44, (Rail("VIN", _INPUT, 19.0, 2, 4.0),)), tpc=True,
     )  # fmt: skip
 
 
 _MAKERS = {
+    "jetson-agx-thor": _agx_thor,
     "jetson-tx1": _tx1,
     "jetson-nano": _nano,
+    "jetson-nano-2gb": _nano_2gb,
     "jetson-tx2": _tx2,
     "jetson-agx-xavier": _agx_xavier,
     "jetson-xavier-nx": _xavier_nx,

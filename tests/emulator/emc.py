@@ -30,6 +30,7 @@ class Emc:
         self.request: int | None = None
         self.locked = False
         self.state = 0
+        self.halted = False
         self.cap = 0  # old file: what was written; new file: the effective maximum
         if spec.release.has_clk_cap:
             self.cap = self.table[-1]
@@ -84,7 +85,7 @@ class Emc:
         if self.spec.release.has_clk_cap:
             self._file(tree, "/sys/kernel/nvpmodel_clk_cap/emc", 0o664, lambda: f"{self.cap}\n",
                        lambda text: self.set_new_cap(unsigned(text)), "cap")  # fmt: skip
-        elif self.spec.soc != "tegra210" or self.spec.release.major >= 32:
+        else:
             self._file(tree, "/sys/kernel/nvpmodel_emc_cap/emc_iso_cap", 0o660, lambda: f"{self.cap}\n",
                        lambda text: self.set_old_cap(unsigned(text)), "cap")  # fmt: skip
         activity = "/sys/kernel/actmon_avg_activity/mc_all"
@@ -102,10 +103,23 @@ class Emc:
             tree, f"{clk}/max_rate", 0o644, lambda: f"{self.table[-1]}\n", lambda text: None, "max_rate"
         )
         self._file(tree, f"{DEBUGFS}/clk/emc/clk_rate", 0o444, self._rate, None, "clk_rate")
-        tree.constant(f"{DEBUGFS}/bpmp/debug/emc/possible_rates", self._possible_khz())
+        if self.spec.soc == "tegra264":
+            self._add_thor(tree)
+        else:
+            tree.constant(f"{DEBUGFS}/bpmp/debug/emc/possible_rates", self._possible_khz())
         self._file(
             tree, f"{DEBUGFS}/cactmon/mc_all", 0o444, lambda: f"{self._activity_khz()}\n", None, "mc_all"
         )
+
+    def _add_thor(self, tree: Tree) -> None:
+        """Put what Thor has more: the halt of the bandwidth manager, its devfreq node, rates in column 2."""
+        self._file(tree, f"{DEBUGFS}/bpmp/debug/bwmgr/bwmgr_halt", 0o644, lambda: f"{int(self.halted)}\n",
+                   lambda text: setattr(self, "halted", switch(text)), "bwmgr_halt")  # fmt: skip
+        rows = "".join(f"{n} {rate} {600 + 50 * n}\n" for n, rate in enumerate(self.table))
+        tree.constant(f"{DEBUGFS}/bpmp/debug/clk/emc/dvfs", rows)
+        self._file(tree, "/sys/class/devfreq/bwmgr/cur_freq", 0o444, self._rate, None, "cur_freq")
+        tree.constant("/sys/class/devfreq/bwmgr/min_freq", f"{self.table[0]}\n")
+        tree.constant("/sys/class/devfreq/bwmgr/max_freq", f"{self.table[-1]}\n")
 
     def _add_override(self, tree: Tree) -> None:
         clk = f"{DEBUGFS}/clk/override.emc"

@@ -9,7 +9,7 @@ WHEN
 WHAT
     ``ERRNO on FILE`` with an optional ``N times``: the operation fails with it;
     ``other writer sets FILE VALUE``: once the operation is done, somebody else writes;
-    ``slow T ms on FILE``: writes (and reads) of it take that long;
+    ``slow T on FILE``: writes (and reads) of it take that long;
     ``kill`` or ``kill after``: the process that made the operation gets SIGKILL before, or after, it takes effect.
 FILE
     A short name (``gpu/max_freq``, ``cpu0/scaling_max_freq``, ``emc/rate``), its first part alone (``gpu``,
@@ -75,7 +75,7 @@ class Fault:
         what = {
             "errno": f"{self.errno_name} on {self.target}" + (f" {self.times} times" if self.times else ""),
             "other": f"other writer sets {self.target} {self.value}",
-            "slow": f"slow {self.delay_s * 1000:g}ms on {self.target}",
+            "slow": f"slow {self.delay_s:g}s on {self.target}",
         }.get(self.action, self.action)
         return f"{self.trigger.text()}: {what}"
 
@@ -136,13 +136,15 @@ def _fault(line: str, where: str) -> Fault:
     if match := _OTHER.match(what):
         return Fault(trigger, "other", match[1], value=match[2])
     if match := _SLOW.match(what):
-        return Fault(
-            trigger, "slow", match[3], delay_s=float(match[1]) * (0.001 if match[2] == "ms" else 1.0)
-        )
+        return Fault(trigger, "slow", match[3], delay_s=_seconds(match[1], match[2]))
     raise MalformedFileError(
         f"{where} says '{what}', which is nothing that can happen.",
-        "Write ERRNO on FILE, other writer sets FILE VALUE, slow T ms on FILE, or kill.",
+        "Write ERRNO on FILE, other writer sets FILE VALUE, slow T on FILE, or kill.",
     )
+
+
+def _seconds(number: str, unit: str) -> float:
+    return float(number) / 1000 if unit == "ms" else float(number)
 
 
 def _trigger(when: str, where: str) -> Trigger:
@@ -155,7 +157,7 @@ def _trigger(when: str, where: str) -> Trigger:
             raise MalformedFileError(f"{where} counts from 0.", "The first read or write is number 1.")
         return Trigger(match[1], int(match[2]), True)
     if match := _AFTER_TIME.match(when):
-        return Trigger("time", float(match[1]) * (0.001 if match[2] == "ms" else 1.0), False)
+        return Trigger("time", _seconds(match[1], match[2]), False)
     raise MalformedFileError(
         f"{where} says '{when}', which is no moment.",
         "Write after N writes, after N reads, at write N, at read N, after T s, or always.",

@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import stat
+import tempfile
 import threading
 import time
 from typing import Any
@@ -29,8 +30,9 @@ class BoardFileSystem(mfusepy.Operations):  # type: ignore[misc]
 
     use_ns = True
 
-    def __init__(self, board: EmulatedBoard, owner: int, group: int) -> None:
+    def __init__(self, board: EmulatedBoard, owner: int, group: int, held: _HeldStderr) -> None:
         self.board = board
+        self._held = held
         self._owner, self._group = owner, group
         self._open: dict[int, tuple[str, FileNode | PlainNode]] = {}
         self._shown: dict[int, bytes] = {}
@@ -45,6 +47,7 @@ class BoardFileSystem(mfusepy.Operations):  # type: ignore[misc]
     def init_with_config(self, conn_info: Any, config: Any) -> None:
         """Say that the mount stands, and start the physics' own clock."""
         self.stood = True
+        self._held.release()
         self.board.on_kill = _kill_caller
         threading.Thread(target=self._tick, daemon=True).start()
         print("mounted", flush=True)
@@ -126,7 +129,7 @@ class BoardFileSystem(mfusepy.Operations):  # type: ignore[misc]
             node.content = content[:offset] + data + content[offset + len(data) :]
             return len(data)
         if not node.is_control:
-            self._remember(mfusepy.fuse_get_context()[2])
+            self._remember(_process_of(mfusepy.fuse_get_context()[2]))
         self.board.write_node(real, node, data.decode("utf-8", errors="replace"))
         return len(data)
 
@@ -216,6 +219,15 @@ class BoardFileSystem(mfusepy.Operations):  # type: ignore[misc]
         return 0
 
 
+def _process_of(thread: int) -> int:
+    """Return the process that a thread belongs to: FUSE tells who calls by thread."""
+    try:
+        with open(f"/proc/{thread}/status", encoding="ascii", errors="replace") as stream:
+            return next(int(line.split()[1]) for line in stream if line.startswith("Tgid:"))
+    except (OSError, StopIteration):
+        return thread
+
+
 def _kill_caller() -> None:
     """SIGKILL the process whose operation this is."""
     pid = mfusepy.fuse_get_context()[2]
@@ -223,15 +235,38 @@ def _kill_caller() -> None:
         os.kill(pid, signal.SIGKILL)
 
 
+class _HeldStderr:
+    """What libfuse writes to stderr before the mount stands: kept for the error message, else dropped.
+
+    libfuse 3.14 warns there about a default of its own, which would only puzzle.
+    """
+
+    def __init__(self) -> None:
+        self._real: int | None = os.dup(2)
+        self._file = tempfile.TemporaryFile()
+        os.dup2(self._file.fileno(), 2)
+
+    def release(self) -> str:
+        """Give stderr back; return what was held. Does nothing the second time."""
+        if self._real is None:
+            return ""
+        os.dup2(self._real, 2)
+        os.close(self._real)
+        self._real = None
+        self._file.seek(0)
+        return self._file.read().decode(errors="replace")
+
+
 def mount(board: EmulatedBoard, directory: str) -> None:
     """Show `board` at `directory` until it is unmounted; prints ``mounted`` once it stands.
 
     Raises:
-        RuntimeError: FUSE refused the mount.
+        RuntimeError: FUSE refused the mount; says what libfuse said.
     """
     logging.getLogger("fuse").setLevel(logging.CRITICAL)
     options: dict[str, Any] = {"allow_other": True} if os.geteuid() == 0 else {}
-    files = BoardFileSystem(board, os.getuid(), os.getgid())
+    held = _HeldStderr()
+    files = BoardFileSystem(board, os.getuid(), os.getgid(), held)
     try:
         mfusepy.FUSE(
             files, directory, foreground=True, nothreads=False, direct_io=True, attr_timeout=0,
@@ -239,4 +274,6 @@ def mount(board: EmulatedBoard, directory: str) -> None:
         )  # fmt: skip
     except RuntimeError:
         if not files.stood:  # else: libfuse's way to say that a signal ended it, after unmounting
-            raise
+            raise RuntimeError(" ".join(held.release().split())) from None
+    finally:
+        held.release()

@@ -25,6 +25,8 @@ def layout(spec: BoardSpec) -> tuple[str, str, str]:
     """Return the device directory, the node's name, and the name of the devfreq directory's parent link."""
     if spec.soc == "tegra210":
         return "/sys/devices/57000000.gpu", "57000000.gpu", "gpu"
+    if spec.soc == "tegra264":
+        return "/sys/devices/platform/bus@0/d0b0000000.pcie/0000:01:00.0", "gpu-gpc-0", "gb10b"
     chip = {"tegra186": "gp10b", "tegra194": "gv11b", "tegra234": "ga10b"}[spec.soc]
     if spec.soc == "tegra234" and spec.release.major >= 36:
         # `bus@0` came with 36.3; both spellings are seen.
@@ -40,6 +42,8 @@ class Gpu:
 
     def __init__(self, spec: BoardSpec, plant: Callable[[], Plant], used: bool) -> None:
         self.spec = spec
+        self.is_thor = spec.soc == "tegra264"
+        self.governors = ("nvhost_podgov", "performance") if self.is_thor else _GOVERNORS
         self.table = spec.gpu_hz
         self.min_request = 0
         self.max_request = 0
@@ -100,7 +104,7 @@ class Gpu:
 
     def set_governor(self, name: str) -> None:
         """Choose a governor; EINVAL for an unknown one."""
-        if name.strip() not in _GOVERNORS:
+        if name.strip() not in self.governors:
             raise oserror(errno.EINVAL)
         self.governor = name.strip()
 
@@ -129,7 +133,11 @@ class Gpu:
         tree.link(f"{devfreq}/device", device)
         tree.link(f"/sys/class/devfreq/{name}", devfreq)
         tree.link(f"{device}/devfreq_dev", devfreq)
-        if self.spec.soc == "tegra210":
+        if self.is_thor:
+            self._add_devfreq(tree, f"{device}/devfreq/gpu-nvd-0")  # one clock domain here: the same settings
+            tree.link(f"{device}/devfreq/gpu-nvd-0/device", device)
+            tree.link("/sys/class/devfreq/gpu-nvd-0", f"{device}/devfreq/gpu-nvd-0")
+        elif self.spec.soc == "tegra210":
             tree.link("/sys/devices/gpu.0", device)
         elif not device.startswith(
             "/sys/devices/platform/1"
@@ -162,7 +170,7 @@ class Gpu:
             tree.add(f"{folder}/{name}", node)
 
         add("available_frequencies", 0o444, lambda: " ".join(map(str, self.table)) + " \n")
-        add("available_governors", 0o444, lambda: " ".join(_GOVERNORS) + "\n")
+        add("available_governors", 0o444, lambda: " ".join(self.governors) + "\n")
         add("min_freq", 0o644, lambda: f"{self.limits()[0]}\n", lambda text: self.set_min(unsigned(text)),
             lambda: f"{self.limits()[0]} {self._level(self.min_request)}")  # fmt: skip
         add("max_freq", 0o644, lambda: f"{self.limits()[1]}\n", lambda text: self.set_max(unsigned(text)),
@@ -184,10 +192,8 @@ class Gpu:
         tree.constant(f"{device}/of_node/name", of_name + "\0")
         tree.constant(f"{device}/uevent", f"DRIVER=gk20a\nOF_NAME={of_name}\n")
         add("load", 0o444, lambda: f"{round(1000 * self._plant().gpu_activity())}\n")
-        add("railgate_enable", 0o644, lambda: f"{int(self.railgate)}\n",
-            lambda text: setattr(self, "railgate", switch(text)))  # fmt: skip
-        add("enable_3d_scaling", 0o644, lambda: f"{int(self.scaling_3d)}\n",
-            lambda text: setattr(self, "scaling_3d", switch(text)))  # fmt: skip
+        if not self.is_thor:
+            self._add_gating(add)
         add("power/control", 0o644, lambda: self.power_control + "\n", self.set_power_control)
         add("power/runtime_status", 0o444,
             lambda: ("active" if self.awake(self._plant().activity) else "suspended") + "\n")  # fmt: skip
@@ -200,6 +206,12 @@ class Gpu:
             )
             add("fbp_pg_mask", 0o644, lambda: f"{self.fbp_mask}\n",
                 lambda text: None if unsigned(text) == self.fbp_mask else _busy())  # fmt: skip
+
+    def _add_gating(self, add: Callable[..., None]) -> None:
+        add("railgate_enable", 0o644, lambda: f"{int(self.railgate)}\n",
+            lambda text: setattr(self, "railgate", switch(text)))  # fmt: skip
+        add("enable_3d_scaling", 0o644, lambda: f"{int(self.scaling_3d)}\n",
+            lambda text: setattr(self, "scaling_3d", switch(text)))  # fmt: skip
 
 
 def _busy() -> None:

@@ -81,9 +81,9 @@ def _run(given: argparse.Namespace) -> None:
     given.mount.mkdir(parents=True, exist_ok=True)
     try:
         mount(board, str(given.mount))
-    except RuntimeError:
+    except RuntimeError as error:
         raise TunerError(
-            f"The board could not be mounted on '{given.mount}'.",
+            f"The board could not be mounted on '{given.mount}' ({error}).",
             "Check that /dev/fuse exists, that you may mount, and that nothing is mounted there.",
         ) from None
 

@@ -27,10 +27,11 @@ def stock_text(spec: BoardSpec) -> str:
     """Return the board's stock configuration file."""
     device, name, _ = layout(spec)
     # nvpmodel reaches the GPU by a name that does not move with the bus.
-    gpu = (
-        f"{device}/devfreq/{name}" if spec.release.major < 36 else f"/sys/devices/platform/{name}/devfreq_dev"
-    )
-    switch = device if spec.release.major < 36 else f"/sys/devices/platform/{name}"
+    gpu, switch = f"{device}/devfreq/{name}", device
+    if spec.soc == "tegra264":
+        gpu = f"/sys/class/devfreq/{name}"
+    elif spec.release.major >= 36:
+        gpu, switch = f"/sys/devices/platform/{name}/devfreq_dev", f"/sys/devices/platform/{name}"
     cap = (
         "/sys/kernel/nvpmodel_clk_cap/emc"
         if spec.release.has_clk_cap

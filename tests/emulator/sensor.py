@@ -9,10 +9,14 @@ from __future__ import annotations
 import errno
 import random
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from .boards import SensorChip
 from .errno_of import oserror, switch, unsigned
 from .tree import FileNode, Tree
+
+if TYPE_CHECKING:
+    from .plant import Plant
 
 _BUS_STEP_V = 0.008
 _SHUNT_STEP_V = 40e-6
@@ -30,16 +34,19 @@ class Ina3221:
         samples: N of the running average.
         conversion_s: Of one quantity.
         rng: Phase of the cycle and the noise of conversions.
+        error_rate: Share of value reads that answer EIO or ETIMEDOUT.
     """
 
-    def __init__(self, spec: SensorChip, samples: int, conversion_s: float, rng: random.Random) -> None:
+    def __init__(
+        self, spec: SensorChip, samples: int, conversion_s: float, rng: random.Random, error_rate: float = 0.0
+    ) -> None:
         self.spec = spec
         self.rails = spec.rails
         self.samples = samples
         self.conversion_s = conversion_s
         self.enabled = [True] * _CHANNELS
         self.limits_ma = {n: {"max": 32_760, "crit": 32_760} for n in range(_CHANNELS)}
-        self._rng = rng
+        self._rng, self._error_rate = rng, error_rate
         self._elapsed_s = rng.random() * self.cycle_s
         self._volts = [rail.volts for rail in self.rails]
         self._amps = [0.0] * _CHANNELS
@@ -82,7 +89,9 @@ class Ina3221:
         return volts, rail_w / volts
 
     def _register(self, n: int) -> tuple[int, int]:
-        """Return the channel's mV and mA: quantised, the same until the next cycle."""
+        """Return the channel's mV and mA: quantised, the same until the next cycle. Fails now and then."""
+        if self._error_rate and self._rng.random() < self._error_rate:
+            raise oserror(self._rng.choice((errno.EIO, errno.ETIMEDOUT)))
         if self._fresh:
             self._fresh = False
             for i, rail in enumerate(self.rails):
@@ -189,3 +198,36 @@ class Ina3221:
         wanted_s = unsigned(text) / 1000.0 / (2 * _CHANNELS * self.samples)
         times_s = (140e-6, 204e-6, 332e-6, 588e-6, 1.1e-3, 2.116e-3, 4.156e-3, 8.244e-3)
         self.conversion_s = min(times_s, key=lambda t: abs(t - wanted_s))
+
+
+class Ina238:
+    """The monitor at Thor's carrier input: one rail, a power file in microwatts. Not averaged here (unknown).
+
+    Args:
+        spec: Where it sits; its one rail.
+        plant: Where power comes from.
+    """
+
+    def __init__(self, spec: SensorChip, plant: Callable[[], Plant]) -> None:
+        self.spec = spec
+        self._rail = spec.rails[0]
+        self._plant = plant
+
+    def _watts(self) -> float:
+        return self._plant().rail_w(self._rail, self._plant().parts_w())
+
+    def add_to(self, tree: Tree, index: int) -> None:
+        """Put its hwmon files into `tree`."""
+        device = f"/sys/bus/i2c/drivers/ina238/{self.spec.bus}-{self.spec.address:04x}"
+        folder = f"{device}/hwmon/hwmon{index}"
+        tree.constant(f"{folder}/name", "ina238\n")
+        tree.constant(f"{folder}/in1_label", self._rail.label + "\n")
+        volts = self._rail.volts
+        for name, read in (
+            ("in1_input", lambda: f"{round(volts * 1000)}\n"),
+            ("curr1_input", lambda: f"{round(self._watts() / volts * 1000)}\n"),
+            ("power1_input", lambda: f"{round(self._watts() * 1e6)}\n"),
+        ):
+            tree.add(f"{folder}/{name}", FileNode(mode=0o444, read=read, alias=f"ina/{name}"))
+        tree.link(f"{folder}/device", device)
+        tree.link(f"/sys/class/hwmon/hwmon{index}", folder)

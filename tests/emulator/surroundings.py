@@ -8,7 +8,7 @@ from .tree import FileNode, Tree
 _REVISION_DATES = {28: "2017", 32: "2021", 34: "2022", 35: "2023", 36: "2024", 38: "2025"}
 
 
-def add_identity(tree: Tree, spec: BoardSpec) -> None:
+def add_identity(tree: Tree, spec: BoardSpec, boot_id: str, debugfs: bool) -> None:
     """Put device tree, chip id and release into `tree`. Device-tree strings end in NUL, without a newline."""
     base = "/sys/firmware/devicetree/base"
     tree.link("/proc/device-tree", base)
@@ -24,9 +24,9 @@ def add_identity(tree: Tree, spec: BoardSpec) -> None:
         tree.constant("/sys/devices/soc0/machine", spec.model + "\n")
     tree.directory("/etc", plain=True)
     tree.plain("/etc/nv_tegra_release", _release_line(spec))
-    tree.plain("/proc/sys/kernel/random/boot_id", "6f1c2b0e-5d0a-4c53-9d53-0d6f52c6a9a1\n", 0o444)
+    tree.plain("/proc/sys/kernel/random/boot_id", boot_id + "\n", 0o444)
     if spec.soc == "tegra186":
-        _add_tx2_extras(tree)
+        _add_tx2_extras(tree, debugfs)
 
 
 def _release_line(spec: BoardSpec) -> str:
@@ -42,10 +42,10 @@ def _release_line(spec: BoardSpec) -> str:
     )
 
 
-def _add_tx2_extras(tree: Tree) -> None:
+def _add_tx2_extras(tree: Tree, debugfs: bool) -> None:
     """Put the two switches that make a fixed clock true on a partly idle TX2 cluster."""
     values = {"/sys/module/qos/parameters/enable": "Y\n"}
-    for cluster in "MB":
+    for cluster in "MB" if debugfs else "":
         values[f"/sys/kernel/debug/tegra_cpufreq/{cluster}_CLUSTER/cc3/enable"] = "1\n"
 
     for path in values:

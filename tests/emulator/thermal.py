@@ -70,6 +70,10 @@ class Thermals:
     def _temperature(self, source: str) -> str:
         if source == "off":
             raise oserror(errno.EAGAIN)
+        if source == "gpu-gated":
+            if not self._plant().gpu.awake(self._plant().activity):
+                raise oserror(errno.EAGAIN)
+            source = "gpu"
         if source.isdigit():
             return source + "\n"
         if self._eagain_rate and self._rng.random() < self._eagain_rate:

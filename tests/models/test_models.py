@@ -12,11 +12,19 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sklearn.base import clone
+from sklearn.compose import TransformedTargetRegressor
+from sklearn.ensemble import GradientBoostingRegressor, RandomForestRegressor
 from sklearn.exceptions import NotFittedError
+from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
+from sklearn.neural_network import MLPRegressor
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.tree import DecisionTreeRegressor
 from sklearn.utils.estimator_checks import check_estimator
 
 from tuner import models
-from tuner.errors import MalformedFileError, TunerError, UnknownModelError
+from tuner.errors import MalformedFileError, TunerError, UnknownModelError, UsageError
 from tuner.models.persistence import from_document, to_document
 from tuner.tables import read_table, table_source
 from tuner.transfer.encoding import encode
@@ -169,9 +177,11 @@ def test_damaged_documents_raise_nothing_else(drawn: Any) -> None:
         st.none(),
         st.booleans(),
         st.integers(-3, 3),
+        st.sampled_from([2**40, 10**400]),
         st.floats(),
         st.text(max_size=3),
         st.just([]),
+        st.just([[1.0]]),
         st.just({}),
     )
     at[key] = drawn.draw(junk)
@@ -179,8 +189,85 @@ def test_damaged_documents_raise_nothing_else(drawn: Any) -> None:
         loaded = from_document(document)
     except TunerError:
         return
-    # What was loaded all the same predicts: the damage was none, or one that keeps the numbers' form.
-    loaded.predict(np.zeros((2, loaded.n_features_in_)))
+    # What was loaded all the same predicts and is saved again: the damage keeps the numbers' form.
+    with np.errstate(over="ignore", invalid="ignore"):
+        if loaded.n_features_in_ == 3:  # a tree that asks for few columns fits a wider design too
+            loaded.predict(np.zeros((2, 3)))
+    json.dumps(to_document(loaded), allow_nan=False)
+
+
+@pytest.mark.parametrize("name", LEARNERS)
+@pytest.mark.parametrize("columns", [2**40, 10**400, -1, True, 3.0, "3"])
+def test_columns_that_no_space_has(name: str, columns: Any) -> None:
+    document = to_document(models.create(name).fit(*data(12)))
+    with pytest.raises(MalformedFileError, match="columns"):
+        from_document({**document, "columns": columns})
+
+
+@pytest.mark.parametrize("name", sorted(set(LEARNERS) - {"rt", "nn", "transfer"}))
+def test_a_truth_in_text_is_no_truth(name: str) -> None:
+    document = to_document(models.create(name).fit(*data(12)))
+    document["state"]["log"] = "false"
+    with pytest.raises(MalformedFileError, match="true or false"):
+        from_document(document)
+
+
+def test_a_parameter_that_json_cannot_hold() -> None:
+    model = models.create("rt").set_params(random_state=np.random.RandomState(0)).fit(*data(12))
+    with pytest.raises(UsageError, match="random_state"):
+        to_document(model)
+    document = to_document(models.create("rt").fit(*data(12)))
+    document["params"]["random_state"] = float("nan")
+    with pytest.raises(MalformedFileError, match="parameter"):
+        from_document(document)
+
+
+def scikit_learns_own(name: str, design: Any, values: Any) -> Any:
+    """Return the function by which scikit-learn's own estimator predicts what `name` does."""
+    if name == "rt":
+        return DecisionTreeRegressor(random_state=0).fit(design, values).predict
+    if name == "nn":
+        network = MLPRegressor(
+            hidden_layer_sizes=(40,), activation="tanh", solver="lbfgs", max_iter=1000, random_state=0
+        )
+        pipeline = make_pipeline(StandardScaler(), network)
+        return TransformedTargetRegressor(pipeline, transformer=StandardScaler()).fit(design, values).predict
+    own = {
+        "forest": RandomForestRegressor(100, random_state=0),
+        "boosted": GradientBoostingRegressor(n_estimators=200, random_state=0),
+    }[name].fit(design, np.log(values))
+    return lambda unseen: np.exp(own.predict(unseen))
+
+
+@pytest.mark.parametrize("name", ["rt", "nn", "forest", "boosted"])
+def test_predicts_as_scikit_learns_own_estimator(name: str, shared_data: Path) -> None:
+    source = table_source(read_table(shared_data / "opml19_tx2" / "inceptionv3_600x600.csv"))
+    design = encode(source.options, source.configurations)
+    values = np.array(source.values["inference_time_s"])
+    known = np.random.default_rng(0).permutation(len(values))[:100]
+    theirs = scikit_learns_own(name, design[known], values[known])
+    ours = models.create(name).fit(design[known], values[known])
+    # L-BFGS amplifies how the last digits were rounded; trees are the same arrays.
+    np.testing.assert_allclose(ours.predict(design), theirs(design), rtol=1e-6 if name == "nn" else 1e-9)
+
+
+def test_the_process_predicts_as_scikit_learns_own() -> None:
+    design, values = data(40)
+    unseen, _ = data(seed=1)
+    ours = models.create("gp").fit(design, values)
+    # scikit-learn's process at the hyperparameters that ours chose.
+    kernel = ConstantKernel(ours.variance_) * Matern(ours.lengths_, nu=2.5) + WhiteKernel(ours.noise_)
+    z = (np.log(values) - np.log(values).mean()) / np.log(values).std()
+    theirs = GaussianProcessRegressor(kernel, optimizer=None).fit(design, z)
+    mean, deviation = theirs.predict(unseen, return_std=True)
+    spread = np.log(values).std()
+    expected = np.exp(np.log(values).mean() + spread * mean)
+    latent = spread**2 * np.maximum(
+        deviation**2 - ours.noise_, 0.0
+    )  # theirs holds one measurement's noise too
+    predicted, std = ours.predict(unseen, return_std=True)
+    np.testing.assert_allclose(predicted, expected, rtol=1e-6)
+    np.testing.assert_allclose(std, predicted * np.sqrt(np.expm1(latent)), rtol=1e-3, atol=1e-6)
 
 
 @pytest.mark.parametrize("metric", ["inference_time_s", "energy_mw_samples"])
@@ -217,6 +304,23 @@ def test_stepwise_keeps_to_the_order(order: int) -> None:
         .set_params(order=order)
         .fit(design, np.exp(response + 0.01 * rng.random(200)))
     )
+    assert from_document(to_document(model)).fit_ == model.fit_
     longest = max(len(t.options) for t in model.fit_.terms)
     assert longest <= order
     assert (longest == 3) == (order == 3)
+
+
+@pytest.mark.parametrize("order", [0, 4, 1.5, "2"])
+def test_stepwise_refuses_other_orders(order: Any) -> None:
+    with pytest.raises(ValueError, match="order must be 1, 2 or 3"):
+        models.create("stepwise").set_params(order=order).fit(*data())
+
+
+def test_stepwise_prints_the_options_names() -> None:
+    model = models.create("stepwise").set_params(names=["gpu", "cpu", "emc"]).fit(*data())
+    again = from_document(json.loads(json.dumps(to_document(model))))
+    assert again.fit_.formula == model.fit_.formula == "log(y) ~ gpu + cpu + gpu:cpu"
+    assert again.fit_.table().splitlines()[2].startswith("| gpu | +0.5989 |")
+    for names in (["gpu", "cpu"], ["gpu", "gpu", "emc"], ["gpu", "cpu", 3]):
+        with pytest.raises(ValueError, match="3 different ones"):
+            clone(model).set_params(names=names).fit(*data())

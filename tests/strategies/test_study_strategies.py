@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from tests.vocabulary.test_space import spaces
 from tuner import registry
-from tuner.errors import TableError, UnknownModelError, UsageError
-from tuner.objective import ENERGY, LATENCY, Objective
+from tuner.errors import TableError, UnitMismatchError, UnknownModelError, UsageError
+from tuner.objective import ENERGY, LATENCY, Metric, Objective
 from tuner.ports import ModellingStrategy, StrategyContext
 from tuner.space import ConfigurationSpace, Option, configuration_key, table_space
 from tuner.tables import Table, read_table, table_source
@@ -61,7 +61,7 @@ def test_direct_transfer_follows_the_source_and_refuses_other_units() -> None:
     driver = Driver(registry.create("strategies", "dm"), context_for(ORDINAL, (source(ORDINAL),)))
     values = [latency_s(ORDINAL.from_indices(i), 0.2) for i in driver.run(10)]
     assert values == sorted(values)
-    with pytest.raises(UsageError, match="ticks"):
+    with pytest.raises(UnitMismatchError, match="ticks"):
         driver.strategy.check(context_for(ORDINAL, (source(ORDINAL, metric=TICKS),)))
 
 
@@ -179,3 +179,16 @@ def test_the_learner_is_a_setting() -> None:
     found = Driver(registry.create("strategies", "dm"), chosen, wrapped=False).run(6)
     assert len(set(found)) == 6
     assert context.objective.metric == LATENCY
+
+
+def test_direct_transfer_converts_units_that_agree() -> None:
+    seconds = source(ORDINAL)
+    milli = Metric("latency_ms", "latency", "ms")
+    values = tuple(1e3 * v for v in seconds.values[LATENCY.name])
+    other = replace(seconds, values={milli.name: values}, metrics=(milli,))
+    strategy = registry.create("strategies", "dm")
+    strategy.check(context_for(ORDINAL, (other,)))
+    at = seconds.configurations[:5]
+    expected = strategy.target_model(context_for(ORDINAL, (seconds,)), "rt", (), ()).predict(at)
+    converted = strategy.target_model(context_for(ORDINAL, (other,)), "rt", (), ()).predict(at)
+    assert converted == pytest.approx(expected)

@@ -17,6 +17,7 @@ COMMANDS = {
     "start": "Tune: find the best configuration for an objective.",
     "status": "Show running and past sessions.",
     "study": "List, show or export studies.",
+    "source": "Learn, show, list or compare what an environment taught.",
     "profile": "Show, validate, compare, apply or export profile files.",
     "restore": "Put a device back as it was, after a kill or a power cut.",
     "doctor": "Say what works on this machine, what does not, and what to do.",

@@ -86,6 +86,17 @@ class LogResponse:
         """Choose by the values to learn from."""
         return cls(bool(np.all(values > 0)))
 
+    @classmethod
+    def of_state(cls, log: Any) -> LogResponse:
+        """Return it from a document's value.
+
+        Raises:
+            TypeError: it is neither true nor false.
+        """
+        if not isinstance(log, bool):
+            raise TypeError("whether the logarithm was taken must be true or false")
+        return cls(log)
+
     def forward(self, values: Floats) -> Floats:
         """Return the response of values."""
         return np.log(values) if self.log else values

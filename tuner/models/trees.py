@@ -93,6 +93,6 @@ class Tree:
 
 def _whole(value: Any) -> Indices:
     array = finite_array(value, 1)
-    if (array != np.round(array)).any():
+    if (array != np.round(array)).any() or (np.abs(array) > 2.0**31).any():
         raise ValueError("expected whole numbers")
     return array.astype(np.int64)

@@ -8,7 +8,8 @@ treatment dummies, one column per level save the first.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -87,6 +88,7 @@ class Matched:
         values: (n,) the source's metric, in its own unit.
         unmatched_target: Target options (of several levels) of which the source knows nothing.
         unmatched_source: Source options (of several levels) that the target does not have.
+        names: Matched target option -> the source's names for it; several are summed.
     """
 
     options: tuple[Option, ...]
@@ -95,6 +97,7 @@ class Matched:
     values: NDArray[np.float64]
     unmatched_target: tuple[str, ...]
     unmatched_source: tuple[str, ...]
+    names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def encode(self, configurations: Sequence[Configuration]) -> NDArray[np.float64]:
         """Return the (n, columns) design of the target's `configurations`."""
@@ -102,7 +105,7 @@ class Matched:
 
 
 def match(source: SourceData, metric: str, options: Sequence[Option]) -> Matched:
-    """Match the source's options to `options`: by name, else by the option's aliases (several are summed).
+    """Match the source's options to `options`, by name or alias (see `names_in_source`).
 
     Ordinal levels correspond by their share of the range of ranks, categorical ones by their value.
     """
@@ -110,7 +113,7 @@ def match(source: SourceData, metric: str, options: Sequence[Option]) -> Matched
     matched: list[Option] = []
     columns: list[Column] = []
     parts: list[NDArray[np.float64]] = []
-    used: set[str] = set()
+    used: dict[str, tuple[str, ...]] = {}
     for option in options:
         names = names_in_source(option, known)
         found, part = _source_columns(option, names, known, source.configurations)
@@ -118,24 +121,53 @@ def match(source: SourceData, metric: str, options: Sequence[Option]) -> Matched
             matched.append(option)
             columns += found
             parts.append(part)
-            used.update(names)
+            used[option.name] = names
+    spoken_for = {name for names in used.values() for name in names}
     return Matched(
         tuple(matched),
         tuple(columns),
         np.hstack(parts) if parts else np.zeros((len(source.configurations), 0)),
         np.array(source.values[metric], dtype=float),
         tuple(o.name for o in options if o not in matched and len(o.values) > 1),
-        tuple(o.name for o in source.options if o.name not in used and len(o.values) > 1),
+        tuple(o.name for o in source.options if o.name not in spoken_for and len(o.values) > 1),
+        used,
     )
 
 
 def names_in_source(option: Option, known: Mapping[str, Option]) -> tuple[str, ...]:
-    """Return the names under which a source that has the options `known` knows `option`; none if it does not."""
+    """Return the names under which a source that has the options `known` knows `option`; none if it does not.
+
+    The option's name comes first, then its aliases (all of them: they are summed), then a source's option that has
+    the option's name for its only alias. Names as written win over names that differ in case and punctuation only.
+    """
     if option.name in known:
         return (option.name,)
     if option.aliases and all(name in known for name in option.aliases):
         return option.aliases
-    return ()
+    folded = _folded_names(known)
+    for wanted in ((option.name,), option.aliases):
+        found = [folded.get(_fold(name), ()) for name in wanted]
+        if found and all(len(names) == 1 for names in found):  # of two that fold alike, none is meant
+            names = tuple(dict.fromkeys(names[0] for names in found))
+            if len(names) == len(found):
+                return names
+    theirs = [
+        n for n, o in known.items() if len(o.aliases) == 1 and _fold(o.aliases[0]) == _fold(option.name)
+    ]
+    return tuple(theirs) if len(theirs) == 1 else ()
+
+
+@lru_cache(maxsize=4096)
+def _fold(name: str) -> str:
+    """Return the letters and digits of a name, in one case; the name itself where it has none."""
+    return "".join(c for c in name.casefold() if c.isalnum()) or name
+
+
+def _folded_names(known: Mapping[str, Option]) -> dict[str, tuple[str, ...]]:
+    result: dict[str, tuple[str, ...]] = {}
+    for name in known:
+        result[_fold(name)] = (*result.get(_fold(name), ()), name)
+    return result
 
 
 def _source_columns(

@@ -107,7 +107,12 @@ def fit_stepwise(
         significance: The largest p-value that a term may keep.
         groups: The option behind each column; dummies of one option do not interact. By default `names`.
         order: How many options a term may hold: 1, 2 or 3.
+
+    Raises:
+        ValueError: `order` is none of these.
     """
+    if order not in (1, 2, 3):
+        raise ValueError(f"order must be 1, 2 or 3, not {order!r}")
     owner = list(names if groups is None else groups)
     log = bool(np.all(values > 0))
     response = np.log(values) if log else np.asarray(values, dtype=float)
