@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 from pathlib import Path
 
 import pytest
 
 from tests.cli.conftest import Tuner
-from tuner.errors import FileMissingError, MalformedFileError, TableError, UnknownModelError
+from tests.conftest import ROOT
+from tuner.errors import (
+    FileMissingError,
+    MalformedFileError,
+    TableError,
+    UnitMismatchError,
+    UnknownModelError,
+    UsageError,
+)
 
 
 def test_a_table_is_learned_shown_listed_and_tuned_from(tuner: Tuner, small_table: Path) -> None:
@@ -66,3 +76,74 @@ def test_bad_input_is_said_with_a_code_of_its_own(tuner: Tuner, small_table: Pat
         run = tuner("source", *arguments)
         assert run.code == error.exit_code, (arguments, run.err)
         assert len(run.err.strip().splitlines()) == 2
+
+
+def test_what_an_emulated_board_taught_is_called_emulated(tuner: Tuner) -> None:
+    device = "emulated:jetson-tx2"
+    assert tuner("start", "--json", "--device", device, "--budget", "6", "--study", "e").code == 0
+    assert tuner("source", "learn", "e").code == 0
+    assert "emulated: no real hardware stood behind the numbers" in tuner("source", "show", "e.source").out
+    document = tuner("source", "show", "e.source", "--json").events[0]
+    assert document["origin"]["emulated"] is True
+    assert document["origin"]["board"] == "jetson-tx2"
+    # Units and aliases are the board's: a study records neither.
+    assert next(o for o in document["options"] if o["name"] == "gpu_freq_hz")["unit"] == "Hz"
+    assert ", emulated, " in tuner("source", "list").out
+
+
+def test_a_damaged_file_is_listed_as_such_beside_the_others(
+    tuner: Tuner, small_table: Path, tmp_path: Path
+) -> None:
+    assert tuner("source", "learn", str(small_table)).code == 0
+    (tmp_path / "torn.source").write_text('{"format": "tuner-source", "vers')
+    run = tuner("source", "list", str(tmp_path))
+    assert run.code == 0
+    good, torn = run.out.splitlines()
+    assert "24 configurations" in good
+    assert "this is no JSON" in torn
+
+
+def test_learning_again_replaces_and_never_a_file_of_another_kind(tuner: Tuner, small_table: Path) -> None:
+    for _ in range(2):
+        assert tuner("source", "learn", str(small_table)).code == 0
+    assert len(tuner("source", "list", "--json").events[0]["sources"]) == 1
+    before = small_table.read_bytes()
+    assert tuner("source", "learn", str(small_table), "-o", str(small_table)).code == UsageError.exit_code
+    assert small_table.read_bytes() == before
+
+
+def test_direct_transfer_refuses_a_unit_that_does_not_agree(tuner: Tuner, tmp_path: Path) -> None:
+    (tmp_path / "mw.csv").write_text("a,energy_mw_samples\n1,2\n2,3\n3,4\n")
+    (tmp_path / "j.csv").write_text("a,energy_j\n1,2\n2,3\n3,4\n")
+    assert tuner("source", "learn", "mw.csv", "-o", "mw.source").code == 0
+    start = ("start", "--json", "--device", "replay:j.csv", "--source", "mw.source", "--budget", "3")
+    assert tuner(*start, "--strategy", "dm").code == UnitMismatchError.exit_code
+    assert tuner(*start).code == 0
+
+
+def test_the_examples_on_tables_run(tuner: Tuner, tmp_path: Path) -> None:
+    text = (ROOT / "docs" / "tables.md").read_text()
+    (table,) = re.findall(r"```csv\n(.*?)```", text, re.DOTALL)
+    (tmp_path / "board.csv").write_text(table)
+    commands = [
+        shlex.split(line, comments=True)
+        for block in re.findall(r"```\n(tuner .*?)```", text, re.DOTALL)
+        for line in block.splitlines()
+    ]
+    assert len(commands) == 7
+    for name, *arguments in commands:
+        assert name == "tuner"
+        run = tuner(*arguments)
+        assert run.code == 0, (arguments, run.err)
+
+
+def test_the_toml_on_tables_is_read(tuner: Tuner, tmp_path: Path) -> None:
+    (toml,) = re.findall(r"```toml\n(.*?)```", (ROOT / "docs" / "tables.md").read_text(), re.DOTALL)
+    (tmp_path / "board.csv.toml").write_text(toml)
+    rows = "cores,gpu_freq_hz,governor,t,note\n1,114750000,a,900,x\n4,1300500000,b,200,y\n"
+    (tmp_path / "board.csv").write_text(rows)
+    document = tuner("source", "show", "board.csv", "--json").events[0]
+    assert document["origin"]["board"] == "jetson-tx2"
+    assert document["origin"]["emulated"] is False
+    assert document["metrics"] == [{"name": "t", "quantity": "latency", "unit": "ms"}]
+    assert [o["kind"] for o in document["options"]] == ["ordinal", "ordinal", "categorical"]

@@ -44,7 +44,7 @@ def show_lines(knowledge: Knowledge) -> list[str]:
         *(f"{name:13} {text}" for name, text in origin.facts.items()),
         f"measured      {knowledge.measured} configurations, {kept}",
         f"created       {knowledge.created} by tuner {knowledge.tuner_version}",
-        f"sha256        {knowledge.sha256}",
+        f"sha256        {knowledge.sha256 or 'none: this is no source file'}",
         "",
         "options:",
     ]

@@ -22,7 +22,9 @@ MOST_BEST, LEAST_OTHERS = 1_000, 500
 
 
 def thinned(source: SourceData, metrics: Sequence[str]) -> SourceData:
-    """Return `source` with at most some 1,000 configurations, the same ones for the same data.
+    """Return `source` with some 1,000 configurations, the same ones for the same data.
+
+    More where the best tenths of several metrics differ: at most `MOST_BEST` a metric, and `LEAST_OTHERS`.
 
     Args:
         source: Any number of configurations.

@@ -166,7 +166,7 @@ def _metrics(records: Sequence[TrialRecord], goal: Metric) -> list[Metric]:
 
 
 def _options(space: Sequence[Mapping[str, Any]], board: str) -> list[Option]:
-    """Return a study's options, with unit, aliases and condition from the board's file where there is one."""
+    """Return a study's options, with unit and aliases from the board's file where there is one."""
     try:
         known = {o.name: o for o in load_board(board).options}
     except UnknownBoardError:
