@@ -243,7 +243,7 @@ class _HeldStderr:
 
     def __init__(self) -> None:
         self._real: int | None = os.dup(2)
-        self._file = tempfile.TemporaryFile()
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
         os.dup2(self._file.fileno(), 2)
 
     def release(self) -> str:

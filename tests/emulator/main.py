@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from tuner.errors import FileMissingError, MissingDependencyError, TunerError
+from tuner.errors import FileMissingError, MissingDependencyError, TunerError, UsageError
 
 from .board import EmulatedBoard
 from .boards import names
@@ -18,9 +18,9 @@ def parser() -> argparse.ArgumentParser:
     """Return the command's arguments."""
     made = argparse.ArgumentParser(
         prog="tuner-emulate-board",
-        description="Shows an EMULATED Jetson as a file system: /sys, /proc and /etc of a board under DIR, for "
-        "`tuner --sysroot DIR`. Prints 'mounted' when it stands and runs until it is unmounted, SIGINT or SIGTERM. "
-        "DIR/.emulator has the ground truth (energy_j, power_w, temperature_c), the load and what is dirty.",
+        description="Shows an EMULATED Jetson as a file system: /sys, /proc and /etc of a board under DIR. "
+        "Prints 'mounted' when it stands and runs until it is unmounted, SIGINT or SIGTERM. DIR/.emulator has the "
+        "ground truth (energy_j, power_w, temperature_c), the load and what is dirty.",
     )
     made.add_argument("--board", required=True, metavar="NAME", help="one of " + ", ".join(names()))
     made.add_argument(
@@ -78,7 +78,7 @@ def _run(given: argparse.Namespace) -> None:
         given.board, given.l4t, given.seed, faults, RealClock(), load=given.load, debugfs=not given.no_debugfs,
         read_only_sys=given.read_only_sys, offline_errno=given.offline_errno,
     )  # fmt: skip
-    given.mount.mkdir(parents=True, exist_ok=True)
+    _check_mount_point(given.mount)
     try:
         mount(board, str(given.mount))
     except RuntimeError as error:
@@ -86,6 +86,21 @@ def _run(given: argparse.Namespace) -> None:
             f"The board could not be mounted on '{given.mount}' ({error}).",
             "Check that /dev/fuse exists, that you may mount, and that nothing is mounted there.",
         ) from None
+
+
+def _check_mount_point(directory: Path) -> None:
+    """Make the directory where it is missing; refuse one that the mount would hide something of."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        occupied = any(directory.iterdir())
+    except OSError as error:
+        raise UsageError(
+            f"'{directory}' cannot be a mount point: {error.strerror}.", "Name a directory."
+        ) from None
+    if occupied:
+        raise UsageError(
+            f"'{directory}' is not empty: a board there would hide it.", "Name an empty directory."
+        )
 
 
 if __name__ == "__main__":

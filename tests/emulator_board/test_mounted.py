@@ -135,15 +135,16 @@ def test_kill_ends_the_process_that_wrote_and_the_write_has_no_effect(mounted: M
 def test_what_cannot_be_is_two_sentences_and_a_code(tmp_path: Path) -> None:
     bad = tmp_path / "faults"
     bad.write_text("always: nothing\n")
+    place = tmp_path / "m"
     for arguments, code in (
         (["--board", "jetson-x"], 13),
+        (["--board", "jetson-tx2", "--mount", str(tmp_path)], 2),  # not empty
         (["--board", "jetson-tx2", "--l4t", "36.4"], 2),
         (["--board", "jetson-tx2", "--faults", str(bad)], 20),
         (["--board", "jetson-tx2", "--faults", str(tmp_path / "none")], 42),
     ):
-        done = subprocess.run(
-            [*COMMAND, *arguments, "--mount", str(tmp_path / "m")], capture_output=True, text=True
-        )
-        assert done.returncode in (code, 37), done.stderr
+        command = [*COMMAND, "--mount", str(place), *arguments]
+        done = subprocess.run(command, capture_output=True, text=True)
+        assert done.returncode in (code, 37), done.stderr  # 37: no FUSE here
         assert done.stderr.startswith("tuner-emulate-board: ")
         assert "Traceback" not in done.stderr
