@@ -34,6 +34,15 @@ def test_optimise_runs_every_pair_and_writes_rows(make_table, tmp_path) -> None:
     assert "| none" in result.output
 
 
+def test_a_flag_takes_several_values(make_table, tmp_path) -> None:
+    a, b, c, out = make_table("a"), make_table("b"), make_table("c"), tmp_path / "rows.json"
+    result = invoke("optimise", "--source", a, "none", "--target", b, c, "--objective", "time", "energy",
+                    "--strategies", "random", "--seeds", 1, "--evaluations", 2, "--jobs", 1, "--json", out)  # fmt: skip
+    assert result.exit_code == 0, result.output
+    cases = {(r["source"], r["target"], r["objective"]) for r in json.loads(out.read_text())}
+    assert cases == {(s, t, o) for s in ("a", "none") for t in ("b", "c") for o in ("time", "energy")}
+
+
 def test_processes_give_the_rows_that_one_process_gives(make_table, tmp_path) -> None:
     a, b, rows = make_table("a"), make_table("b"), []
     for jobs in (1, 2):

@@ -42,12 +42,30 @@ def _bench_options(function: F) -> F:
     return function
 
 
+class _SeveralValues(click.Command):
+    """Takes ``--target A B C`` for ``--target A --target B --target C``: shells expand ``*.csv`` to that."""
+
+    _FLAGS = frozenset({"--source", "--target", "--objective"})
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Repeat the flag before each further value."""
+        expanded: list[str] = []
+        flag: str | None = None
+        for position, token in enumerate(args):
+            if token.startswith("-") or flag is None:
+                flag = token if token in self._FLAGS else None
+            elif args[position - 1] != flag:
+                expanded.append(flag)
+            expanded.append(token)
+        return super().parse_args(ctx, expanded)
+
+
 @click.group()
 def command() -> None:
     """Check on measured tables what strategies and their models are worth."""
 
 
-@command.command("optimise")
+@command.command("optimise", cls=_SeveralValues)
 @_bench_options
 @click.option("--evaluations", type=click.IntRange(1), default=38, show_default=True,
               help="Configurations that each run measures.")  # fmt: skip
@@ -68,7 +86,7 @@ def optimise(evaluations: int, learner: str, json_path: str | None, **given: Any
     click.echo(optimise_report(rows, evaluations))
 
 
-@command.command("model")
+@command.command("model", cls=_SeveralValues)
 @_bench_options
 @click.option(
     "--budget", default="2.44%", show_default=True, help="Target configurations to measure: share or count."
