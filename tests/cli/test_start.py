@@ -177,8 +177,31 @@ def test_a_study_is_a_source_for_another(tuner: Tuner) -> None:
     run = tuner("start", "--json", *TX2, "--budget", "12", "--workload", "xception_200x200", "--source", "a")
     assert run.code == 0, run.err
     assert any(t["origin"] == "transfer" for t in run.trials())
+    said = [e["text"] for e in run.events if e["event"] == "notice" and e["text"].startswith("source a ")]
+    assert "speaks of" in said[0]
+    assert "gpu_freq_hz" in said[0]
     beliefs = [e for e in run.events if e["event"] == "belief"]
     assert set(beliefs[-1]["sources"]) == {"a"}
+
+
+def test_a_session_ends_when_little_is_left_to_gain(tuner: Tuner) -> None:
+    run = tuner("start", "--json", *TX2, "--budget", "60", "--study", "a", "--stop-when", "gain<1%")
+    assert run.code == 0, run.err
+    assert run.finished["stopped_by"] == "belief"
+    trials = len(run.trials())
+    assert 3 <= trials < 60
+    last = [e for e in run.events if e["event"] == "belief"][-1]
+    assert last["expected_gain_percent"] < 1.0
+    # The suggestion that was not needed is no lost trial: without the condition the study goes on with it.
+    more = tuner("start", "--json", *TX2, "--budget", str(trials + 2), "--study", "a")
+    assert more.code == 0, more.err
+    assert len(more.trials()) == 2
+
+
+def test_a_wrong_condition_to_stop(tuner: Tuner) -> None:
+    run = tuner("start", *TX2, "--stop-when", "gain>1%")
+    assert run.code == 2
+    assert "gain<1%" in run.err
 
 
 def test_status_and_plain_lines(tuner: Tuner) -> None:

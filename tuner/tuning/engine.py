@@ -15,6 +15,7 @@ from tuner.control import ControlSession
 from tuner.errors import Interrupted, NoTrialError
 from tuner.events import Notice, SessionFinished, Sink
 from tuner.measurement.statistics import ratio_saving_ci
+from tuner.objective import find_metric
 from tuner.ports import Strategy, StrategyContext
 from tuner.profiles import Profile, ProfileMetric, ProfileOption, write_profile
 from tuner.space import Configuration
@@ -86,6 +87,7 @@ def _tune(session: _Session) -> SessionFinished:
         resumed = len(store.records())
         session.emit(started_event(store.name, target, goal, session.strategy.name, resumed))
         _tell_notes(session, stale)
+        _tell_sources(session)
         target.workload.check()
         _enqueue(session)
         bench = Bench(
@@ -122,6 +124,28 @@ def _tell_notes(session: _Session, stale: list[int]) -> None:
                 time.time(), "warning", f"trial {number} was in flight when its process died: marked failed"
             )
         )
+
+
+def _tell_sources(session: _Session) -> None:
+    """Say of each source what it can and cannot speak of here."""
+    from tuner.transfer.encoding import match  # only sessions with a source need arrays
+
+    for source in session.context.sources:
+        metric = find_metric(session.goal.objective.metric.quantity, source.metrics)
+        if metric is None:
+            text, level = (
+                f"holds no {session.goal.objective.metric.quantity}, and is of no use here",
+                "warning",
+            )
+        else:
+            found = match(source, metric.name, session.target.space.options)
+            text = f"speaks of {', '.join(o.name for o in found.options) or 'no option of this space'}"
+            if found.unmatched_target:
+                text += f"; it does not know {', '.join(found.unmatched_target)}"
+            if found.unmatched_source:
+                text += f"; here is no {', '.join(found.unmatched_source)}"
+            level = "info" if found.options else "warning"
+        session.emit(Notice(time.time(), level, f"source {source.name} {text}"))
 
 
 def _enqueue(session: _Session) -> None:
