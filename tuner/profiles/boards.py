@@ -67,7 +67,10 @@ class Board:
 def board_names() -> tuple[str, ...]:
     """Return the names of all board files, sorted."""
     entries = (entry.name for entry in (files(_PACKAGE) / "boards").iterdir())
-    return tuple(sorted(name[: -len(".toml")] for name in entries if name.endswith(".toml")))
+    # A name has no second dot: `*.hardware.toml` are `tuner.profiles.hardware`'s.
+    return tuple(
+        sorted(name[: -len(".toml")] for name in entries if name.endswith(".toml") and name.count(".") == 1)
+    )
 
 
 def load_board(name: str) -> Board:

@@ -1,0 +1,155 @@
+"""The board's files: read, write, look; below a root, and written only where the board file allows."""
+
+from __future__ import annotations
+
+import errno
+import fnmatch
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+from tuner.errors import DeviceError, PermissionDeniedError, VerifyError
+
+_READ_SIZE = 1 << 16
+#: Zones and sensors answer these now and then although nothing is wrong.
+TRANSIENT = frozenset({errno.EAGAIN, errno.EIO, errno.ENODATA, errno.ETIMEDOUT, errno.EREMOTEIO})
+
+
+class Files(Protocol):
+    """A board's files by absolute path (``/sys/...``), wherever they really are. Errors are `OSError`s."""
+
+    def read_text(self, path: str) -> str:
+        """Return the whole text of a file."""
+        ...
+
+    def write_text(self, path: str, text: str) -> None:
+        """Write to an existing file; never creates or truncates one."""
+        ...
+
+    def exists(self, path: str) -> bool:
+        """Return whether there is a file or directory (links followed)."""
+        ...
+
+    def glob(self, pattern: str) -> Sequence[str]:
+        """Return the paths that match a shell pattern, sorted."""
+        ...
+
+
+class RootedFiles:
+    """The files below a directory of this machine (``/``, or where a board is mounted)."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def read_text(self, path: str) -> str:
+        """Return the text: unbuffered, since Python's buffered reader turns EAGAIN into a TypeError."""
+        descriptor = os.open(self._real(path), os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            return os.read(descriptor, _READ_SIZE).decode(errors="replace")
+        finally:
+            os.close(descriptor)
+
+    def write_text(self, path: str, text: str) -> None:
+        """Write in one call, as sysfs wants it."""
+        descriptor = os.open(self._real(path), os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            os.write(descriptor, text.encode())
+        finally:
+            os.close(descriptor)
+
+    def exists(self, path: str) -> bool:
+        """Return whether it is there."""
+        return os.path.exists(self._real(path))
+
+    def glob(self, pattern: str) -> Sequence[str]:
+        """Return the matches as paths of the board."""
+        return sorted("/" + str(p.relative_to(self.root)) for p in self.root.glob(pattern.lstrip("/")))
+
+    def _real(self, path: str) -> str:
+        return os.path.join(self.root, path.lstrip("/"))
+
+
+class BoardFiles:
+    """Files with typed errors, and the one place that writes: only what the board file declares.
+
+    Args:
+        files: The files.
+        writable: Patterns (`fnmatch`) of the paths that may be written.
+    """
+
+    def __init__(self, files: Files, writable: Sequence[str]) -> None:
+        self.raw = files
+        self._writable = tuple(writable)
+
+    def may_write(self, path: str) -> bool:
+        """Return whether the board file declares `path`."""
+        return ".." not in path and any(_matches(path, pattern) for pattern in self._writable)
+
+    def read(self, path: str) -> str:
+        """Return a file's text without blanks, newline and NUL at its ends.
+
+        Raises:
+            PermissionDeniedError, DeviceError: it cannot be read.
+        """
+        try:
+            return self.raw.read_text(path).strip("\0\n\t ")
+        except OSError as error:
+            raise typed(error, path, "read") from error
+
+    def number(self, path: str) -> int:
+        """Return a file's number.
+
+        Raises:
+            PermissionDeniedError, DeviceError: it cannot be read, or is no number.
+        """
+        text = self.read(path)
+        try:
+            return int(text)
+        except ValueError as error:
+            raise DeviceError(f"{path} reads {text!r}, which is no number.", "Run `tuner doctor`.") from error
+
+    def write(self, path: str, text: str) -> None:
+        """Write a declared file and read it back.
+
+        Raises:
+            PermissionDeniedError: not declared, or the kernel forbids it.
+            DeviceError: the kernel refuses the value.
+            VerifyError: it reads back different (clamped, rounded, ignored).
+        """
+        self.write_unread(path, text)
+        found = self.read(path)
+        if found != text:
+            raise VerifyError(
+                f"{path} was set to {text} but reads {found}.",
+                "The kernel clamped, rounded or ignored it, or another program changed it; see `tuner doctor`.",
+            )
+
+    def write_unread(self, path: str, text: str) -> None:
+        """Write a declared file whose text is not what was written to it.
+
+        Raises:
+            PermissionDeniedError, DeviceError: as `write`.
+        """
+        if not self.may_write(path):
+            raise PermissionDeniedError(
+                f"{path} is not declared as writable for this board.",
+                "Only paths under [writes] of its hardware file are ever written.",
+            )
+        try:
+            self.raw.write_text(path, text + "\n")
+        except OSError as error:
+            raise typed(error, path, "written") from error
+
+
+def typed(error: OSError, path: str, verb: str) -> DeviceError | PermissionDeniedError:
+    """Return the project's error for an `OSError` at a path."""
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return PermissionDeniedError(f"{path} may not be {verb}.", "Run as root, or leave this option out.")
+    reason = error.strerror or str(error)
+    return DeviceError(f"{path} could not be {verb}: {reason}.", "Run `tuner doctor`.")
+
+
+def _matches(path: str, pattern: str) -> bool:
+    parts, wanted = path.split("/"), pattern.split("/")
+    return len(parts) == len(wanted) and all(map(fnmatch.fnmatchcase, parts, wanted))
