@@ -81,9 +81,7 @@ def put_back(actuator: Actuator, originals: Mapping[str, OptionValue]) -> dict[s
     First all together in the device's own order, then what is still wrong one by one, forwards and
     backwards, since an option may be refused only until another one is back.
     """
-    failed = _wrong(actuator, originals)
-    if not failed:
-        return {}
+    # Also where everything reads as it should: a kernel may keep a request behind the value that it shows.
     refusals = _write_together(actuator, originals)
     for backwards in (False, True):
         failed = _wrong(actuator, originals)
