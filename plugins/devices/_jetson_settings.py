@@ -143,8 +143,7 @@ class Settings:
         try:
             if what == "governor":
                 return self._files.read(f"{folder}/scaling_governor")
-            low = self._files.number(f"{folder}/scaling_min_freq")
-            return limits_text(low, self._files.number(f"{folder}/scaling_max_freq"))
+            return self._limits(f"{folder}/scaling_min_freq", f"{folder}/scaling_max_freq")
         except TunerError as error:
             cause = error.__cause__
             if isinstance(cause, OSError) and cause.errno in _INACTIVE and not self._awake(folder):
@@ -159,6 +158,13 @@ class Settings:
         except (TunerError, ValueError):
             cpus = {lead}  # the kernel took the directory away: its leader is off
         return bool((cpus or {lead}) & self.online())
+
+    def _limits(self, low_path: str, high_path: str) -> str:
+        """Return both limits; another program may write between the two reads."""
+        low, high = self._files.number(low_path), self._files.number(high_path)
+        if low > high:
+            low = self._files.number(low_path)
+        return limits_text(min(low, high), high)
 
     def _write_limits(self, low_path: str, high_path: str, value: str) -> None:
         """Write both limits, in the order that no kernel refuses, even where they read as wanted.
@@ -177,8 +183,7 @@ class Settings:
         if what == "governor":
             return self._files.read(f"{gpu.folder}/governor")
         if what == "limits":
-            low = self._files.number(f"{gpu.folder}/min_freq")
-            return limits_text(low, self._files.number(f"{gpu.folder}/max_freq"))
+            return self._limits(f"{gpu.folder}/min_freq", f"{gpu.folder}/max_freq")
         return " ".join(self._files.read(path) for path in gpu.power_files)
 
     def _write_gpu(self, gpu: Gpu, what: str, value: str) -> None:
