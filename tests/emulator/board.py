@@ -122,7 +122,7 @@ class EmulatedBoard:
         self.thermals = Thermals(spec, lambda: self.plant, rng, self._rates[0])
         self._rng = rng
         self.cpu.add_to(self.tree)
-        self.gpu.add_to(self.tree)
+        self.gpu.add_to(self.tree, self.debugfs)
         self.emc.add_to(self.tree, self.debugfs)
         first = self._add_sensors(rng)
         self.thermals.add_to(self.tree, first)
