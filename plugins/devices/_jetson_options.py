@@ -20,8 +20,8 @@ from ._jetson_files import BoardFiles
 from ._jetson_layout import CPU_ROOT, ROOT_REMEDY, Cluster, Emc, Found, Layout
 
 FIXED = "fixed"
-#: A clock with a lock: the kernel (of the memory: its bandwidth manager) moves the rate.
-MANAGED = "bwmgr"
+#: A clock with a lock that is free: the kernel's bandwidth manager moves the memory's, its load the GPU's.
+MANAGED, SCALED = "bwmgr", "dvfs"
 EMC_FREQ, EMC_GOVERNOR = "emc_freq_hz", "emc_governor"
 GPU_FREQ, GPU_GOVERNOR = "gpu_freq_hz", "gpu_governor"
 #: `userspace` takes its speed from another file; `performance` is `FIXED` by another name.
@@ -78,20 +78,22 @@ class Lock:
     Attributes:
         domain: Its settings begin with it (``emc``, ``gpu``).
         freq: Name of the level's option.
-        governor: Name of the governor's option: `FIXED` or `MANAGED`.
+        governor: Name of the governor's option: `FIXED` or `free`.
+        free: What the governor is called while no lock holds the clock.
         files: Its files and levels.
     """
 
     domain: str
     freq: str
     governor: str
+    free: str
     files: Emc
 
 
 def locks(layout: Layout) -> tuple[Lock, ...]:
     """Return the clocks with a lock."""
-    emc = [Lock("emc", EMC_FREQ, EMC_GOVERNOR, layout.emc)] if layout.emc else []
-    gbus = [Lock("gpu", GPU_FREQ, GPU_GOVERNOR, layout.gbus)] if layout.gbus else []
+    emc = [Lock("emc", EMC_FREQ, EMC_GOVERNOR, MANAGED, layout.emc)] if layout.emc else []
+    gbus = [Lock("gpu", GPU_FREQ, GPU_GOVERNOR, SCALED, layout.gbus)] if layout.gbus else []
     return (*emc, *gbus)
 
 
@@ -187,7 +189,7 @@ def _lock_options(lock: Lock, what: str) -> Sequence[tuple[Option, str]]:
         description=f"Clock of {what}; its upper limit while it is managed",
     )  # fmt: skip
     governor = Option(
-        lock.governor, (FIXED, MANAGED), "categorical",
+        lock.governor, (FIXED, lock.free), "categorical",
         description=f"What moves the clock of {what}: the kernel by its load, or nothing ('{FIXED}')",
     )  # fmt: skip
     return ((freq, lock.files.request), (governor, lock.files.lock))

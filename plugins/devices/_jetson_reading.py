@@ -10,7 +10,7 @@ from tuner.space import OptionValue
 
 from ._host_actuator import format_cpulist
 from ._jetson_layout import Layout
-from ._jetson_options import FIXED, MANAGED, Clock, Lock, clocks, locks
+from ._jetson_options import FIXED, Clock, Lock, clocks, locks
 from ._jetson_settings import FREE, OFFLINE, Settings, parse_limits
 
 
@@ -111,5 +111,5 @@ class OptionReader:
 
     def _lock(self, lock: Lock, name: str, held: str) -> OptionValue:
         if name == lock.governor:
-            return MANAGED if held == FREE else FIXED
+            return lock.free if held == FREE else FIXED
         return self.cap_hz(lock) if held == FREE else int(held.split()[1])
