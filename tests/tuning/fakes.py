@@ -21,6 +21,7 @@ from tuner.space import Configuration, ConfigurationSpace, Option, OptionValue
 from tuner.tuning.budget import Budget
 from tuner.tuning.session import BASELINE, Outcome, Session
 from tuner.tuning.stop import TripStop
+from tuner.tuning.storage import open_storage
 from tuner.tuning.study import StudyStore
 from tuner.tuning.trial import Bench
 
@@ -170,8 +171,9 @@ class Ran:
         return [e.phase for e in self.events if isinstance(e, TrialPhase)]
 
 
-def new_store() -> StudyStore:
-    return StudyStore(optuna.storages.InMemoryStorage(), "memory", "fake", SPACE)
+def new_store(url: str = "") -> StudyStore:
+    storage = open_storage(url) if url else optuna.storages.InMemoryStorage()
+    return StudyStore(storage, url or "memory", "fake", SPACE)
 
 
 def bench_of(board: Any, control: ControlSession, stop: TripStop) -> Bench:

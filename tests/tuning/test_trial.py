@@ -23,12 +23,15 @@ from tests.tuning.fakes import (
     new_store,
     run_session,
 )
+from tuner.cli.main import run as cli
 from tuner.errors import DeviceError, OverheatedError, VerifyError
 from tuner.events import Event, TrialFinished
 from tuner.ports import Guarded, GuardVerdict, Settling
 from tuner.space import OptionValue
 from tuner.tuning.distributions import from_params
+from tuner.tuning.knowledge import load_source
 from tuner.tuning.record import NO_THROTTLING, TrialRecord, read_record
+from tuner.tuning.study import StudyIdentity
 from tuner.tuning.trial import COOL_DOWN_LIMIT_S
 
 HOT = GuardVerdict(True, ("cpu-thermal reached 91 °C",), 91.0, 3, {"cpu_freq_khz": 250.0})
@@ -80,6 +83,33 @@ def test_a_trial_that_throttles_twice_is_infeasible_for_every_strategy(tmp_path:
     assert ran.outcome.best == baseline  # though it is slower
     told = ran.store.study.get_trials()
     assert [list(t.constraints.values()) for t in told] == [[0.0], [1.0]]
+
+
+def test_numbers_under_throttling_are_not_passed_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    url = f"sqlite:///{tmp_path / 'study.db'}"
+    store = new_store(url)
+    store.claim(
+        StudyIdentity(
+            {"device": "fake", "board": "fake", "workload": "fake"},
+            "latency",
+            "latency_s",
+            "s",
+            (),
+            SPACE.signature(),
+        )
+    )
+    other = {"cpu_freq_khz": 400, "cores": 2}
+    board = GuardedBoard(verdicts=[COOL, HOT, HOT, HOT, COOL])
+    run_session(board, tmp_path, FAST, other, store=store)
+    assert cli(["study", "export", "fake", "--storage", url], False) == 0
+    header, *rows = capsys.readouterr().out.split()
+    assert header.startswith("cpu_freq_khz,cores,latency_s")
+    assert [row.split(",")[:2] for row in rows] == [["100", "1"], ["400", "2"]]
+    assert [dict(c) for c in load_source("fake", url).configurations] == [
+        dict(sorted(c.items())) for c in (START, other)
+    ]
 
 
 def test_a_board_that_does_not_cool_is_measured_as_it_is_and_that_is_said(tmp_path: Path) -> None:
