@@ -196,6 +196,8 @@ class ControlSession:
                 raise VerifyError(
                     f"Option '{name}' was set to {asked!r} but reads {values[name]!r}.",
                     "Another program or a limit of the device changes it; see `tuner doctor`.",
+                    target,
+                    values,
                 )
         return values
 
