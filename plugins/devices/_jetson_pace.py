@@ -11,8 +11,6 @@ from tuner.ports import Clock
 
 from ._jetson_rails import Chip, Timing
 
-#: A window is trusted from so many updates on: times that the shown value is renewed altogether.
-_UPDATES = 10
 #: Samples per renewal. More find nothing new: the average is that smooth.
 _SAMPLES_PER_RENEWAL = 5
 _SHORTEST_PERIOD_S = 0.005
@@ -35,7 +33,7 @@ class Pace:
     Attributes:
         period_s: Between samples.
         shortest_s: A shorter window says more about what was before it than about itself.
-        min_window_s: Ten updates.
+        min_window_s: From here on a window is trusted: ten times that the shown value is renewed altogether.
         settle_s: How long after a change the shown power is still partly the old one.
         text: The timing, for people.
     """
@@ -49,12 +47,13 @@ class Pace:
 
 def pace_of(chips: Sequence[Chip]) -> Pace:
     """Return the pace of a total that `chips` (at least one) measure."""
-    renewal_s = max(max(chip.timing.averaging_s, chip.timing.update_s) for chip in chips)
+    renewal_s = max(_renewal_s(chip.timing) for chip in chips)
+    window_s = max(chip.timing.window_updates * _renewal_s(chip.timing) for chip in chips)
     known = all(chip.timing.known for chip in chips)
     return Pace(
         period_s=max(_SHORTEST_PERIOD_S, renewal_s / _SAMPLES_PER_RENEWAL),
         shortest_s=renewal_s,
-        min_window_s=max(_UPDATES * renewal_s, _SHORTEST_WINDOW_S if known else _UNKNOWN_S),
+        min_window_s=max(window_s, _SHORTEST_WINDOW_S if known else _UNKNOWN_S),
         settle_s=max(_SETTLE_RENEWALS * renewal_s, 0.0 if known else _UNKNOWN_S),
         text=", ".join(dict.fromkeys(_described(chip) for chip in chips)),
     )
@@ -110,6 +109,11 @@ def _even_interval_s(times_s: Sequence[float], sizes: Sequence[float]) -> float 
         and max(gaps_s) <= usual_s * _SPREAD + _LOOK_PERIOD_S
     )
     return usual_s if even and max(sizes) > _SPREAD * min(sizes) else None
+
+
+def _renewal_s(timing: Timing) -> float:
+    """Return how long a sensor takes to show nothing of what was before."""
+    return max(timing.averaging_s, timing.update_s)
 
 
 def _described(chip: Chip) -> str:

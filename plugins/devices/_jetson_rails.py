@@ -55,6 +55,8 @@ class Timing:
         averaging_s: For how long a value is averaged: the time constant of an INA3221's running average, the
             length of an INA238's blocks.
         lag_s: By how much the average trails behind power, its updates left out.
+        window_updates: A window of so many updates is trusted. Where power jumps within a block nobody knows;
+            a running average has no such edges.
         known: Whether the chip's files say so; else it is what the driver does by default.
         text: Where that comes from, for people.
     """
@@ -62,6 +64,7 @@ class Timing:
     update_s: float
     averaging_s: float
     lag_s: float
+    window_updates: int
     known: bool
     text: str
 
@@ -93,12 +96,12 @@ def find_chips(files: Files) -> tuple[Chip, ...]:
 def running_average(cycle_s: float, samples: int, known: bool, text: str) -> Timing:
     """Return the timing of an INA3221: each cycle, old + (new - old) / samples."""
     window_s = cycle_s * samples
-    return Timing(cycle_s, window_s, window_s, known, text)
+    return Timing(cycle_s, window_s, window_s, 10, known, text)
 
 
 def block_average(block_s: float, known: bool, text: str) -> Timing:
     """Return the timing of an INA238: the mean of each block, shown until the next is complete."""
-    return Timing(block_s, block_s, block_s / 2, known, text)
+    return Timing(block_s, block_s, block_s / 2, 100, known, text)
 
 
 #: What drivers do where no file says it: R35's `nvpower.sh`; the shortest conversions of NVIDIA's driver
@@ -166,7 +169,7 @@ def _iio_chips(files: Files) -> Sequence[Chip]:
 
 def _iio_timing(files: Files, folder: str) -> Timing:
     """Return what the device tree tells the driver to configure, where the kernel shows it."""
-    for node in (f"{folder}/of_node", f"{folder}/device/of_node", f"{folder}/../of_node"):
+    for node in (f"{folder}/of_node", f"{folder}/../of_node"):
         try:
             raw = files.read_text(f"{node}/ti,continuous-config").encode()
         except (OSError, UnicodeError):
