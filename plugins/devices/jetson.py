@@ -13,6 +13,8 @@ from pathlib import Path
 from tuner.errors import DeviceError
 from tuner.ports import (
     Actuator,
+    Clock,
+    Guard,
     OpenContext,
     PowerMeter,
     PowerMode,
@@ -28,9 +30,12 @@ from tuner.space import Configuration
 from ._jetson_actuator import JetsonActuator
 from ._jetson_detect import Identity, hardware_of, identify
 from ._jetson_files import BoardFiles, Files, RootedFiles
+from ._jetson_guard import JetsonGuard
 from ._jetson_layout import Layout, discover
+from ._jetson_meter import JetsonMeter, NoMeter
 from ._jetson_modes import active_mode, clocks_are_pinned, emc_is_locked
 from ._jetson_options import probes
+from ._jetson_thermal import ThermalReader
 from .host import RealClock
 
 #: The emulator's own truth: a board that has it is emulated, and that has to be said.
@@ -102,14 +107,27 @@ def open_board(files: Files, identity: Identity) -> Board:
 
 
 class JetsonDevice:
-    """A Jetson."""
+    """A Jetson.
 
-    def __init__(self, spec: str, files: Files, board: Board, stop: StopToken) -> None:
+    Args:
+        spec: Names it, in journals and profiles.
+        files: Its files.
+        board: What was found.
+        stop: Ends waiting early.
+        clock: The real one where None.
+    """
+
+    def __init__(
+        self, spec: str, files: Files, board: Board, stop: StopToken, clock: Clock | None = None
+    ) -> None:
         self.spec = spec
         self.board = board.hardware.name
         self.emulated = files.exists(_EMULATOR)
-        self.clock = RealClock(stop)
+        self.clock = clock or RealClock(stop)
+        self._files = files
         self._board = board
+        self._thermal = ThermalReader(files)
+        self._meter = JetsonMeter.find(files, board.hardware, self.clock)
         self._actuator = JetsonActuator(board.files, board.layout)
         self._probes = tuple(probes(board.layout, board.files, self._actuator.current()))
         # Said of the board as it was found, not of what a trial has made of it.
@@ -137,16 +155,27 @@ class JetsonDevice:
         return ()
 
     def sensors(self) -> Sensors:
-        """Return temperature and power now."""
-        return Sensors()
+        """Return the hottest zone and the total power now."""
+        hottest = self._thermal.hottest()
+        power_w = self._meter.power_w() if isinstance(self._meter, JetsonMeter) else None
+        return Sensors(hottest[1] if hottest else None, power_w)
 
     def own_workload(self, argument: str | None) -> Workload | None:
         """Return None: real workloads run here."""
         return None
 
     def meters(self) -> Sequence[PowerMeter]:
-        """Return the board's power sensors, where it has any."""
-        return ()
+        """Return the meter of the board's power rails, also where it only says why there is none."""
+        return (self._meter if isinstance(self._meter, JetsonMeter) else NoMeter(self._meter),)
+
+    def guard(self) -> Guard:
+        """Return what watches one measurement: temperatures, throttling, the clocks that really run."""
+        board = self._board
+        return JetsonGuard(self._files, board.layout, board.hardware.limits, self._thermal, self.clock)
+
+    def settle_s(self) -> float:
+        """Return how long the power sensors still show what was before a change."""
+        return self._meter.settle_s() if isinstance(self._meter, JetsonMeter) else 0.0
 
     def notes(self) -> Sequence[str]:
         """Return who else sets this board, and what of it is taken as it is."""
@@ -178,4 +207,6 @@ class JetsonDevice:
         return self._board.hardware.limits.cool_down_to_c
 
     def close(self) -> None:
-        """Do nothing: no file stays open."""
+        """Let go of the sensors' files."""
+        if isinstance(self._meter, JetsonMeter):
+            self._meter.close()
