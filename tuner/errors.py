@@ -6,7 +6,7 @@ A user sees two sentences and no traceback (`--debug` shows it). Standard librar
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 
 class TunerError(Exception):
@@ -116,6 +116,22 @@ class UnknownSettingError(UnknownNameError):
 
     exit_code = 19
     kind = "setting"
+
+
+class UnknownModeError(UnknownNameError):
+    """No power mode of that name or id in the file."""
+
+    exit_code = 46
+    kind = "power mode"
+
+    def __init__(self, name: str, known: Iterable[tuple[str, str]]) -> None:
+        modes = sorted(known, key=lambda mode: -max(map(_likeness(name), mode)))
+        listed = ", ".join(f"{ident} {title}" for ident, title in modes)
+        super().__init__(name, [title for _, title in modes], f"Modes, nearest first: {listed or 'none'}.")
+
+
+def _likeness(name: str) -> Callable[[str], float]:
+    return lambda other: difflib.SequenceMatcher(None, name.lower(), other.lower()).ratio()
 
 
 class MalformedFileError(TunerError):
