@@ -139,8 +139,10 @@ def _clock_options(
         return options
     governor = FIXED if low == high else clock.governor
     noted = remark.get(clock.governor_option, "")
-    # Any governor fits limits that leave a choice; fixed limits are another's where its minimum is that high.
-    if noted in clock.governors and (low != high or clock.minimum(high, noted) >= high):
+    # Any governor fits limits that leave a choice; others fit a governor whose minimum leaves none either.
+    if noted in clock.governors and (
+        low != high or _range(clock, clock.minimum(high, noted), high, board)[0] == low
+    ):
         governor = noted
     return {**options, clock.governor_option: governor}
 
@@ -156,9 +158,13 @@ def _levels_of(clock: ModeClock, said: Mapping[Target, int], board: ModeBoard) -
                 high = levels[-1] if value < 0 else value
             else:
                 low = levels[-1] if value < 0 else value
+    return _range(clock, low, high, board)
+
+
+def _range(clock: ModeClock, low: int, high: int, board: ModeBoard) -> tuple[int, int]:
     if clock.cpus:
-        return cpu_range(levels, low, high, board.snaps_cpu_limits)
-    return gpu_range(levels, low, high)
+        return cpu_range(clock.levels, low, high, board.snaps_cpu_limits)
+    return gpu_range(clock.levels, low, high)
 
 
 def _emc_options(
@@ -264,8 +270,8 @@ class _Values:
         if target.kind == "online":
             return str(int(self.desired[target.cpu])) if target.cpu in self.desired else None
         if target.kind == "emc_cap":
-            level = self._wanted.get(_EMC) if self._board.emc else None
-            return None if level is None else str(level)
+            capped = self._board.emc is not None and self._board.emc.has_cap and _EMC in self._wanted
+            return str(self._wanted[_EMC]) if capped else None
         gpu = target.kind.startswith("gpu")
         clock = self._board.gpu if gpu else self._board.cluster_of(target.cpu)
         if clock is None:
