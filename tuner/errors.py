@@ -131,7 +131,11 @@ class UnknownModeError(UnknownNameError):
 
 
 def _likeness(name: str) -> Callable[[str], float]:
-    return lambda other: difflib.SequenceMatcher(None, name.lower(), other.lower()).ratio()
+    """Return how near a mode's name is: `15W` is nearest to `MODE_15W`, of which it is a part."""
+    wanted = name.lower()
+    return lambda other: (
+        (wanted in other.lower()) + difflib.SequenceMatcher(None, wanted, other.lower()).ratio()
+    )
 
 
 class MalformedFileError(TunerError):

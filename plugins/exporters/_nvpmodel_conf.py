@@ -208,6 +208,15 @@ class _Reader:
         self.modes[-1] = Mode(mode.ident, mode.name, settings, tuple(self._comments), mode.first, index + 1)
 
 
+def active_mode(status: str) -> int | None:
+    """Return the mode id in the text of ``/var/lib/nvpmodel/status``, None where it says none.
+
+    ``pmode:0002`` is decimal, whatever its zeros look like.
+    """
+    match = re.search(r"pmode:\s*(\d+)", status)
+    return int(match[1]) if match else None
+
+
 # --- editing -----------------------------------------------------------------------------------
 
 

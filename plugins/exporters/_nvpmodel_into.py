@@ -11,7 +11,7 @@ from tuner.space import Configuration
 
 from ._nvpmodel_board import FIXED, ModeBoard
 from ._nvpmodel_conf import Document, Edit, Mode, add_or_replace_mode, parse
-from ._nvpmodel_options import completed, is_ours, mode_settings, read_mode, remark_of
+from ._nvpmodel_options import COMMENT_WIDTH, completed, is_ours, mode_settings, read_mode, remarks_of
 from ._text import heading, one_line
 
 
@@ -32,7 +32,7 @@ def edit_file(profile: Profile, text: str, board: object, name: str, make_defaul
         )
     template = _template(document, modes)
     settings = mode_settings(document, template, configuration, modes) if template else ()
-    comments = [_ascii(line) for line in heading(profile)] + [remark_of(configuration, modes)]
+    comments = [_comment(line) for line in heading(profile)] + remarks_of(configuration, modes)
     active = template.ident if template else None
     edit = add_or_replace_mode(
         document, name, settings, active=active, comments=comments, make_default=make_default
@@ -73,7 +73,7 @@ def _mode_board(board: object) -> ModeBoard:
 def _template(document: Document, board: ModeBoard) -> Mode | None:
     """Return the mode that the board is in: what was measured was measured under its other lines."""
     active = [m for m in document.modes if m.ident == board.active_mode]
-    return active[0] if active else document.default_mode
+    return next(iter((*active, *filter(None, [document.default_mode]), *document.modes)), None)
 
 
 def _spare_others(document: Document, name: str) -> None:
@@ -107,7 +107,7 @@ def _notes(
     if template is not None and board.active_mode != template.ident:
         yield (
             f"Which mode is active is not known here: all that is no option was copied from mode "
-            f"{template.ident} {template.name}, the default."
+            f"{template.ident} {template.name}."
         )
     yield from _mask_notes(edit.document, edit.mode, board)
     if wanted.get("emc_governor") == FIXED:
@@ -147,6 +147,7 @@ def _values(mode: Mode) -> dict[str, str]:
     return {m.argument: m.value for m in mode.masks}
 
 
-def _ascii(text: str) -> str:
-    """Return `text` as nvpmodel's own parser can be trusted with it."""
-    return text.encode("ascii", "replace").decode()
+def _comment(text: str) -> str:
+    """Return `text` as nvpmodel's own parser can be trusted with it: short, and in ASCII."""
+    plain = text.encode("ascii", "replace").decode()
+    return plain if len(plain) <= COMMENT_WIDTH else plain[: COMMENT_WIDTH - 3] + "..."

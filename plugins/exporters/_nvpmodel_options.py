@@ -8,6 +8,7 @@ it agrees with the lines: a mode that somebody edits means what its lines say.
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -29,8 +30,10 @@ from ._nvpmodel_board import (
 )
 from ._nvpmodel_conf import Document, Mode, Setting, parse
 
-#: Begins the comment that carries what lines cannot; also the mark of a mode that tuner wrote.
+#: Begins a comment that carries what lines cannot; also the mark of a mode that tuner wrote.
 REMARK = "tuner options:"
+#: Nobody says how long a line nvpmodel's own parser takes; its makers' are shorter than this.
+COMMENT_WIDTH = 100
 _REMARK = re.compile(rf"#\s*{REMARK}(.*)")
 _EMC, _EMC_GOVERNOR = "emc_freq_hz", "emc_governor"
 
@@ -183,10 +186,8 @@ def _emc_options(
 
 
 def _remark(mode: Mode) -> dict[str, str]:
-    for comment in mode.comments:
-        if match := _REMARK.match(comment):
-            return dict(word.split("=", 1) for word in match[1].split() if "=" in word)
-    return {}
+    words = [w for c in mode.comments if (match := _REMARK.match(c)) for w in match[1].split()]
+    return dict(word.split("=", 1) for word in words if "=" in word)
 
 
 def is_ours(mode: Mode) -> bool:
@@ -207,14 +208,15 @@ def completed(configuration: Configuration, board: ModeBoard) -> dict[str, Optio
     return {**configuration, **missing}
 
 
-def remark_of(configuration: Configuration, board: ModeBoard) -> str:
-    """Return the comment (without ``#``) that carries what the lines of a mode cannot."""
+def remarks_of(configuration: Configuration, board: ModeBoard) -> list[str]:
+    """Return the comments (without ``#``) that carry what the lines of a mode cannot; at least one."""
     wanted = completed(configuration, board)
     governors = [c.governor_option for c in board.clocks] + [_EMC_GOVERNOR]
     words = [f"{name}={wanted[name]}" for name in governors if name in wanted]
     if wanted.get(_EMC_GOVERNOR) == FIXED:
         words.append(f"{_EMC}={wanted[_EMC]}")
-    return f"{REMARK} {' '.join(words)}".rstrip()
+    return textwrap.wrap(" ".join(words), COMMENT_WIDTH, initial_indent=f"{REMARK} ", subsequent_indent=f"{REMARK} ",
+                         break_long_words=False, break_on_hyphens=False) or [REMARK]  # fmt: skip
 
 
 def mode_settings(

@@ -22,7 +22,7 @@ from tuner_plugins.exporters._nvpmodel_board import (
     target_of,
 )
 from tuner_plugins.exporters._nvpmodel_conf import add_or_replace_mode, parse
-from tuner_plugins.exporters._nvpmodel_options import mode_settings, read_modes, remark_of
+from tuner_plugins.exporters._nvpmodel_options import mode_settings, read_modes, remarks_of
 
 KERNEL = ("schedutil", "performance")
 NANO = ModeBoard(
@@ -81,9 +81,9 @@ def export(
 ) -> str:
     document = parse(text)
     lines = mode_settings(document, document.find(like), configuration, board)  # type: ignore[arg-type]
-    comment = remark_of(configuration, board)  # type: ignore[arg-type]
+    remarks = remarks_of(configuration, board)  # type: ignore[arg-type]
     return add_or_replace_mode(
-        document, "NEW", lines, active=document.find(like).ident, comments=[comment]
+        document, "NEW", lines, active=document.find(like).ident, comments=remarks
     ).document.text
 
 

@@ -11,7 +11,7 @@ from tests.exporters.emulated_modes import ALL, IDS, Case, case, configurations,
 from tests.exporters.jtop_expectations import complaints
 from tuner_plugins.exporters._nvpmodel_board import ModeBoard
 from tuner_plugins.exporters._nvpmodel_conf import add_or_replace_mode, parse
-from tuner_plugins.exporters._nvpmodel_options import mode_settings, read_mode, read_modes, remark_of
+from tuner_plugins.exporters._nvpmodel_options import mode_settings, read_mode, read_modes, remarks_of
 
 every_board = pytest.mark.parametrize(("name", "l4t"), ALL, ids=IDS)
 
@@ -20,9 +20,9 @@ def exported(stock: str, modes: ModeBoard, configuration: dict[str, object]) -> 
     document = parse(stock)
     template = document.find(str(modes.active_mode))
     lines = mode_settings(document, template, configuration, modes)  # type: ignore[arg-type]
-    remark = remark_of(configuration, modes)  # type: ignore[arg-type]
+    remarks = remarks_of(configuration, modes)  # type: ignore[arg-type]
     return add_or_replace_mode(
-        document, "TUNED", lines, active=modes.active_mode, comments=[remark]
+        document, "TUNED", lines, active=modes.active_mode, comments=remarks
     ).document.text
 
 

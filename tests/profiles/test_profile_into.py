@@ -173,8 +173,11 @@ def test_an_exported_mode_imports_as_the_profile(best: Path, conf: Path, tmp_pat
 
 
 def test_import_of_what_is_not_there(conf: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert bring(conf, "MAXP_ALL", tmp_path / "p.toml") == 46
-    assert "nearest first: 2 MAXP_CORE_ALL" in capsys.readouterr().err
+    assert bring(conf, "MAXP", tmp_path / "p.toml") == 46
+    assert (
+        "nearest first: 2 MAXP_CORE_ALL, 3 MAXP_CORE_ARM, 4 MAXP_CORE_DENVER, 0 MAXN, 1 MAXQ."
+        in capsys.readouterr().err
+    )
     assert bring(conf, "MAXN", tmp_path / "p.toml") == 23
     assert "it brings cpu1 online, which no option does here now" in capsys.readouterr().err
     assert not (tmp_path / "p.toml").exists()

@@ -33,7 +33,7 @@ def export_into(
 
     exporter = registry.create("exporters", form)
     if not isinstance(exporter, IntoExporter):
-        raise UsageError(f"Format '{form}' cannot be put into a file.", "Leave --into out, or use nvpmodel.")
+        raise UsageError(f"Format '{form}' cannot be put into a file.", "Leave --into out.")
     require_board(profile, device.board)
     require_valid(profile, supported(device))
     old = read_file(conf)
