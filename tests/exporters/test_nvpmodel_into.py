@@ -33,7 +33,7 @@ def put(profile: Profile, text: str = SUPER, board: object = NANO, name: str | N
 @settings(max_examples=5, deadline=None)
 @given(data=st.data())
 def test_every_board_every_configuration(name: str, l4t: str, data: st.DataObject) -> None:
-    board = case(name, l4t)
+    board = case(name, l4t, all_online=data.draw(st.booleans()))
     wanted = data.draw(configurations(board.modes))
     title = data.draw(st.text("ABCXYZ0189_", min_size=1, max_size=20).map(lambda t: "T" + t))
     edit = put(profile_of(dict(wanted)), board.stock, board.modes, title)

@@ -53,7 +53,7 @@ def test_a_mode_reads_as_what_it_does_to_the_board(name: str, l4t: str) -> None:
 @settings(max_examples=12, deadline=None)
 @given(data=st.data())
 def test_an_exported_mode_comes_back_and_does_what_it_says(name: str, l4t: str, data: st.DataObject) -> None:
-    board: Case = case(name, l4t, gpu_used=True)
+    board: Case = case(name, l4t, gpu_used=True, all_online=data.draw(st.booleans()))
     configuration = data.draw(configurations(board.modes))
     text = exported(board.stock, board.modes, dict(configuration))
     assert dict(read_modes(text, board.modes))["TUNED"] == configuration
