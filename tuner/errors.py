@@ -6,7 +6,7 @@ A user sees two sentences and no traceback (`--debug` shows it). Standard librar
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 
 class TunerError(Exception):
@@ -116,6 +116,26 @@ class UnknownSettingError(UnknownNameError):
 
     exit_code = 19
     kind = "setting"
+
+
+class UnknownModeError(UnknownNameError):
+    """No power mode of that name or id in the file."""
+
+    exit_code = 46
+    kind = "power mode"
+
+    def __init__(self, name: str, known: Iterable[tuple[str, str]]) -> None:
+        modes = sorted(known, key=lambda mode: -max(map(_likeness(name), mode)))
+        listed = ", ".join(f"{ident} {title}" for ident, title in modes)
+        super().__init__(name, [title for _, title in modes], f"Modes, nearest first: {listed or 'none'}.")
+
+
+def _likeness(name: str) -> Callable[[str], float]:
+    """Return how near a mode's name is: `15W` is nearest to `MODE_15W`, of which it is a part."""
+    wanted = name.lower()
+    return lambda other: (
+        (wanted in other.lower()) + difflib.SequenceMatcher(None, wanted, other.lower()).ratio()
+    )
 
 
 class MalformedFileError(TunerError):

@@ -6,7 +6,7 @@ strategies are opened from a specification ``name[:argument]``, such as ``emulat
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -152,6 +152,24 @@ class Actuator(Protocol):
 
     def boot_id(self) -> str:
         """Return an id that changes when the device forgets what was written (a reboot)."""
+        ...
+
+
+@runtime_checkable
+class ReadsTogether(Protocol):
+    """What an `Actuator` also offers if several options cost less together than one by one."""
+
+    def read_options(self, names: Iterable[str]) -> Mapping[str, OptionValue]:
+        """Return the values now; errors as `Actuator.read_option`."""
+        ...
+
+
+@runtime_checkable
+class Watchful(Protocol):
+    """What an `Actuator` also offers if it can tell who else sets the device."""
+
+    def drift(self) -> str:
+        """Return a sentence on what others did since it was opened, ``""`` where nothing tells."""
         ...
 
 
@@ -550,9 +568,111 @@ class Exporter(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class FileEdit:
+    """A file that another program reads, with a profile put in.
+
+    Attributes:
+        text: The whole file.
+        entry: What was done: a clause for people ("Added mode 5 TUNER_ENERGY").
+        notes: Sentences that the user must read.
+    """
+
+    text: str
+    entry: str
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class FileEntry:
+    """An entry of such a file as a configuration of a board's options."""
+
+    name: str
+    configuration: Configuration
+    notes: tuple[str, ...] = ()
+
+
+@runtime_checkable
+class IntoExporter(Protocol):
+    """What an `Exporter` also offers if it can put a profile into a file that exists."""
+
+    def export_into(
+        self, profile: Any, text: str, board: object, name: str | None, make_default: bool
+    ) -> FileEdit:
+        """Return the file `text` with the profile (`tuner.profiles.Profile`) as an entry.
+
+        Args:
+            profile: What is put in.
+            text: The file; undecodable bytes as surrogates, which go back as they came.
+            board: What the device's `ModeDescriber.mode_board` returned, None where it is none.
+            name: Of the entry; None for the exporter's choice. An entry of that name is replaced.
+            make_default: Whether the entry becomes the file's default.
+
+        Raises:
+            TunerError: the file is not fit for it, or cannot say the profile.
+        """
+        ...
+
+
+@runtime_checkable
+class EntryImporter(Protocol):
+    """What an `Exporter` also offers if it can read such a file's entries."""
+
+    def import_entry(self, text: str, entry: str, board: object) -> FileEntry:
+        """Return an entry, by name or id, as a configuration of the board's options.
+
+        Raises:
+            TunerError: there is no such entry, or the options cannot say it.
+        """
+        ...
+
+
+@runtime_checkable
+class ModeDescriber(Protocol):
+    """What a `Device` also offers if its board has power modes."""
+
+    def mode_board(self) -> object:
+        """Return what exporters of power modes must know of the board; the core only passes it on."""
+        ...
+
+
 __all__ = [
-    "Actuator", "Belief", "Clock", "Device", "DevicePlugin", "EnergyReading", "Environment", "Exporter", "Guard",
-    "GuardVerdict", "Guarded", "Metric", "ModellingStrategy", "OpenContext", "PerformanceModel", "PowerMeter",
-    "PowerMode", "Probe", "Reading", "Sensors", "Settling", "SourceData", "StopToken", "Strategy", "StrategyContext",
-    "Supported", "TargetModel", "Unsupported", "Workload", "WorkloadPlugin", "WorkloadRun",
+    "Actuator",
+    "Belief",
+    "Clock",
+    "Device",
+    "DevicePlugin",
+    "EnergyReading",
+    "EntryImporter",
+    "Environment",
+    "Exporter",
+    "FileEdit",
+    "FileEntry",
+    "Guard",
+    "GuardVerdict",
+    "Guarded",
+    "IntoExporter",
+    "Metric",
+    "ModeDescriber",
+    "ModellingStrategy",
+    "OpenContext",
+    "PerformanceModel",
+    "PowerMeter",
+    "PowerMode",
+    "Probe",
+    "Reading",
+    "ReadsTogether",
+    "Sensors",
+    "Settling",
+    "SourceData",
+    "StopToken",
+    "Strategy",
+    "StrategyContext",
+    "Supported",
+    "TargetModel",
+    "Unsupported",
+    "Watchful",
+    "Workload",
+    "WorkloadPlugin",
+    "WorkloadRun",
 ]  # fmt: skip

@@ -6,11 +6,12 @@ file (`profiles/boards/*.hardware.toml`) says what may be written and what the s
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tuner.errors import DeviceError
+from tuner.errors import DeviceError, OptionValueError
 from tuner.ports import (
     Actuator,
     Clock,
@@ -25,19 +26,24 @@ from tuner.ports import (
     Workload,
 )
 from tuner.profiles.hardware import Hardware
-from tuner.space import Configuration
+from tuner.space import Configuration, ConfigurationSpace
 
+from ..exporters._nvpmodel_board import ModeBoard, mode_board
+from ..exporters._nvpmodel_conf import parse
+from ..exporters._nvpmodel_options import read_mode
 from ._jetson_actuator import JetsonActuator
 from ._jetson_detect import Identity, hardware_of, identify
 from ._jetson_files import BoardFiles, Files, RootedFiles
 from ._jetson_guard import JetsonGuard
 from ._jetson_layout import Layout, discover
 from ._jetson_meter import JetsonMeter, NoMeter
-from ._jetson_modes import active_mode, clocks_are_pinned, emc_is_locked
-from ._jetson_options import probes
+from ._jetson_modes import active_mode, clocks_are_pinned, conf_text, emc_is_locked, tpc_mask
+from ._jetson_options import clocks, probes
 from ._jetson_thermal import ThermalReader
 from .host import RealClock
 
+#: L4T release from which the kernel (6.8) moves CPU limits to levels.
+SNAPS_SINCE = 38
 #: The emulator's own truth: a board that has it is emulated, and that has to be said.
 _EMULATOR = "/.emulator/board"
 
@@ -151,8 +157,37 @@ class JetsonDevice:
         return {p.option.name: p.current for p in self._probes if isinstance(p, Supported)}
 
     def power_modes(self) -> Sequence[PowerMode]:
-        """Return the modes of the board's own nvpmodel file that are configurations of this space."""
-        return ()
+        """Return the modes of the board's own nvpmodel file that are configurations of this space.
+
+        Left out are modes with another TPC mask than the present one: they need a reboot.
+        """
+        space = ConfigurationSpace(tuple(p.option for p in self._probes if isinstance(p, Supported)))
+        document, board = parse(conf_text(self._files)), self.mode_board()
+        mask = tpc_mask(self._files, self._board.layout)
+        found = []
+        for mode in document.modes:
+            reading = read_mode(document, mode, board)
+            masks = {s.value for s in mode.settings if s.argument == "TPC_PG_MASK"}
+            if reading.reason or (mask is not None and masks - {str(mask)}):
+                continue
+            with contextlib.suppress(OptionValueError):  # it has cores online that are no option now
+                found.append(
+                    PowerMode(mode.name, space.normalise({**self.baseline(), **reading.configuration}))
+                )
+        return tuple(found)
+
+    def mode_board(self) -> ModeBoard:
+        """Return what importers and exporters of power modes must know of this board."""
+        layout, identity = self._board.layout, self._board.identity
+        mode = active_mode(self._files)
+        return mode_board(
+            layout,
+            governors={c.domain: c.found.governor for c in clocks(layout)},
+            floors={c.domain: c.floor(c.levels[-1]) for c in clocks(layout)},
+            gpu_governors=layout.gpu.governors if layout.gpu else (),
+            snaps_cpu_limits=(identity.release or 0) >= SNAPS_SINCE,
+            active_mode=mode.ident if mode else None,
+        )
 
     def sensors(self) -> Sensors:
         """Return the hottest zone and the total power now."""
