@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEMO := $(VENV)/demo
 
-.PHONY: demo test lint bench bench-large screens clean help
+.PHONY: demo test test-boards lint bench bench-large screens clean help
 
 help:
-	@echo "make demo | test | lint | bench | bench-large | screens | clean"
+	@echo "make demo | test | test-boards | lint | bench | bench-large | screens | clean"
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -28,6 +28,10 @@ demo: $(STAMP)
 
 test: $(STAMP)
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+# A session in real time on every emulated board; minutes each.
+test-boards: $(STAMP)
+	$(BIN)/python -m pytest tests/jetson/test_end_to_end.py -m '' -v
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
