@@ -72,7 +72,17 @@ def test_a_board_is_found_tuned_and_put_back(mounted: Mount, tmp_path: Path, nam
 
 def test_killed_in_mid_trial_and_restored(mounted: Mount, tmp_path: Path) -> None:
     board = mounted("jetson-orin-nano", "--l4t", "36.4")
-    arguments = ("start", "--objective", "latency", "--json", "--strategy", "random", "--budget", "30", *QUICK[2:])
+    arguments = (
+        "start",
+        "--objective",
+        "latency",
+        "--json",
+        "--strategy",
+        "random",
+        "--budget",
+        "30",
+        *QUICK[2:],
+    )
     process = subprocess.Popen(
         [sys.executable, "-m", "tuner", *arguments],
         stdout=subprocess.PIPE, text=True, env=environment(tmp_path, board), start_new_session=True,
