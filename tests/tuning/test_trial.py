@@ -225,7 +225,7 @@ def test_five_failures_of_another_kind_do(tmp_path: Path) -> None:
 
 
 def test_a_setting_that_did_not_hold_is_no_measurement(tmp_path: Path) -> None:
-    board = Board(drift={"cpu_freq_khz": 200})
+    board = Board(drifts_to={"cpu_freq_khz": 200})
     board.values["cpu_freq_khz"] = 200
     store = new_store()
     ran = run_session(board, tmp_path, {"cpu_freq_khz": 400, "cores": 1}, store=store, trials=0)
