@@ -137,7 +137,7 @@ class JetsonGuard:
 
     def _verdict(self, oc_events: int, elapsed_s: float) -> GuardVerdict:
         seen, limits = self._seen, self._limits
-        effective = {name: median(rates) for name, rates in seen.clocks.items()}
+        effective = {name: round(median(rates)) for name, rates in seen.clocks.items()}
         reasons: list[str] = []
         if seen.hottest is not None and seen.hottest[1] > limits.measure_c:
             reasons.append(f"{_heat(seen.hottest)}, numbers count up to {limits.measure_c:g} °C")
@@ -149,7 +149,7 @@ class JetsonGuard:
             )
         for name, floor in self._floors.items():
             if name in effective and effective[name] < (1 - TOLERANCE) * floor:
-                reasons.append(f"{name} ran at {effective[name]:.0f} where {floor} is the least that was set")
+                reasons.append(f"{name} ran at {effective[name]} where {floor} is the least that was set")
         hottest_c = seen.hottest[1] if seen.hottest else None
         return GuardVerdict(bool(reasons), tuple(reasons), hottest_c, oc_events, effective)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from tuner.errors import OverheatedError
 from tuner.events import Event, TrialPhase
 from tuner.measurement.plan import MeasurementPlan
 from tuner.objective import LATENCY, Objective
-from tuner.ports import Guarded, Reading, Settling, StrategyContext
+from tuner.ports import Guarded, OpenContext, Reading, Settling, StrategyContext
 from tuner.profiles.hardware import Limits
 from tuner.space import OptionValue
 from tuner.tuning.budget import Budget
@@ -27,6 +28,7 @@ from tuner_emulator.board import EmulatedBoard
 from tuner_plugins.devices._jetson_detect import identify
 from tuner_plugins.devices._jetson_guard import JetsonGuard
 from tuner_plugins.devices.jetson import JetsonDevice, open_board
+from tuner_plugins.workloads.command import CommandWorkloadPlugin
 
 from .boards import MortalFiles, Supported
 
@@ -150,6 +152,50 @@ def test_the_hard_limit_ends_the_workload_and_puts_everything_back(tmp_path: Pat
     assert device.files.dirty() == []
     assert device.files.plant.load.text == "idle"
     assert store.records()[-1].state == "failed"
+
+
+def test_a_board_that_overheats_kills_the_process_that_heats_it(tmp_path: Path) -> None:
+    """The whole chain for real: the guard's thread, the token, a child process, the restore."""
+
+    class Watched(HeatedDevice):
+        def guard(self) -> JetsonGuard:
+            board = self._board
+            return JetsonGuard(
+                self._files, board.layout, Limits(), self._thermal, self.clock, interval_s=0.01
+            )
+
+    device, started, ended = Watched(WARM), tmp_path / "started", threading.Event()
+
+    def heat_once_it_runs() -> None:
+        while not started.exists() and not ended.wait(0.01):
+            pass
+        device.files.plant.temperature_c = 99.0
+
+    heating = threading.Thread(target=heat_once_it_runs)
+    with TripStop(NeverStop()) as stop:
+        context = OpenContext(0, str(tmp_path), {}, stop)
+        workload = CommandWorkloadPlugin().open(f"echo $$ > {started}; sleep 1000", context)
+        with ControlSession(device.actuator, device.spec, tmp_path) as control:
+            bench = replace(device.bench(control, stop), workload=workload)
+            bench = replace(bench, plan=replace(bench.plan, timeout_s=500.0))
+            heating.start()
+            try:
+                with pytest.raises(OverheatedError, match="reached 99"):
+                    run_trial(bench, 0, device.pinned(cpu_freq_khz=1344000), lambda event: None)
+            finally:
+                ended.set()
+                heating.join()
+            assert device.files.dirty() != []
+    assert device.files.dirty() == []
+    assert not _runs(int(started.read_text()))
+
+
+def _runs(pid: int) -> bool:
+    """Return whether a process is there and no zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 def test_a_memory_whose_cap_does_not_rise_is_measured_as_what_it_is(tmp_path: Path) -> None:
