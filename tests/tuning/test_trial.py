@@ -67,7 +67,7 @@ def test_a_throttled_trial_is_measured_again_after_cooling(tmp_path: Path) -> No
     record = ran.outcome.records[1]
     assert (record.state, record.throttled, record.effective) == ("complete", 1, {"cpu_freq_khz": 299.0})
     assert "measured again after cooling (cpu-thermal reached 91 °C)" in record.reason
-    assert record.violations == {NO_THROTTLING: 0.0}
+    assert record.violations == {NO_THROTTLING: -1.0}
     assert ran.phases[3:] == ["apply", "warm-up", "measure", "cool-down", "warm-up", "measure"]
     assert ran.warnings == ["trial 1 throttled (cpu-thermal reached 91 °C): measured once more after cooling"]
     assert ran.trials[1].throttled == 1
@@ -82,7 +82,7 @@ def test_a_trial_that_throttles_twice_is_infeasible_for_every_strategy(tmp_path:
     assert record.effective == {"cpu_freq_khz": 250.0}
     assert ran.outcome.best == baseline  # though it is slower
     told = ran.store.study.get_trials()
-    assert [list(t.constraints.values()) for t in told] == [[0.0], [1.0]]
+    assert [list(t.constraints.values()) for t in told] == [[-1.0], [1.0]]
 
 
 def test_numbers_under_throttling_are_not_passed_on(

@@ -187,7 +187,7 @@ class Session:
             )
         found = violations(self._constraints, measurement.values)
         if result.guarded:
-            found[NO_THROTTLING] = 0.0 if result.holds else 1.0
+            found[NO_THROTTLING] = -1.0 if result.holds else 1.0
         return replace(
             blank,
             configuration=result.configuration,
