@@ -132,7 +132,7 @@ def test_the_hard_limit_ends_the_session_and_everything_goes_back(tmp_path: Path
     board.overheats = when
     with pytest.raises(OverheatedError, match="during trial 1: the die reached 99 °C") as caught:
         run_session(board, tmp_path, FAST, store=store, events=events)
-    assert "--study" in caught.value.hint
+    assert "--study fake." in caught.value.hint
     assert board.values == START
     assert board.log[-4:] == ["workload off", "guard off", "cpu_freq_khz=100", "cores=1"]
     record = store.records()[1]

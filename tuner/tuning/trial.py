@@ -225,7 +225,7 @@ def _measure(trial: _Trial, guard: Guard | None) -> Measurement:
 def _overheated(trial: _Trial, reason: str) -> OverheatedError:
     return OverheatedError(
         f"The board got too hot during trial {trial.number}: {reason}.",
-        "Let it cool, improve its cooling or choose a lower power mode, then go on with the same --study.",
+        "Let it cool, improve its cooling or choose a lower power mode.",
     )
 
 
