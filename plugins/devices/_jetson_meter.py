@@ -116,7 +116,7 @@ class JetsonMeter:
         return f"{self._total.provenance}; {self._pace().text}"
 
     def min_window_s(self) -> float:
-        """Return ten updates, which is ten times that the shown value is renewed (of an INA238 a hundred)."""
+        """Return ten updates, which is ten times that the shown value is renewed (of an INA238: 200 times)."""
         return self._pace().min_window_s
 
     def settle_s(self) -> float:
