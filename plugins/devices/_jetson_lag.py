@@ -1,8 +1,11 @@
-"""A power sensor's averaging time, measured: what it shows after a load has stopped."""
+"""A power sensor's averaging time, measured: what it shows after a load has stopped. And such a load."""
 
 from __future__ import annotations
 
+import os
 import statistics
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -85,3 +88,23 @@ def corrected(timing: Timing, measured_s: float) -> Timing:
         known=True,
         text="measured with a load step",
     )
+
+
+class BusyCpus:
+    """A load that starts and ends at once: a process per online CPU that only computes."""
+
+    def __init__(self) -> None:
+        self._processes: list[subprocess.Popen[bytes]] = []
+
+    def start(self) -> None:
+        """Start it."""
+        command = [sys.executable, "-S", "-E", "-c", "while True: pass"]
+        self._processes = [subprocess.Popen(command) for _ in range(os.cpu_count() or 1)]
+
+    def stop(self) -> None:
+        """End it; does nothing where it does not run."""
+        processes, self._processes = self._processes, []
+        for process in processes:
+            process.kill()
+        for process in processes:
+            process.wait()

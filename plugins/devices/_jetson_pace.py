@@ -18,6 +18,8 @@ _SAMPLES_PER_RENEWAL = 5
 _SHORTEST_PERIOD_S = 0.02
 _SHORTEST_WINDOW_S = 0.5
 _SETTLE_RENEWALS = 3
+#: A window shorter than this part of a trusted one is refused: one update of a running average.
+_REFUSED_BELOW = 10
 #: Least settling time and window where the averaging time is assumed.
 _UNKNOWN_S = 1.0
 #: Looking for updates: how often, for how long, how many changes are enough.
@@ -34,8 +36,8 @@ class Pace:
 
     Attributes:
         period_s: Between samples.
-        shortest_s: A shorter window says more about what was before it than about itself.
-        min_window_s: From here on a window is trusted: ten times that the shown value is renewed altogether.
+        shortest_s: A shorter window is refused: it says more about what was before it than about itself.
+        min_window_s: From here on a window is trusted.
         settle_s: How long after a change the shown power is still partly the old one.
         text: The timing, for people.
     """
@@ -55,7 +57,7 @@ def pace_of(chips: Sequence[Chip]) -> Pace:
     period_s = max(_SHORTEST_PERIOD_S, renewal_s / _SAMPLES_PER_RENEWAL)
     return Pace(
         period_s=period_s,
-        shortest_s=max(renewal_s, MIN_SAMPLES * period_s),
+        shortest_s=max(window_s / _REFUSED_BELOW, MIN_SAMPLES * period_s),
         min_window_s=max(window_s, _SHORTEST_WINDOW_S if known else _UNKNOWN_S),
         settle_s=max(_SETTLE_RENEWALS * renewal_s, 0.0 if known else _UNKNOWN_S),
         text=", ".join(dict.fromkeys(_described(chip) for chip in chips)),

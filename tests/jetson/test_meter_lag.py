@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import psutil
 import pytest
 
 from tuner_emulator.board import EmulatedBoard
+from tuner_plugins.devices._jetson_lag import BusyCpus
 from tuner_plugins.devices._jetson_meter import JetsonMeter
 
 from .boards import meter_of, truth_j
@@ -64,3 +66,13 @@ def test_a_step_that_is_none_changes_nothing() -> None:
     before = meter.provenance()
     assert meter.calibrate(lambda: None, lambda: None) is None
     assert meter.provenance() == before
+
+
+def test_the_load_of_a_step_is_gone_when_it_is_stopped() -> None:
+    before = psutil.Process().children()
+    load = BusyCpus()
+    load.stop()
+    load.start()
+    assert len(psutil.Process().children()) == len(before) + (psutil.cpu_count() or 1)
+    load.stop()
+    assert psutil.Process().children() == before
