@@ -17,7 +17,7 @@ INA3221 = [("jetson-orin-nano", "36.4"), ("jetson-tx2", "32.7")]
 INA238 = [("jetson-agx-thor", "38.2")]
 LOADS = ["constant 0.6", "square 0.5s 0..1", "square 3s 0.2..0.9", "ramp 2s 0..1"]
 WINDOWS = (0.5, 1, 2, 3, 5, 10, 20)
-BLOCK_WINDOWS = (1, 3, 10, 20, 50, 100, 200)
+BLOCK_WINDOWS = (10, 30, 50, 100, 200)
 STEPS = [
     ("jetson-tx1", "32.7"), ("jetson-nano", "32.7"), ("jetson-tx2", "32.7"), ("jetson-agx-xavier", "35.4"),
     ("jetson-xavier-nx", "35.4"), ("jetson-agx-orin", "36.4"), ("jetson-orin-nx", "36.4"), ("jetson-orin-nano", "36.4"),
