@@ -37,6 +37,10 @@ class Files(Protocol):
         """Return the paths that match a shell pattern, sorted."""
         ...
 
+    def writable(self, path: str) -> bool:
+        """Return whether this process may write to the file."""
+        ...
+
 
 class Reader(Protocol):
     """One file that is read again and again. Errors are `OSError`s."""
@@ -124,6 +128,10 @@ class RootedFiles:
     def glob(self, pattern: str) -> Sequence[str]:
         """Return the matches as paths of the board."""
         return sorted("/" + str(p.relative_to(self.root)) for p in self.root.glob(pattern.lstrip("/")))
+
+    def writable(self, path: str) -> bool:
+        """Return whether the kernel would let this process write (a read-only /sys does not)."""
+        return os.access(self._real(path), os.W_OK)
 
     def open_reader(self, path: str) -> Reader:
         """Open a file for reading it often."""

@@ -34,6 +34,23 @@ class Missing:
 
 
 @dataclass(frozen=True)
+class Found:
+    """What was set when the board was looked at: what a scaled clock goes back to.
+
+    Attributes:
+        low: Minimum of the clock.
+        high: Its maximum.
+        governor: Name of the kernel's governor.
+        power: The GPU's power switches, as in setting ``gpu/power``; ``""`` for CPUs.
+    """
+
+    low: int
+    high: int
+    governor: str
+    power: str = ""
+
+
+@dataclass(frozen=True)
 class Cluster:
     """CPUs that share a clock.
 
@@ -43,6 +60,7 @@ class Cluster:
         cpus: All of its CPUs.
         freqs_khz: Levels, ascending.
         governors: That the kernel offers.
+        found: Limits in kHz and governor when the board was looked at.
     """
 
     prefix: str
@@ -50,6 +68,7 @@ class Cluster:
     cpus: tuple[int, ...]
     freqs_khz: tuple[int, ...]
     governors: tuple[str, ...]
+    found: Found
 
     @property
     def name(self) -> str:
@@ -59,17 +78,31 @@ class Cluster:
 
 @dataclass(frozen=True)
 class Gpu:
-    """The GPU's devfreq directory, and what keeps it powered (``""`` where a file is missing)."""
+    """The GPU's devfreq directory.
+
+    Attributes:
+        folder: ``/sys/class/devfreq/17000000.gpu``.
+        freqs_hz: Levels, ascending.
+        governors: That the kernel offers.
+        power_files: What keeps it powered, as far as there: railgate_enable, power/control.
+        found: Limits in Hz, governor and power when the board was looked at.
+    """
 
     folder: str
     freqs_hz: tuple[int, ...]
-    railgate: str
-    power_control: str
+    governors: tuple[str, ...]
+    power_files: tuple[str, ...]
+    found: Found
+
+    @property
+    def awake(self) -> str:
+        """Value of ``gpu/power`` with which an idle GPU keeps its clock."""
+        return " ".join("0" if path.endswith("railgate_enable") else "on" for path in self.power_files)
 
 
 @dataclass(frozen=True)
 class Emc:
-    """The memory controller's files.
+    """A clock that a lock holds: the memory controller's, and the GPU's of the oldest releases (gbus).
 
     Attributes:
         request: Takes a rate in Hz.
@@ -90,12 +123,13 @@ class Emc:
 
 @dataclass(frozen=True)
 class Layout:
-    """All of it."""
+    """All of it. A board has `gpu` or `gbus`."""
 
     clusters: tuple[Cluster, ...]
     groups: tuple[CoreGroup, ...]
     gpu: Gpu | None
     emc: Emc | None
+    gbus: Emc | None = None
     missing: tuple[Missing, ...] = field(default=())
 
 
@@ -104,9 +138,10 @@ def discover(files: BoardFiles, hardware: Hardware) -> Layout:
     missing: list[Missing] = []
     clusters = _clusters(files, hardware, missing)
     groups = _groups(files, hardware, clusters, missing)
-    gpu = _gpu(files, missing)
+    gbus = _gbus(files)
+    gpu = None if gbus else _gpu(files, missing)
     emc = _emc(files, hardware, missing)
-    return Layout(clusters, groups, gpu, emc, tuple(missing))
+    return Layout(clusters, groups, gpu, emc, gbus, tuple(missing))
 
 
 # --- CPU ---------------------------------------------------------------------------------------
@@ -124,6 +159,11 @@ def _clusters(files: BoardFiles, hardware: Hardware, missing: list[Missing]) -> 
                 sorted({int(f) for f in files.read(f"{folder}/scaling_available_frequencies").split()})
             )
             governors = tuple(files.read(f"{folder}/scaling_available_governors").split())
+            found_now = Found(
+                files.number(f"{folder}/scaling_min_freq"),
+                files.number(f"{folder}/scaling_max_freq"),
+                files.read(f"{folder}/scaling_governor"),
+            )
             if not (cpus and freqs):
                 raise ValueError
         except (TunerError, ValueError):
@@ -135,7 +175,7 @@ def _clusters(files: BoardFiles, hardware: Hardware, missing: list[Missing]) -> 
                 )
             )
             continue
-        found.append(Cluster(prefix, folder, cpus, freqs, governors))
+        found.append(Cluster(prefix, folder, cpus, freqs, governors, found_now))
     if not folders:
         missing.append(
             Missing("cpu_freq_khz", "the kernel offers no cpufreq policy", "load the cpufreq driver")
@@ -185,22 +225,70 @@ def _gpu(files: BoardFiles, missing: list[Missing]) -> Gpu | None:
     for folder in files.raw.glob("/sys/class/devfreq/*"):
         if not _is_gpu(files, folder):
             continue
-        try:
-            freqs = tuple(sorted({int(f) for f in files.read(f"{folder}/available_frequencies").split()}))
-        except (TunerError, ValueError) as error:
-            missing.append(Missing("gpu_freq_hz", f"{folder} lists no frequencies ({error})", ROOT_REMEDY))
+        if not files.may_write(f"{folder}/max_freq"):
+            reason = f"{folder} is not declared as writable for this board and release"
+            missing.append(Missing("gpu_freq_hz", reason, "add it to [writes] of the board's hardware file"))
             return None
-        if not freqs:
+        try:
+            gpu = _read_gpu(files, folder)
+        except (TunerError, ValueError) as error:
+            reason = (
+                error.what.rstrip(".")
+                if isinstance(error, TunerError)
+                else f"{folder} lists nonsense ({error})"
+            )
+            missing.append(Missing("gpu_freq_hz", reason, ROOT_REMEDY))
+            return None
+        if not gpu.freqs_hz:
             break
-        railgate, power = (
-            path if files.raw.exists(path) and files.may_write(path) else ""
-            for path in (f"{folder}/device/railgate_enable", f"{folder}/device/power/control")
-        )
-        return Gpu(folder, freqs, railgate, power)
-    old = files.raw.exists(f"{DEBUGFS}/clock/override.gbus")
-    reason = "this release has only the debugfs clock gbus" if old else "no GPU is under /sys/class/devfreq"
-    missing.append(Missing("gpu_freq_hz", reason, "use L4T R32 or newer" if old else "load the nvgpu driver"))
+        missing += _tpc(files, folder)
+        return gpu
+    reason = "no GPU is under /sys/class/devfreq, and debugfs shows no gbus"
+    missing.append(Missing("gpu_freq_hz", reason, f"load the nvgpu driver; {DEBUGFS_REMEDY}"))
     return None
+
+
+def _gbus(files: BoardFiles) -> Emc | None:
+    """Return the GPU's clock of a release before devfreq (TX1 with L4T R24 to R28)."""
+    clock, override = f"{DEBUGFS}/clock/gbus", f"{DEBUGFS}/clock/override.gbus"
+    if not files.may_write(f"{override}/rate") or not files.raw.exists(f"{override}/rate"):
+        return None
+    try:
+        rates = _khz_table(files, f"{clock}/possible_rates")
+    except TunerError:
+        return None
+    return Emc(f"{override}/rate", f"{override}/state", f"{clock}/rate", "", False, rates) if rates else None
+
+
+def _tpc(files: BoardFiles, folder: str) -> list[Missing]:
+    """Return why TPC power gating is no option, where the board has it: the kernel says EBUSY once the GPU was used."""
+    path = f"{folder}/device/tpc_pg_mask"
+    if not files.raw.exists(path):
+        return []
+    return [
+        Missing(
+            "gpu_tpc_mask",
+            f"{path} is {files.read(path)}, and another mask needs a reboot once the GPU was used",
+            "choose a power mode with the mask that you want (nvpmodel -m ID), reboot, and tune again",
+        )
+    ]
+
+
+def _read_gpu(files: BoardFiles, folder: str) -> Gpu:
+    switches = (f"{folder}/device/railgate_enable", f"{folder}/device/power/control")
+    power_files = tuple(p for p in switches if files.raw.exists(p) and files.may_write(p))
+    return Gpu(
+        folder,
+        tuple(sorted({int(f) for f in files.read(f"{folder}/available_frequencies").split()})),
+        tuple(files.read(f"{folder}/available_governors").split()),
+        power_files,
+        Found(
+            files.number(f"{folder}/min_freq"),
+            files.number(f"{folder}/max_freq"),
+            files.read(f"{folder}/governor"),
+            " ".join(files.read(p) for p in power_files),
+        ),
+    )
 
 
 def _is_gpu(files: BoardFiles, folder: str) -> bool:
@@ -229,7 +317,7 @@ def _emc(files: BoardFiles, hardware: Hardware, missing: list[Missing]) -> Emc |
             continue
         current = f"{DEBUGFS}/clock/emc/rate" if rate.startswith("..") else f"{folder}/{rate}"
         try:
-            freqs = _emc_levels(files, hardware)
+            freqs = tuple(f for f in _emc_levels(files, hardware) if f >= hardware.emc_min_hz)
         except PermissionDeniedError as error:
             missing.append(Missing(option, error.what.rstrip("."), ROOT_REMEDY))
             return None
@@ -267,17 +355,22 @@ def _emc_levels(files: BoardFiles, hardware: Hardware) -> tuple[int, ...]:
     """
     for path in (f"{_BPMP}/emc/possible_rates", f"{DEBUGFS}/clock/emc/possible_rates"):
         if files.raw.exists(path):
-            rates = {int(token) * 1000 for token in files.read(path).split() if token.isdigit()}
+            rates = _khz_table(files, path)
             if rates:
-                return tuple(sorted(rates))
+                return rates
     dvfs = f"{_BPMP}/clk/emc/dvfs"  # Thor: rates in column 2
     if files.raw.exists(dvfs):
         columns = [line.split() for line in files.read(dvfs).splitlines()]
-        rates = {int(c[1]) for c in columns if len(c) > 1 and c[1].isdigit()}
-        if rates:
-            return tuple(sorted(rates))
+        column = {int(c[1]) for c in columns if len(c) > 1 and c[1].isdigit()}
+        if column:
+            return tuple(sorted(column))
     low, high = (f"{DEBUGFS}/tegra_bwmgr/emc_{end}_rate" for end in ("min", "max"))
     if files.raw.exists(high) and hardware.emc_hz:
         bounds = files.number(low), files.number(high)
         return tuple(f for f in hardware.emc_hz if bounds[0] <= f <= bounds[1])
     return ()
+
+
+def _khz_table(files: BoardFiles, path: str) -> tuple[int, ...]:
+    """Return the rates in Hz of a list in kHz that ends with its unit: ``204000 665600 (kHz)``."""
+    return tuple(sorted({int(token) * 1000 for token in files.read(path).split() if token.isdigit()}))

@@ -239,6 +239,39 @@ class JetsonMeter:
         return PowerSample((start_s + self._clock.now_s()) / 2, power_w, pending_j)
 
 
+class NoMeter:
+    """Stands for the meter of a board that has none, and says why."""
+
+    name = NAME
+
+    def __init__(self, missing: Unsupported) -> None:
+        self._missing = missing
+
+    def probe(self) -> Unsupported:
+        """Return why there is none."""
+        return self._missing
+
+    def provenance(self) -> str:
+        """Return that nothing is measured."""
+        return f"nothing: {self._missing.reason}"
+
+    def min_window_s(self) -> float:
+        """Return no time: there is no window."""
+        return 0.0
+
+    def begin(self) -> None:
+        """Refuse.
+
+        Raises:
+            MeasurementError: there is no meter.
+        """
+        raise MeasurementError(f"There is no power meter: {self._missing.reason}.", self._missing.remedy)
+
+    def end(self) -> EnergyReading:
+        """Refuse, as `begin`."""
+        raise MeasurementError(f"There is no power meter: {self._missing.reason}.", self._missing.remedy)
+
+
 def _unsupported(hardware: Hardware, chips: Sequence[Chip], labels: set[str]) -> Unsupported:
     """Return why there is no total."""
     disabled = {label for chip in chips for label in chip.disabled}

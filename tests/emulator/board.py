@@ -123,7 +123,7 @@ class EmulatedBoard:
         self.thermals = Thermals(spec, lambda: self.plant, rng, self._rates[0])
         self._rng = rng
         self.cpu.add_to(self.tree)
-        self.gpu.add_to(self.tree)
+        self.gpu.add_to(self.tree, self.debugfs)
         self.emc.add_to(self.tree, self.debugfs)
         first = self._add_sensors(rng)
         self.thermals.add_to(self.tree, first)
@@ -214,6 +214,14 @@ class EmulatedBoard:
     def exists(self, path: str) -> bool:
         """Whether there is anything at `path`, links followed."""
         return self.tree.find(path) is not None
+
+    def writable(self, path: str, uid: int = 0) -> bool:
+        """Whether `uid` may write to `path`."""
+        try:
+            self._open(path, uid, write=True)
+        except OSError:
+            return False
+        return True
 
     def is_dir(self, path: str) -> bool:
         """Whether `path` is a directory, links followed."""

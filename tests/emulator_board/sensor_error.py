@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
-from tests.jetson.boards import meter_of, step_w, truth_j
+from tests.jetson.sensing import meter_of, step_w, truth_j
 from tuner.errors import MeasurementError
 from tuner_emulator.board import EmulatedBoard
 

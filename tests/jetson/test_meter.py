@@ -15,7 +15,7 @@ from tuner_plugins.devices._jetson_meter import JetsonMeter
 from tuner_plugins.devices._jetson_pace import measured_update_s
 from tuner_plugins.devices._jetson_rails import decode_configuration, find_chips
 
-from .boards import WITH_SENSOR, meter_of
+from .sensing import WITH_SENSOR, meter_of
 
 HWMON = "/sys/class/hwmon"
 

@@ -6,7 +6,7 @@ import pytest
 
 from tuner_emulator.board import EmulatedBoard
 
-from .boards import WITH_SENSOR, meter_of, step_w, truth_j
+from .sensing import WITH_SENSOR, meter_of, step_w, truth_j
 
 LOADS = ["constant 0.6", "square 0.5s 0..1", "square 3s 0.2..0.9", "ramp 2s 0..1"]
 SEEDS = range(3)

@@ -9,7 +9,7 @@ from tuner_emulator.board import EmulatedBoard
 from tuner_plugins.devices._jetson_lag import BusyCpus
 from tuner_plugins.devices._jetson_meter import JetsonMeter
 
-from .boards import meter_of, truth_j
+from .sensing import meter_of, truth_j
 
 
 def calibrated(board: EmulatedBoard) -> tuple[JetsonMeter, float | None]:
