@@ -42,12 +42,15 @@ lint: $(STAMP)
 bench: $(STAMP)
 	$(BIN)/python benchmarks/overhead.py
 	$(BIN)/python benchmarks/suggestion_cost.py
+	$(BIN)/python benchmarks/jetson_apply.py
+	$(BIN)/python benchmarks/jetson_sampling.py
 
 # Installs SMAC3 and OpenBox into environments of their own, inside .venv.
 bench-large: $(STAMP)
 	$(BIN)/python benchmarks/large_space.py --work $(VENV)/peers
 
 screens: $(STAMP)
+	$(BIN)/python benchmarks/doctor_screens.py
 	$(BIN)/python benchmarks/tui_screens.py
 
 clean:
