@@ -39,9 +39,17 @@ def default_context(
 def open_device(spec: str, context: OpenContext) -> Opened:
     """Open the device that `spec` names; ``auto`` picks the board we are on, else the host.
 
+    With the setting `board` it is opened on that board.
+
     Raises:
         UnknownDeviceError: with the nearest names; anything that the plugin raises.
     """
+    board = context.settings.get("board")
+    if board:
+        from tuner.actuator.client import open_board  # only sessions with a board elsewhere need it
+
+        remote = open_board(board, spec, context)
+        return Opened(remote, remote.reason)
     if spec == "auto":
         return _open_auto(context)
     name, argument = registry.split_spec(spec)

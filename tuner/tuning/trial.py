@@ -6,13 +6,12 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from tuner.control import ControlSession
 from tuner.errors import Interrupted
 from tuner.events import SensorReading, Sink, TrialPhase, TrialReading
 from tuner.measurement.plan import MeasurementPlan
 from tuner.measurement.trial import Measurement, measure
 from tuner.objective import Metric, Objective
-from tuner.ports import Device, PowerMeter, StopToken, Workload
+from tuner.ports import Control, Device, PowerMeter, StopToken, Workload
 from tuner.space import Configuration, ConfigurationSpace
 
 #: A device that has not cooled down after this long is measured as it is, and that is said.
@@ -26,7 +25,7 @@ class Bench:
     device: Device
     workload: Workload
     meter: PowerMeter | None
-    control: ControlSession
+    control: Control
     space: ConfigurationSpace
     objective: Objective
     metrics: Sequence[Metric]

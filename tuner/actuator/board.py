@@ -1,0 +1,187 @@
+"""The board that an actuator owns: lock, journal, tables of what may be set, meters.
+
+Nothing that a peer sends is ever written: it selects an element of a table that was read from the board itself, and
+that element is written.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Callable, Mapping, Sequence  # noqa: UP035 - subscripted at run time by Python 3.8
+
+from tuner.actuator.protocol import probe_to_json
+from tuner.control import ControlSession, RestoreReport
+from tuner.control.restoring import restore_error
+from tuner.errors import OptionValueError, RestoreError, UnknownMeterError
+from tuner.ports import Device, PowerMeter, Supported
+from tuner.space import Option, OptionValue
+
+#: Opens the device afresh; its meters are the second part.
+Opener = Callable[[], "tuple[Device, Sequence[PowerMeter]]"]
+
+
+def report_to_json(report: RestoreReport | None) -> dict[str, Any] | None:
+    """Return what became of a journal."""
+    if report is None:
+        return None
+    return {
+        "restored": dict(report.restored), "failed": dict(report.failed), "discarded": report.discarded,
+        "problems": list(report.problems),
+    }  # fmt: skip
+
+
+class OwnedBoard:
+    """A device that is held: nobody else may write to it until `close`, which puts everything back.
+
+    Args:
+        opener: Opens the device. Called again where a dead owner's values had to be put back first, since
+            cores that were offline may have hidden levels.
+        journal_dir: Where lock and journal live.
+
+    Raises:
+        DeviceBusyError, RestoreError: it cannot be had.
+        TunerError: it cannot be opened.
+    """
+
+    def __init__(self, opener: Opener, journal_dir: Path) -> None:
+        self.device, meters = opener()
+        self._control = ControlSession(self.device.actuator, self.device.spec, journal_dir)
+        try:
+            self._control.__enter__()
+        except BaseException:
+            self.device.close()
+            raise
+        self.recovered = self._control.recovered
+        if self.recovered is not None:
+            self._control.__exit__(None, None, None)
+            self.device.close()
+            self.device, meters = opener()
+            self._control = ControlSession(self.device.actuator, self.device.spec, journal_dir)
+            self._control.__enter__()
+        self._probes = tuple(self.device.probe())
+        self._tables = {p.option.name: p.option for p in self._probes if isinstance(p, Supported)}
+        self._meters = {meter.name: meter for meter in meters}
+
+    def describe(self) -> dict[str, Any]:
+        """Return what the board is and has, for `hello` and `probe`."""
+        device = self.device
+        found = []
+        for meter in self._meters.values():
+            missing = meter.probe()
+            about: dict[str, Any] = {"name": meter.name, "reason": missing.reason if missing else ""}
+            if missing is None:
+                about.update(provenance=meter.provenance(), min_window_s=meter.min_window_s())
+            found.append(about)
+        return {
+            "spec": device.spec, "board": device.board, "emulated": device.emulated,
+            "probes": [probe_to_json(p) for p in self._probes],
+            "baseline": dict(device.baseline()),
+            "power_modes": [[m.name, dict(m.configuration)] for m in device.power_modes()],
+            "notes": list(device.notes()), "cool_down_to_c": device.cool_down_to_c(), "meters": found,
+        }  # fmt: skip
+
+    def read(self, names: Sequence[str]) -> dict[str, OptionValue]:
+        """Return options' values now.
+
+        Raises:
+            OptionValueError: no such option. TunerError: the device does not answer.
+        """
+        return {name: self.device.actuator.read_option(self._option(name).name) for name in names}
+
+    def apply(self, target: Mapping[str, OptionValue]) -> dict[str, OptionValue]:
+        """Make the board have `target`, all of it or nothing.
+
+        Raises:
+            OptionValueError: an option or a value that no table has; nothing was written.
+            TunerError: as `ControlSession.apply`.
+        """
+        return self._control.apply(self._levels(target))
+
+    def verify(self, target: Mapping[str, OptionValue]) -> dict[str, OptionValue]:
+        """Return the values now.
+
+        Raises:
+            OptionValueError: as `apply`. VerifyError: one differs.
+        """
+        return self._control.verify(self._levels(target))
+
+    def restore(self) -> RestoreReport:
+        """Put every original back and stay the owner."""
+        return self._control.restore()
+
+    def sensors(self) -> dict[str, float | None]:
+        """Return temperature and power now."""
+        now = self.device.sensors()
+        return {"temperature_c": now.temperature_c, "power_w": now.power_w}
+
+    def boot_id(self) -> str:
+        """Return the device's boot id."""
+        return self.device.actuator.boot_id()
+
+    def energy_begin(self, name: str) -> None:
+        """Begin a meter's window.
+
+        Raises:
+            UnknownMeterError: no such meter here.
+        """
+        self._meter(name).begin()
+
+    def energy_end(self, name: str) -> dict[str, float]:
+        """End a meter's window.
+
+        Raises:
+            UnknownMeterError, MeasurementError.
+        """
+        reading = self._meter(name).end()
+        return {"energy_j": reading.energy_j, "duration_s": reading.duration_s, "samples": reading.samples}
+
+    def close(self) -> None:
+        """Put everything back and give the board away.
+
+        Raises:
+            RestoreError: not everything went back; the journal is kept.
+        """
+        try:
+            self._control.__exit__(None, None, None)
+        finally:
+            self.device.close()
+
+    def _meter(self, name: str) -> PowerMeter:
+        if name not in self._meters:
+            raise UnknownMeterError(name, self._meters)
+        return self._meters[name]
+
+    def _option(self, name: str) -> Option:
+        if name not in self._tables:
+            raise OptionValueError(
+                f"There is no option '{name}' here.", f"Options: {', '.join(self._tables) or 'none'}."
+            )
+        return self._tables[name]
+
+    def _levels(self, target: Mapping[str, OptionValue]) -> dict[str, OptionValue]:
+        """Return the tables' own elements that `target` selects."""
+        return {name: _level(self._option(name), value) for name, value in target.items()}
+
+
+def _level(option: Option, value: OptionValue) -> OptionValue:
+    level = option.values[option.index(value)]
+    if isinstance(level, bool) != isinstance(value, bool):  # in Python 1 == True
+        raise OptionValueError(
+            f"Option '{option.name}' has no value {value!r} here.",
+            f"It can be one of: {', '.join(map(str, option.values[:12]))}.",
+        )
+    return level
+
+
+def require_restored(report: RestoreReport) -> RestoreReport:
+    """Return `report` if everything went back.
+
+    Raises:
+        RestoreError: something did not.
+    """
+    if report.failed:
+        raise restore_error(report)
+    return report
+
+
+__all__ = ["Opener", "OwnedBoard", "RestoreError", "report_to_json", "require_restored"]
