@@ -39,17 +39,9 @@ def default_context(
 def open_device(spec: str, context: OpenContext) -> Opened:
     """Open the device that `spec` names; ``auto`` picks the board we are on, else the host.
 
-    With the setting `board` it is opened on that board.
-
     Raises:
         UnknownDeviceError: with the nearest names; anything that the plugin raises.
     """
-    board = context.settings.get("board")
-    if board:
-        from tuner.actuator.client import open_board  # only sessions with a board elsewhere need it
-
-        remote = open_board(board, spec, context)
-        return Opened(remote, remote.reason)
     if spec == "auto":
         return _open_auto(context)
     name, argument = registry.split_spec(spec)
@@ -58,6 +50,18 @@ def open_device(spec: str, context: OpenContext) -> Opened:
     except UnknownNameError as error:
         raise type(error)(spec, device_names()) from error
     return Opened(plugin.open(argument, context), f"--device {spec}")
+
+
+def open_board(address: str, spec: str, context: OpenContext) -> Opened:
+    """Open the device `spec` on the board at `address`, another machine.
+
+    Raises:
+        TunerError: as `tuner.actuator.client.open_board`.
+    """
+    from tuner.actuator import client  # only sessions with a board elsewhere need it
+
+    device = client.open_board(address, spec, context)
+    return Opened(device, device.reason)
 
 
 def _open_auto(context: OpenContext) -> Opened:
