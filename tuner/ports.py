@@ -237,8 +237,11 @@ class DevicePlugin(Protocol):
     is_fallback: bool
     """True for the one device that `auto` takes where no other is detected."""
 
-    def detect(self) -> str | None:
-        """Return why this device is the one we are on ("device tree says ..."), else None (for `auto`)."""
+    def detect(self, context: OpenContext) -> str | None:
+        """Return why this device is the one we are on ("device tree says ..."), else None (for `auto`).
+
+        The setting `sysroot` names where that device's files lie; None for this machine's root.
+        """
         ...
 
     def boards(self) -> Sequence[str]:

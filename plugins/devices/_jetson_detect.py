@@ -64,16 +64,15 @@ def hardware_of(identity: Identity) -> Hardware:
         TunerError: a shipped file is broken.
     """
     known = [load_hardware(name) for name in hardware_names() if name != GENERIC]
-    tests = (
-        lambda h: any(m in h.compatible for m in identity.modules),
-        lambda h: any(text in identity.model for text in h.models),
-        lambda h: any(c in h.compatible for c in identity.compatible),
+    modules, compatible = set(identity.modules), set(identity.compatible)
+    matches = (
+        [h for h in known if modules & set(h.compatible)],
+        [h for h in known if any(text in identity.model for text in h.models)],
+        [h for h in known if compatible & set(h.compatible)],
     )
-    for test in tests:
-        found = [h for h in known if test(h)]
-        if found:
-            # "Orin NX" and "AGX Orin" never both match, but a longer text is the more specific one.
-            return max(found, key=lambda h: max((len(t) for t in h.models if t in identity.model), default=0))
+    for found in filter(None, matches):
+        # Of several texts in a model's name the longest is the most specific.
+        return max(found, key=lambda h: max((len(t) for t in h.models if t in identity.model), default=0))
     return load_hardware(GENERIC)
 
 

@@ -35,6 +35,10 @@ class Files(Protocol):
         """Return the paths that match a shell pattern, sorted."""
         ...
 
+    def writable(self, path: str) -> bool:
+        """Return whether this process may write to the file."""
+        ...
+
 
 class RootedFiles:
     """The files below a directory of this machine (``/``, or where a board is mounted)."""
@@ -65,6 +69,10 @@ class RootedFiles:
     def glob(self, pattern: str) -> Sequence[str]:
         """Return the matches as paths of the board."""
         return sorted("/" + str(p.relative_to(self.root)) for p in self.root.glob(pattern.lstrip("/")))
+
+    def writable(self, path: str) -> bool:
+        """Return whether the kernel would let this process write (a read-only /sys does not)."""
+        return os.access(self._real(path), os.W_OK)
 
     def _real(self, path: str) -> str:
         return os.path.join(self.root, path.lstrip("/"))

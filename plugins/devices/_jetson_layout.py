@@ -34,6 +34,23 @@ class Missing:
 
 
 @dataclass(frozen=True)
+class Found:
+    """What was set when the board was looked at: what a scaled clock goes back to.
+
+    Attributes:
+        low: Minimum of the clock.
+        high: Its maximum.
+        governor: Name of the kernel's governor.
+        power: The GPU's power switches, as in setting ``gpu/power``; ``""`` for CPUs.
+    """
+
+    low: int
+    high: int
+    governor: str
+    power: str = ""
+
+
+@dataclass(frozen=True)
 class Cluster:
     """CPUs that share a clock.
 
@@ -43,6 +60,7 @@ class Cluster:
         cpus: All of its CPUs.
         freqs_khz: Levels, ascending.
         governors: That the kernel offers.
+        found: Limits in kHz and governor when the board was looked at.
     """
 
     prefix: str
@@ -50,6 +68,7 @@ class Cluster:
     cpus: tuple[int, ...]
     freqs_khz: tuple[int, ...]
     governors: tuple[str, ...]
+    found: Found
 
     @property
     def name(self) -> str:
@@ -59,12 +78,26 @@ class Cluster:
 
 @dataclass(frozen=True)
 class Gpu:
-    """The GPU's devfreq directory, and what keeps it powered (``""`` where a file is missing)."""
+    """The GPU's devfreq directory.
+
+    Attributes:
+        folder: ``/sys/class/devfreq/17000000.gpu``.
+        freqs_hz: Levels, ascending.
+        governors: That the kernel offers.
+        power_files: What keeps it powered, as far as there: railgate_enable, power/control.
+        found: Limits in Hz, governor and power when the board was looked at.
+    """
 
     folder: str
     freqs_hz: tuple[int, ...]
-    railgate: str
-    power_control: str
+    governors: tuple[str, ...]
+    power_files: tuple[str, ...]
+    found: Found
+
+    @property
+    def awake(self) -> str:
+        """Value of ``gpu/power`` with which an idle GPU keeps its clock."""
+        return " ".join("0" if path.endswith("railgate_enable") else "on" for path in self.power_files)
 
 
 @dataclass(frozen=True)
@@ -124,6 +157,11 @@ def _clusters(files: BoardFiles, hardware: Hardware, missing: list[Missing]) -> 
                 sorted({int(f) for f in files.read(f"{folder}/scaling_available_frequencies").split()})
             )
             governors = tuple(files.read(f"{folder}/scaling_available_governors").split())
+            found_now = Found(
+                files.number(f"{folder}/scaling_min_freq"),
+                files.number(f"{folder}/scaling_max_freq"),
+                files.read(f"{folder}/scaling_governor"),
+            )
             if not (cpus and freqs):
                 raise ValueError
         except (TunerError, ValueError):
@@ -135,7 +173,7 @@ def _clusters(files: BoardFiles, hardware: Hardware, missing: list[Missing]) -> 
                 )
             )
             continue
-        found.append(Cluster(prefix, folder, cpus, freqs, governors))
+        found.append(Cluster(prefix, folder, cpus, freqs, governors, found_now))
     if not folders:
         missing.append(
             Missing("cpu_freq_khz", "the kernel offers no cpufreq policy", "load the cpufreq driver")
@@ -185,22 +223,44 @@ def _gpu(files: BoardFiles, missing: list[Missing]) -> Gpu | None:
     for folder in files.raw.glob("/sys/class/devfreq/*"):
         if not _is_gpu(files, folder):
             continue
-        try:
-            freqs = tuple(sorted({int(f) for f in files.read(f"{folder}/available_frequencies").split()}))
-        except (TunerError, ValueError) as error:
-            missing.append(Missing("gpu_freq_hz", f"{folder} lists no frequencies ({error})", ROOT_REMEDY))
+        if not files.may_write(f"{folder}/max_freq"):
+            reason = f"{folder} is not declared as writable for this board and release"
+            missing.append(Missing("gpu_freq_hz", reason, "add it to [writes] of the board's hardware file"))
             return None
-        if not freqs:
+        try:
+            gpu = _read_gpu(files, folder)
+        except (TunerError, ValueError) as error:
+            reason = (
+                error.what.rstrip(".")
+                if isinstance(error, TunerError)
+                else f"{folder} lists nonsense ({error})"
+            )
+            missing.append(Missing("gpu_freq_hz", reason, ROOT_REMEDY))
+            return None
+        if not gpu.freqs_hz:
             break
-        railgate, power = (
-            path if files.raw.exists(path) and files.may_write(path) else ""
-            for path in (f"{folder}/device/railgate_enable", f"{folder}/device/power/control")
-        )
-        return Gpu(folder, freqs, railgate, power)
+        return gpu
     old = files.raw.exists(f"{DEBUGFS}/clock/override.gbus")
     reason = "this release has only the debugfs clock gbus" if old else "no GPU is under /sys/class/devfreq"
     missing.append(Missing("gpu_freq_hz", reason, "use L4T R32 or newer" if old else "load the nvgpu driver"))
     return None
+
+
+def _read_gpu(files: BoardFiles, folder: str) -> Gpu:
+    switches = (f"{folder}/device/railgate_enable", f"{folder}/device/power/control")
+    power_files = tuple(p for p in switches if files.raw.exists(p) and files.may_write(p))
+    return Gpu(
+        folder,
+        tuple(sorted({int(f) for f in files.read(f"{folder}/available_frequencies").split()})),
+        tuple(files.read(f"{folder}/available_governors").split()),
+        power_files,
+        Found(
+            files.number(f"{folder}/min_freq"),
+            files.number(f"{folder}/max_freq"),
+            files.read(f"{folder}/governor"),
+            " ".join(files.read(p) for p in power_files),
+        ),
+    )
 
 
 def _is_gpu(files: BoardFiles, folder: str) -> bool:
@@ -229,7 +289,7 @@ def _emc(files: BoardFiles, hardware: Hardware, missing: list[Missing]) -> Emc |
             continue
         current = f"{DEBUGFS}/clock/emc/rate" if rate.startswith("..") else f"{folder}/{rate}"
         try:
-            freqs = _emc_levels(files, hardware)
+            freqs = tuple(f for f in _emc_levels(files, hardware) if f >= hardware.emc_min_hz)
         except PermissionDeniedError as error:
             missing.append(Missing(option, error.what.rstrip("."), ROOT_REMEDY))
             return None

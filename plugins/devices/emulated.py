@@ -101,7 +101,7 @@ class EmulatedDevicePlugin:
     is_fallback = False
     summary = "a physics model of a board, in virtual time"
 
-    def detect(self) -> str | None:
+    def detect(self, context: OpenContext) -> str | None:
         """Return None: nobody is ever on an emulated board."""
         return None
 

@@ -60,7 +60,7 @@ class HostDevicePlugin:
     is_fallback = True
     board_side = True
 
-    def detect(self) -> str | None:
+    def detect(self, context: OpenContext) -> str | None:
         """Return None: the host is what is left where no board is known."""
         return None
 
@@ -69,17 +69,19 @@ class HostDevicePlugin:
         return ()
 
     def open(self, argument: str | None, context: OpenContext) -> HostDevice:
-        """Open the machine (below the setting `sysroot`, where one is given)."""
-        return HostDevice(Path(context.settings.get("sysroot") or "/"), context.stop)
+        """Open the machine (below `argument`, else the setting `sysroot`, where one is given)."""
+        return HostDevice(Path(argument or context.settings.get("sysroot") or "/").absolute(), context.stop)
 
 
 class HostDevice:
     """A Linux machine with its CPUs and cpufreq policies."""
 
-    spec = board = "host"
+    board = "host"
     emulated = False
 
     def __init__(self, sysroot: Path, stop: StopToken) -> None:
+        # Journals are kept by this name: another root is another machine.
+        self.spec = self.board if str(sysroot) == "/" else f"{self.board}:{sysroot}"
         self._sysroot = sysroot
         self._actuator = HostActuator(sysroot)
         self.clock = RealClock(stop)

@@ -35,7 +35,7 @@ class ReplayDevicePlugin:
     summary = "a measured table: replay:<table.csv>"
     is_fallback = False
 
-    def detect(self) -> str | None:
+    def detect(self, context: OpenContext) -> str | None:
         """Return None: a table is never what we are on."""
         return None
 

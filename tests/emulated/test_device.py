@@ -20,6 +20,7 @@ from tuner.errors import (
 )
 from tuner.ports import Device, Supported
 from tuner.profiles.boards import load_board
+from tuner.tuning.opening import default_context
 from tuner_plugins.devices.emulated import EmulatedDevice, EmulatedDevicePlugin
 
 from .helpers import Opener, Stop, apply, context
@@ -53,7 +54,7 @@ def test_an_unknown_or_missing_board_is_refused_with_the_known_ones(
 
 def test_the_plugin_offers_its_boards_and_is_never_detected() -> None:
     plugin = EmulatedDevicePlugin()
-    assert plugin.detect() is None
+    assert plugin.detect(default_context()) is None
     assert set(plugin.boards()) >= {"jetson-tx1", "jetson-tx2"}
 
 

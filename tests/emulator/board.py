@@ -213,6 +213,14 @@ class EmulatedBoard:
         """Whether there is anything at `path`, links followed."""
         return self.tree.find(path) is not None
 
+    def writable(self, path: str, uid: int = 0) -> bool:
+        """Whether `uid` may write to `path`."""
+        try:
+            self._open(path, uid, write=True)
+        except OSError:
+            return False
+        return True
+
     def is_dir(self, path: str) -> bool:
         """Whether `path` is a directory, links followed."""
         return isinstance(self.tree.find(path), DirNode)

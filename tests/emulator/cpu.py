@@ -54,10 +54,14 @@ class Policy:
         """Levels, ascending."""
         return self.cluster.table_khz
 
+    def inside(self, request: int) -> int:
+        """Return a request as it counts: beyond an end of the table it is that end, whatever was written."""
+        return min(max(request, self.table[0]), self.table[-1])
+
     def limits(self) -> tuple[int, int]:
         """Return the effective minimum and maximum: requests clamped, and widened to hold one level."""
         table = self.table
-        low, high = (min(max(v, table[0]), table[-1]) for v in (self.min_request, self.max_request))
+        low, high = self.inside(self.min_request), self.inside(self.max_request)
         if self._release.snaps_cpu_limits:
             low = table[bisect.bisect_left(table, low)]
             high = table[bisect.bisect_right(table, high) - 1]
@@ -232,10 +236,10 @@ class CpuComplex:
         add("scaling_cur_freq", 0o444, lambda: f"{policy.requested_khz(self._plant().activity)}\n")
         add("scaling_min_freq", 0o644, lambda: f"{policy.limits()[0]}\n",
             lambda text: policy.set_min(unsigned(text)),
-            lambda: f"{policy.limits()[0]} {policy.min_request}")  # fmt: skip
+            lambda: f"{policy.limits()[0]} {policy.inside(policy.min_request)}")  # fmt: skip
         add("scaling_max_freq", 0o644, lambda: f"{policy.limits()[1]}\n",
             lambda text: policy.set_max(unsigned(text)),
-            lambda: f"{policy.limits()[1]} {policy.max_request}")  # fmt: skip
+            lambda: f"{policy.limits()[1]} {policy.inside(policy.max_request)}")  # fmt: skip
         add("scaling_governor", 0o644, lambda: policy.governor + "\n", policy.set_governor,
             lambda: policy.governor)  # fmt: skip
         add(

@@ -115,7 +115,7 @@ def _devices() -> Iterator[Check]:
 
     for name in registry.names("devices"):
         plugin = registry.create("devices", name)
-        reason = plugin.detect()
+        reason = plugin.detect(default_context())
         yield Check(f"device {name}", OK, reason or plugin.summary)
         if not plugin.is_fallback:
             continue

@@ -242,6 +242,14 @@ SETTINGS: tuple[Setting, ...] = (
         "time|metrics",
         "What a command workload gives: its run time, or metrics that it prints.",
     ),
+    _setting(
+        "sysroot",
+        text,
+        None,
+        "DIR",
+        "Where the board's files lie: a directory that holds its /sys, /proc and /etc.",
+        unset="this machine",
+    ),
     _setting("meter", text, None, "NAME", "Power meter.", unset="the first that works here"),
 )
 

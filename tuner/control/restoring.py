@@ -79,11 +79,9 @@ def put_back(actuator: Actuator, originals: Mapping[str, OptionValue]) -> dict[s
     """Make the device have `originals`; return option -> reason for those that it does not have after.
 
     First all together in the device's own order, then what is still wrong one by one, forwards and
-    backwards, since an option may be refused only until another one is back.
+    backwards, since an option may be refused only until another one is back; then in that order again.
     """
-    failed = _wrong(actuator, originals)
-    if not failed:
-        return {}
+    # Also where everything reads as it should: a kernel may keep a request behind the value that it shows.
     refusals = _write_together(actuator, originals)
     for backwards in (False, True):
         failed = _wrong(actuator, originals)
@@ -95,20 +93,27 @@ def put_back(actuator: Actuator, originals: Mapping[str, OptionValue]) -> dict[s
                 refusals.pop(name, None)
             except TunerError as error:
                 refusals[name] = error.what
+    refusals |= _write_together(actuator, originals)
     return {name: refusals.get(name, reason) for name, reason in _wrong(actuator, originals).items()}
 
 
 def _write_together(actuator: Actuator, originals: Mapping[str, OptionValue]) -> dict[str, str]:
-    """Write in the device's order until one is refused; return the refusal by option."""
-    name = ""
+    """Write in the device's order, what is refused left out; return the refusals by option."""
+    refusals: dict[str, str] = {}
     try:
         current = {name: read_value(actuator, name) for name in originals}
-        for name, value in actuator.order(current, originals):
-            if name in originals:  # nothing else was ever touched
-                write_value(actuator, name, value)
-    except TunerError as error:
-        return {name: error.what} if name else {}
-    return {}
+        writes = actuator.order(current, originals)
+    except TunerError:  # one that cannot be read now has no order; the others are written one by one
+        return {}
+    for name, value in writes:
+        if name not in originals:  # nothing else was ever touched
+            continue
+        try:
+            write_value(actuator, name, value)
+            refusals.pop(name, None)
+        except TunerError as error:
+            refusals[name] = error.what
+    return refusals
 
 
 def _wrong(actuator: Actuator, originals: Mapping[str, OptionValue]) -> dict[str, str]:
@@ -128,7 +133,8 @@ def _wrong(actuator: Actuator, originals: Mapping[str, OptionValue]) -> dict[str
 def restore_journal(actuator: Actuator, device_spec: str, path: Path) -> RestoreReport | None:
     """Restore what a journal holds; the caller owns the device's lock. None where there is no journal.
 
-    The journal is deleted when all originals are back, else it keeps what failed.
+    The journal is deleted when all originals are back. Until then it keeps all of them: what reads as it
+    should may not stay so once the rest is put back (a cluster that wakes up forgets its limits).
     """
     entry = journal.load(path)
     if entry is None:
@@ -138,21 +144,7 @@ def restore_journal(actuator: Actuator, device_spec: str, path: Path) -> Restore
         journal.remove(path)
         return RestoreReport(device_spec, discarded=True, problems=entry.problems)
     failed = put_back(actuator, entry.originals)
-    keep_failed(path, header, entry.originals, failed)
-    restored = {name: value for name, value in entry.originals.items() if name not in failed}
-    return RestoreReport(device_spec, restored, failed, problems=entry.problems)
-
-
-def keep_failed(
-    path: Path,
-    header: journal.Header | None,
-    originals: Mapping[str, OptionValue],
-    failed: Mapping[str, str],
-) -> None:
-    """Leave in the journal only the originals that are not back; delete it when all are."""
     if not failed:
         journal.remove(path)
-    elif header is not None and len(failed) < len(originals):
-        # A full disk keeps the old journal: it holds more than is needed, and never less.
-        with contextlib.suppress(TunerError):
-            journal.create(path, header, {n: v for n, v in originals.items() if n in failed})
+    restored = {name: value for name, value in entry.originals.items() if name not in failed}
+    return RestoreReport(device_spec, restored, failed, problems=entry.problems)

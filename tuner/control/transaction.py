@@ -12,7 +12,6 @@ from tuner.control import journal
 from tuner.control.lock import DeviceLock
 from tuner.control.restoring import (
     RestoreReport,
-    keep_failed,
     put_back,
     read_value,
     restore_error,
@@ -145,8 +144,9 @@ class ControlSession:
         if not originals:
             return RestoreReport(self._device)
         failed = put_back(self._actuator, originals)
-        keep_failed(self._path, self._header, originals, failed)
-        self._originals = {name: value for name, value in originals.items() if name in failed}
+        if not failed:
+            journal.remove(self._path)
+            self._originals = {}
         restored = {name: value for name, value in originals.items() if name not in failed}
         return RestoreReport(self._device, restored, failed)
 

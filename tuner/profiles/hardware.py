@@ -25,8 +25,8 @@ SUFFIX = ".hardware.toml"
 GENERIC = "jetson-generic"
 _PACKAGE = "tuner_profiles"
 _KEYS = {
-    "schema_version", "name", "description", "detect", "core_groups", "clusters", "emc_hz", "writes", "power",
-    "limits",
+    "schema_version", "name", "description", "detect", "core_groups", "clusters", "emc_hz", "emc_min_hz",
+    "writes", "power", "limits",
 }  # fmt: skip
 _LIMITS = {"measure_c", "abort_c", "cool_down_to_c", "oc_events_per_s"}
 
@@ -90,6 +90,7 @@ class Hardware:
         core_groups: In the options' order; empty: all cores are one group.
         clusters: First CPU of a cluster -> prefix of its options' names.
         emc_hz: Candidate EMC rates, ascending, for kernels that list none; each is proven by reading back.
+        emc_min_hz: Slower rates are never offered: they starve the board.
         writes: Path patterns (`fnmatch`) of all that may be written, by L4T layout (``all``, ``r32``, ...).
         rails: Candidates in order; the first whose labels all exist is the total.
         limits: See there.
@@ -102,6 +103,7 @@ class Hardware:
     core_groups: tuple[CoreGroup, ...]
     clusters: Mapping[int, str]
     emc_hz: tuple[int, ...]
+    emc_min_hz: int
     writes: Mapping[str, tuple[str, ...]]
     rails: tuple[Rails, ...]
     limits: Limits
@@ -175,6 +177,7 @@ def _hardware(data: Mapping[str, Any]) -> Hardware:
         tuple(_group(g) for g in data.get("core_groups", [])),
         {int(cpu): str(prefix) for cpu, prefix in data.get("clusters", {}).items()},
         tuple(sorted(int(f) for f in data.get("emc_hz", []))),
+        int(data.get("emc_min_hz", 0)),
         writes,
         tuple(Rails(_texts(r["total"]), str(r["provenance"])) for r in data.get("power", [])),
         Limits(**{k: float(v) for k, v in limits.items()}),

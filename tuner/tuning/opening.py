@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from tuner import paths, registry
@@ -32,8 +34,12 @@ class Opened:
 def default_context(
     settings: Mapping[str, Any] | None = None, seed: int = 0, stop: StopToken | None = None
 ) -> OpenContext:
-    """Return the context that plugins are opened with outside of a session."""
-    return OpenContext(seed, str(paths.state_dir()), settings or {}, stop or _NeverStop())
+    """Return the context that plugins are opened with; without `settings`, with those in force here."""
+    if settings is None:
+        from tuner.config.load import load
+
+        settings = load({}, os.environ, Path.cwd())
+    return OpenContext(seed, str(paths.state_dir()), settings, stop or _NeverStop())
 
 
 def open_device(spec: str, context: OpenContext) -> Opened:
@@ -68,7 +74,7 @@ def _open_auto(context: OpenContext) -> Opened:
     fallback: DevicePlugin | None = None
     for name in registry.names("devices"):
         plugin: DevicePlugin = registry.create("devices", name)
-        reason = plugin.detect()
+        reason = plugin.detect(context)
         if reason is not None:
             return Opened(plugin.open(None, context), f"auto: {reason}")
         if getattr(plugin, "is_fallback", False):
