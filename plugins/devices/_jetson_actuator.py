@@ -1,6 +1,7 @@
 """A Jetson's reading and writing side: options to settings, in an order that no kernel refuses.
 
-Standard library only; takes names of options and settings, never paths.
+Standard library only, and Python 3.8: it also runs on boards (`tuner.actuator`). Takes names of options and
+settings, never paths.
 """
 
 from __future__ import annotations
@@ -154,16 +155,16 @@ class JetsonActuator:
                 count = _whole(name, target[name])
                 on = group.cpus[:count]
                 after = (after - set(group.cpus)) | set(on)
-                wanted |= online_settings({c: c in on for c in group.cpus if c != 0})
+                wanted.update(online_settings({c: c in on for c in group.cpus if c != 0}))
         for clock in self._clocks:
             if clock.cluster is not None and not set(clock.cluster.cpus) & after:
                 if set(clock.cluster.cpus) & online:
                     # It goes to sleep. Old kernels forget its limits then: they are journalled before.
-                    wanted |= {n: self._settings.read(n) for n in _settings_of(clock)}
+                    wanted.update({n: self._settings.read(n) for n in _settings_of(clock)})
             elif clock.freq in target or clock.governor in target:
-                wanted |= self._of_clock(clock, target)
+                wanted.update(self._of_clock(clock, target))
         if EMC_FREQ in target or EMC_GOVERNOR in target:
-            wanted |= self._of_emc(target)
+            wanted.update(self._of_emc(target))
         return wanted
 
     def _of_clock(self, clock: Clock, target: Configuration) -> dict[str, str]:

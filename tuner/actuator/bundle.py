@@ -18,6 +18,7 @@ from typing import Any
 from tuner import registry
 from tuner.actuator.main import LAUNCH
 from tuner.errors import MissingDependencyError
+from tuner.profiles.hardware import PACKED, packed
 
 #: Packages whose modules are followed and packed, beside the packages that plugins live in.
 _OWN = frozenset({"tuner", "tuner_plugins"})
@@ -29,10 +30,12 @@ def build() -> bytes:
     """Return the archive. The same versions give the same bytes."""
     launch = board_side()
     entries = [w.partition(":")[0] for group in ("devices", "meters") for w in launch[group].values()]
-    packed = modules([_MAIN, *entries, *launch["programs"]])
-    files = dict(_files(packed))
+    needed = modules([_MAIN, *entries, *launch["programs"]])
+    files = dict(_files(needed))
     files["__main__.py"] = _RUN
     files[f"tuner/actuator/{LAUNCH}"] = json.dumps(launch, sort_keys=True)
+    files[PACKED] = packed()
+    files[f"{PACKED.partition('/')[0]}/__init__.py"] = ""
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
         for name in sorted(files):
@@ -110,16 +113,16 @@ def _path(name: str) -> Path:
     return Path(spec.origin)
 
 
-def _files(packed: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+def _files(needed: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """Yield archive names with their sources, an empty ``__init__`` for each package that has none."""
-    for name, source in packed.items():
+    for name, source in needed.items():
         place = name.replace(".", "/")
         is_package = _path(name).name == "__init__.py"
         yield (f"{place}/__init__.py" if is_package else f"{place}.py"), source
         parents = name.split(".")[: None if is_package else -1]
         for depth in range(1, len(parents) + 1):
             parent = ".".join(parents[:depth])
-            if parent not in packed:
+            if parent not in needed:
                 yield f"{parent.replace('.', '/')}/__init__.py", ""
 
 

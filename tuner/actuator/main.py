@@ -115,7 +115,7 @@ def _open(launch: dict[str, Any], spec: str, context: OpenContext) -> tuple[Devi
     plugins: dict[str, DevicePlugin] = {name: _made(where) for name, where in launch["devices"].items()}
     name, colon, argument = spec.partition(":")
     if spec == "auto":
-        detected = [p for p in plugins.values() if p.detect() is not None]
+        detected = [p for p in plugins.values() if p.detect(context) is not None]
         plugin = next(iter(detected + [p for p in plugins.values() if p.is_fallback]), None)
     else:
         plugin = plugins.get(name)
