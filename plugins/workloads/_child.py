@@ -59,6 +59,11 @@ class Child:
             assert stream is not None
             self._selector.register(stream, selectors.EVENT_READ, stream)
 
+    @property
+    def is_open(self) -> bool:
+        """Whether it can be asked: it was neither closed nor found dead."""
+        return self.process.stdin is not None and not self.process.stdin.closed
+
     def ask(self, request: Mapping[str, Any], timeout_s: float) -> dict[str, Any]:
         """Send a request and return its answer.
 
@@ -151,7 +156,7 @@ class Child:
 
     def close(self) -> None:
         """End the child and everything in its session; never raises for a dead one."""
-        if self.process.stdin is None or self.process.stdin.closed:
+        if self.process.stdin is None or not self.is_open:
             return
         with suppress(OSError):
             self.process.stdin.close()

@@ -67,6 +67,7 @@ class CommandWorkload:
 
     def __init__(self, line: str, context: OpenContext, elsewhere: Elsewhere | None = None) -> None:
         self.elsewhere = elsewhere
+        self._kept: Child | None = None
         self.spec = f"command:{line}"
         self.line = line
         self.stop: StopToken = context.stop
@@ -94,6 +95,21 @@ class CommandWorkload:
     def start(self, configuration: Configuration, timeout_s: float) -> CommandRun:
         """Get ready to run the command under `configuration`; each repeat has `timeout_s`."""
         return CommandRun(self, configuration, timeout_s)
+
+    def take_child(self) -> Child:
+        """Return a process that runs commands: the one that was kept, where there is one."""
+        child, self._kept = self._kept, None
+        if child is not None and child.is_open:
+            return child
+        what = "The process that runs the command"
+        return Child(_PROGRAM, what, self.stop, graceful=True, elsewhere=self.elsewhere)
+
+    def give_back(self, child: Child) -> None:
+        """End the process; one on a board is kept, since a connection costs more than it (the device ends it)."""
+        if self.elsewhere is None:
+            child.close()
+        else:
+            self._kept = child
 
     @cached_property
     def _names(self) -> tuple[str, ...]:
@@ -123,10 +139,7 @@ class CommandRun:
             f"TUNER_OPTION_{re.sub(r'[^A-Za-z0-9_]', '_', name).upper()}": _text(value)
             for name, value in configuration.items()
         }
-        self._child = Child(
-            _PROGRAM, "The process that runs the command", workload.stop, graceful=True,
-            elsewhere=workload.elsewhere,
-        )  # fmt: skip
+        self._child = workload.take_child()
 
     def repeat(self, inferences: int) -> Reading:
         """Run the command as often as `inferences` takes; metrics are the mean over the runs.
@@ -190,7 +203,7 @@ class CommandRun:
 
     def close(self) -> None:
         """End the command, whatever it started, and the process beside it."""
-        self._child.close()
+        self._workload.give_back(self._child)
 
 
 def _silent(output: str) -> WorkloadSilentError:

@@ -13,7 +13,7 @@ from tuner import registry
 from tuner.actuator import bundle
 from tuner.actuator.connection import Connection
 from tuner.actuator.protocol import malformed, probe_from_json
-from tuner.actuator.transport import Address, parse_address
+from tuner.actuator.transport import Address, end, parse_address
 from tuner.control import RestoreReport
 from tuner.control.restoring import restore_error
 from tuner.errors import BoardLostError, BoardUnsupportedError
@@ -186,6 +186,7 @@ class RemoteDevice:
     ) -> None:
         self._address, self._archive, self._connection = address, archive, connection
         self._context = context
+        self._programs: list[subprocess.Popen[bytes]] = []
         self.clock: Clock = _LocalClock(context.stop)
         hello = connection.hello
         try:
@@ -256,8 +257,10 @@ class RemoteDevice:
         return plugin.open_elsewhere(rest, self._context, self)
 
     def start_program(self, module: str) -> subprocess.Popen[bytes]:
-        """Start a workload's helper program on the board, as the user who logs in."""
-        return self._address.start_program(self._archive, module)
+        """Start a workload's helper program on the board, as the user who logs in; `close` ends it."""
+        process = self._address.start_program(self._archive, module)
+        self._programs.append(process)
+        return process
 
     def meters(self) -> Sequence[PowerMeter]:
         """Return the board's meters."""
@@ -274,6 +277,8 @@ class RemoteDevice:
 
     def close(self) -> None:
         """Hang up; what was written and not put back yet is put back now, by the board's side."""
+        for process in self._programs:
+            end(process)
         self._connection.close()
 
 

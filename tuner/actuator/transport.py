@@ -20,12 +20,12 @@ from tuner.errors import BoardUnreachableError, BoardUnsupportedError, MissingDe
 
 #: Seconds until ssh gives up connecting; until it calls a silent connection dead (interval times count).
 _CONNECT_S, _ALIVE_INTERVAL_S, _ALIVE_COUNT = 10, 5, 3
+#: Seconds that a program has to end by itself.
+_END_S = 10
 _OLDEST = (3, 8)
 _PYTHONS = ("python3", *(f"python3.{minor}" for minor in range(14, 7, -1)))
 # Nothing that begins with a dash, which ssh would take for an option.
-_DESTINATION = re.compile(
-    r"([A-Za-z0-9_][\w.-]*@)?([A-Za-z0-9][\w.-]*|\[[0-9A-Fa-f:.%]+\])(:[0-9]+)?", re.ASCII
-)
+_DESTINATION = re.compile(r"([A-Za-z0-9_][\w.-]*@)?([A-Za-z0-9][\w.-]*|\[[\w:.%-]+\])(:[0-9]+)?", re.ASCII)
 
 # Read the archive from standard input to its last byte and no further, then run it out of memory.
 _BOOT = """
@@ -185,14 +185,18 @@ def _socket_link(path: str) -> Link:
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
-    """Close a program's input and wait until it is gone; never raises for a dead one."""
-    with contextlib.suppress(OSError):
-        if process.stdin is not None:
-            process.stdin.close()
-    try:
-        process.wait(_CONNECT_S)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-    if process.stdout is not None:
-        process.stdout.close()
+    """Close a program's input and output and wait until it is gone; never raises for a dead one.
+
+    One that does not end by itself is asked to (an actuator puts its board back then), and killed at last.
+    """
+    for stream in (process.stdin, process.stdout):
+        with contextlib.suppress(OSError):
+            if stream is not None:
+                stream.close()
+    for insist in (process.terminate, process.kill):
+        try:
+            process.wait(_END_S)
+            return
+        except subprocess.TimeoutExpired:
+            insist()
+    process.wait()
