@@ -115,7 +115,8 @@ def test_nothing_is_too_new_for_python_3_8(sources: dict[str, str]) -> None:
 @pytest.mark.parametrize(
     "source",
     ["match 1:\n  case 1: pass", "with (open('a') as a, open('b') as b): pass", "A = int | None", "x = {} | {}",
-     "x |= {'a': 1}", "zip(a, b, strict=True)", "'a'.removesuffix('b')", "from itertools import pairwise", "import tomllib",
+     "x |= {'a': 1}", "zip(a, b, strict=True)", "'a'.removesuffix('b')", "from itertools import pairwise",
+     "import tomllib",
      "from collections.abc import Mapping\nA = Mapping[str, int]", "A = dict[str, int]", "isinstance(a, int | str)",
      "from dataclasses import dataclass\n@dataclass(slots=True)\nclass A: pass"],
 )  # fmt: skip
