@@ -15,6 +15,7 @@ from tuner.space import Configuration, OptionValue
 from ._host_actuator import format_cpulist
 from ._jetson_files import BoardFiles
 from ._jetson_layout import Layout
+from ._jetson_modes import active_mode
 from ._jetson_options import EMC_FREQ, EMC_GOVERNOR, FIXED, MANAGED, Clock, clocks
 from ._jetson_settings import FREE, OFFLINE, Settings, is_setting, limits_text, online_settings, parse_limits
 
@@ -43,6 +44,7 @@ class JetsonActuator:
         self._groups = {g.option: g for g in layout.groups}
         #: Governor that was last asked for, by its option: pinned limits do not tell (see `_governor`).
         self._asked: dict[str, str] = {}
+        self._mode = active_mode(files.raw)
 
     def current(self) -> dict[str, OptionValue]:
         """Return every option that can be read, inactive ones included where they answer."""
@@ -104,7 +106,10 @@ class JetsonActuator:
         return self._files.read(_BOOT_ID)
 
     def drift(self) -> str:
-        """Return what may have changed settings behind our back, ``""`` where nothing is known."""
+        """Return who may have changed settings behind our back, ``""`` where nothing tells."""
+        mode = active_mode(self._files.raw)
+        if mode is not None and mode != self._mode:
+            return f"nvpmodel switched from mode {self._mode or 'unknown'} to {mode} meanwhile."
         return ""
 
     # --- reading ----------------------------------------------------------------------------------

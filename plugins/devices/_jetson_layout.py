@@ -239,11 +239,26 @@ def _gpu(files: BoardFiles, missing: list[Missing]) -> Gpu | None:
             return None
         if not gpu.freqs_hz:
             break
+        missing += _tpc(files, folder)
         return gpu
     old = files.raw.exists(f"{DEBUGFS}/clock/override.gbus")
     reason = "this release has only the debugfs clock gbus" if old else "no GPU is under /sys/class/devfreq"
     missing.append(Missing("gpu_freq_hz", reason, "use L4T R32 or newer" if old else "load the nvgpu driver"))
     return None
+
+
+def _tpc(files: BoardFiles, folder: str) -> list[Missing]:
+    """Return why TPC power gating is no option, where the board has it: the kernel says EBUSY once the GPU was used."""
+    path = f"{folder}/device/tpc_pg_mask"
+    if not files.raw.exists(path):
+        return []
+    return [
+        Missing(
+            "gpu_tpc_mask",
+            f"{path} is {files.read(path)}, and another mask needs a reboot once the GPU was used",
+            "choose a power mode with the mask that you want (nvpmodel -m ID), reboot, and tune again",
+        )
+    ]
 
 
 def _read_gpu(files: BoardFiles, folder: str) -> Gpu:

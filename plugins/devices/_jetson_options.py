@@ -15,6 +15,7 @@ from tuner.ports import Probe, Supported, Unsupported
 from tuner.profiles.hardware import CoreGroup
 from tuner.space import Condition, Option, OptionValue
 
+from ._host_actuator import parse_cpulist
 from ._jetson_files import BoardFiles
 from ._jetson_layout import CPU_ROOT, ROOT_REMEDY, Cluster, Found, Layout
 
@@ -174,6 +175,6 @@ def _level(option: Option, value: OptionValue) -> OptionValue:
     if value in option.values or option.kind == "categorical":
         return value
     if isinstance(value, str):  # cores that are no beginning of the group's order: ``0,4``
-        return value
+        value = len(parse_cpulist(value))
     numbers = [v for v in option.values if not isinstance(v, str)]
     return max((v for v in numbers if v <= value), default=numbers[0])

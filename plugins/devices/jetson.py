@@ -29,6 +29,7 @@ from ._jetson_actuator import JetsonActuator
 from ._jetson_detect import Identity, hardware_of, identify
 from ._jetson_files import BoardFiles, Files, RootedFiles
 from ._jetson_layout import Layout, discover
+from ._jetson_modes import active_mode, clocks_are_pinned, emc_is_locked
 from ._jetson_options import probes
 from .host import RealClock
 
@@ -112,6 +113,8 @@ class JetsonDevice:
         self._board = board
         self._actuator = JetsonActuator(board.files, board.layout)
         self._probes = tuple(probes(board.layout, board.files, self._actuator.current()))
+        # Said of the board as it was found, not of what a trial has made of it.
+        self._notes = self._look_around()
 
     @property
     def actuator(self) -> Actuator:
@@ -147,8 +150,29 @@ class JetsonDevice:
         return ()
 
     def notes(self) -> Sequence[str]:
-        """Return what the user must know before the first trial."""
-        return ()
+        """Return who else sets this board, and what of it is taken as it is."""
+        return tuple(self._notes)
+
+    def _look_around(self) -> list[str]:
+        files, layout = self._board.files, self._board.layout
+        said = []
+        mode = active_mode(files.raw)
+        if mode is not None:
+            said.append(f"nvpmodel has mode {mode} active; its limits are put back at the end.")
+        if clocks_are_pinned(files, layout):
+            said.append(
+                "Every clock is pinned already (jetson_clocks, or another tuner): that is what savings are counted "
+                "from and what is put back; `jetson_clocks --restore` first, if that is not wanted."
+            )
+        elif emc_is_locked(files, layout):
+            said.append("Somebody holds the memory's clock already: that lock is what is put back.")
+        for group in layout.groups:
+            cores = self._actuator.read_option(group.option)
+            if isinstance(cores, str):
+                said.append(
+                    f"Cores {cores} are online, which {group.option} cannot say: its baseline has as many."
+                )
+        return said
 
     def cool_down_to_c(self) -> float | None:
         """Return the temperature below which a trial may start."""

@@ -12,6 +12,9 @@ from importlib.metadata import PackageNotFoundError, version
 
 import click
 
+from tuner.ports import Device, PowerMeter, Supported
+from tuner.space import Option
+
 OK, WARNING, ERROR = "ok", "warning", "error"
 
 
@@ -110,38 +113,64 @@ def _journals() -> Iterator[Check]:
 def _devices() -> Iterator[Check]:
     from tuner import registry
     from tuner.errors import TunerError
-    from tuner.ports import Supported
     from tuner.tuning.opening import default_context
 
-    for name in registry.names("devices"):
-        plugin = registry.create("devices", name)
-        reason = plugin.detect(default_context())
-        yield Check(f"device {name}", OK, reason or plugin.summary)
-        if not plugin.is_fallback:
+    context = default_context()
+    plugins = {name: registry.create("devices", name) for name in registry.names("devices")}
+    reasons = {name: plugin.detect(context) for name, plugin in plugins.items()}
+    known = any(reasons.values())
+    for name, plugin in plugins.items():
+        yield Check(f"device {name}", OK, reasons[name] or plugin.summary)
+        if not reasons[name] and (known or not plugin.is_fallback):
             continue
         try:
-            probes = plugin.open(None, default_context()).probe()
+            device = plugin.open(None, context)
         except TunerError as error:
             yield Check(f"device {name}", ERROR, error.what, error.hint)
             continue
-        for probe in probes:
-            if isinstance(probe, Supported):
-                values = ", ".join(map(str, probe.option.values[:8]))
-                yield Check(f"  {probe.option.name}", OK, f"{values} (now {probe.current})")
-            else:
-                yield Check(f"  {probe.name}", WARNING, probe.reason, probe.remedy)
+        try:
+            yield from _device(device)
+        finally:
+            device.close()
+
+
+def _device(device: Device) -> Iterator[Check]:
+    """Yield what one device has: options, sensors, power modes, and what its user must know."""
+    for probe in device.probe():
+        if isinstance(probe, Supported):
+            yield Check(f"  {probe.option.name}", OK, f"{_levels(probe.option)} (now {probe.current})")
+        else:
+            yield Check(f"  {probe.name}", WARNING, probe.reason, probe.remedy)
+    for meter in device.meters():
+        yield _meter(f"  meter {meter.name}", meter)
+    sensors = device.sensors()
+    if sensors.temperature_c is not None:
+        yield Check("  temperature", OK, f"{sensors.temperature_c:.1f} degrees Celsius")
+    modes = device.power_modes()
+    if modes:
+        yield Check("  power modes", OK, ", ".join(mode.name for mode in modes))
+    for note in device.notes():
+        yield Check("  note", WARNING, note)
+
+
+def _levels(option: Option) -> str:
+    """Return an option's levels, shortened in the middle."""
+    values = [str(v) for v in option.values]
+    return ", ".join(values if len(values) <= 8 else [*values[:4], "...", *values[-3:]])
 
 
 def _meters() -> Iterator[Check]:
     from tuner import registry
 
     for name in registry.names("meters"):
-        meter = registry.create("meters", name)
-        missing = meter.probe()
-        if missing is None:
-            yield Check(f"meter {name}", OK, meter.provenance())
-        else:
-            yield Check(f"meter {name}", WARNING, missing.reason, missing.remedy)
+        yield _meter(f"meter {name}", registry.create("meters", name))
+
+
+def _meter(what: str, meter: PowerMeter) -> Check:
+    missing = meter.probe()
+    if missing is None:
+        return Check(what, OK, meter.provenance())
+    return Check(what, WARNING, missing.reason, missing.remedy)
 
 
 def _print(checks: list[Check]) -> None:
