@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import threading
 from collections.abc import Mapping
@@ -78,7 +79,8 @@ class Connection:
                 raise type(self._lost)(self._lost.what, self._lost.hint)
             self._last_id += 1
             try:
-                self._channel.send(request_line(self._last_id, do, fields), _REPLY_S)
+                with contextlib.suppress(ChannelClosedError):  # one who hangs up may have said why before
+                    self._channel.send(request_line(self._last_id, do, fields), _REPLY_S)
                 reply = self._reply()
             except (ChannelClosedError, ChannelTimeoutError) as error:
                 self._lost = self._why_lost(isinstance(error, ChannelTimeoutError))

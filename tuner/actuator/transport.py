@@ -22,6 +22,8 @@ from tuner.errors import BoardUnreachableError, BoardUnsupportedError, MissingDe
 _CONNECT_S, _ALIVE_INTERVAL_S, _ALIVE_COUNT = 10, 5, 3
 #: Seconds that a program has to end by itself.
 _END_S = 10
+#: Seconds that a service has to put its board back after the session.
+_RESTORE_S = 60
 _OLDEST = (3, 8)
 _PYTHONS = ("python3", *(f"python3.{minor}" for minor in range(14, 7, -1)))
 # Nothing that begins with a dash, which ssh would take for an option.
@@ -73,13 +75,15 @@ class Address:
         text: As the user wrote it.
         prefix: Command that takes a shell line as its last argument; empty for a socket.
         socket_path: Of an actuator that is a service; ``""`` for a command.
-        is_local: The shell line runs on this machine.
+        is_local: The shell line runs on this machine, under this very Python.
+        sudo: Root's rights are taken by ``sudo -n`` where whoever logs in is not root.
     """
 
     text: str
     prefix: tuple[str, ...]
     socket_path: str = ""
     is_local: bool = False
+    sudo: bool = False
 
     def connect(self, archive: bytes, arguments: Sequence[str]) -> Link:
         """Start the actuator on the board, as root where the user may by ``sudo -n``; or connect to it.
@@ -89,7 +93,7 @@ class Address:
         """
         if self.socket_path:
             return _socket_link(self.socket_path)
-        process = self._spawn(archive, arguments, privileged=not self.is_local)
+        process = self._spawn(archive, arguments, privileged=self.sudo)
         assert process.stdin is not None
         assert process.stdout is not None
         return Link(process.stdout.fileno(), process.stdin.fileno(), process, lambda: end(process))
@@ -138,7 +142,7 @@ def parse_address(text: str) -> Address:
     """
     scheme, _, rest = text.partition(":")
     if scheme == "ssh" and _DESTINATION.fullmatch(rest[2:].rstrip("/")) and rest.startswith("//"):
-        return Address(text, _ssh_command(rest[2:].rstrip("/")))
+        return Address(text, _ssh_command(rest[2:].rstrip("/")), sudo=True)
     if scheme == "exec":
         with contextlib.suppress(ValueError):
             prefix = shlex.split(rest)
@@ -181,7 +185,16 @@ def _socket_link(path: str) -> Link:
             f"No actuator answers at '{path}': {error.strerror}.",
             "Start tuner-actuator.service, or check the path.",
         ) from error
-    return Link(made.fileno(), made.fileno(), None, made.close)
+    return Link(made.fileno(), made.fileno(), None, lambda: _hang_up(made))
+
+
+def _hang_up(connected: socket.socket) -> None:
+    """Say that nothing more comes and wait until the service has hung up too: the board is put back then."""
+    with connected, contextlib.suppress(OSError):
+        connected.shutdown(socket.SHUT_WR)
+        connected.settimeout(_RESTORE_S)
+        while connected.recv(1 << 16):
+            pass
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
