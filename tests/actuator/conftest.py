@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli.conftest import tuner  # noqa: F401 - a fixture
 from tuner.actuator import bundle
 from tuner.actuator.connection import Connection
 from tuner.actuator.transport import Address, parse_address

@@ -22,7 +22,7 @@ def _restore_elsewhere(board: str, device: str) -> None:
     """Take the board and hang up: whoever takes one first puts back what was left."""
     from tuner.tuning.opening import default_context, open_board
 
-    opened = open_board(board, device, default_context({})).device
+    opened = open_board(board, device, default_context()).device
     opened.close()
     click.echo("\n".join(f"{board}: {note}." for note in opened.notes()) or "Nothing to restore.")
 
