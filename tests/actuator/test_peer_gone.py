@@ -16,7 +16,7 @@ import pytest
 
 from benchmarks.fuzz_actuator import _legal
 from tests.actuator.conftest import Connect, Machine
-from tests.actuator.fakes import START, FakeDevice, server_over
+from tests.actuator.fakes import START, FakeDevice, levels, server_over
 from tuner.actuator.channel import Channel
 from tuner.actuator.protocol import MAX_REQUEST, request_line
 from tuner.actuator.transport import Address
@@ -33,7 +33,7 @@ def is_back(device: FakeDevice, journal_dir: Path) -> bool:
 @pytest.mark.parametrize("seed", range(50))
 def test_cut_at_any_byte(seed: int, tmp_path: Path) -> None:
     rng = random.Random(seed)
-    script = HELLO + b"".join(_legal(rng, n) + b"\n" for n in range(1, 40))
+    script = HELLO + b"".join(_legal(rng, n, levels()) + b"\n" for n in range(1, 40))
     apply = request_line(99, "apply", {"target": {"cores": 1, "boost": True}})
     cut = rng.randrange(len(HELLO), len(script))
     device, (ours, theirs) = FakeDevice(dict(START)), socket.socketpair()

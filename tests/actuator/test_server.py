@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.fuzz_actuator import fuzz
+from benchmarks.fuzz_actuator import fuzz, fuzz_emulated
 from tests.actuator.fakes import OPTIONS, START, FakeDevice, RefusingDevice, server_over
 from tuner.actuator.protocol import (
     MAX_NAMES,
@@ -184,6 +184,8 @@ def test_sensors_energy_and_boot(peer: Peer) -> None:
     assert peer.refused("energy_end", meter="fake") == "MeasurementError"
     peer.ask("energy_begin", meter="fake")
     assert peer.ask("energy_end", meter="fake") == {"energy_j": 2.0, "duration_s": 0.5, "samples": 10}
+    peer.ask("energy_begin", meter="fake")
+    assert peer.refused("energy_begin", meter="fake") == "MeasurementError"
     assert peer.refused("energy_begin", meter="rapl") == "UnknownMeterError"
 
 
@@ -191,6 +193,14 @@ def test_a_hostile_peer_writes_nothing_outside_of_the_tables(tmp_path: Path) -> 
     tally = fuzz(20_000, seed=1, journal_dir=tmp_path)
     assert tally.messages == 20_000
     assert min(tally.accepted, tally.writes) > 500, "a fuzzer that is always refused proves nothing"
+
+
+@pytest.mark.parametrize("board", ["jetson-orin-nano", "jetson-tx2"])
+def test_a_hostile_peer_of_an_emulated_jetson_writes_what_its_hardware_file_declares(
+    board: str, tmp_path: Path
+) -> None:
+    tally = fuzz_emulated(1_000, 2, tmp_path, board)
+    assert min(tally.accepted, tally.writes) > 50
 
 
 json_values = st.recursive(

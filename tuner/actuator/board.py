@@ -6,13 +6,13 @@ that element is written.
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any, Callable, Mapping, Sequence  # noqa: UP035 - subscripted at run time by Python 3.8
 
 from tuner.actuator.protocol import probe_to_json
 from tuner.control import ControlSession, RestoreReport
-from tuner.control.restoring import restore_error
-from tuner.errors import OptionValueError, RestoreError, UnknownMeterError
+from tuner.errors import MeasurementError, OptionValueError, TunerError, UnknownMeterError
 from tuner.ports import Device, PowerMeter, Supported
 from tuner.space import Option, OptionValue
 
@@ -61,6 +61,7 @@ class OwnedBoard:
         self._probes = tuple(self.device.probe())
         self._tables = {p.option.name: p.option for p in self._probes if isinstance(p, Supported)}
         self._meters = {meter.name: meter for meter in meters}
+        self._windows: set[str] = set()
 
     def describe(self) -> dict[str, Any]:
         """Return what the board is and has, for `hello` and `probe`."""
@@ -122,9 +123,13 @@ class OwnedBoard:
         """Begin a meter's window.
 
         Raises:
-            UnknownMeterError: no such meter here.
+            UnknownMeterError: no such meter here. MeasurementError: its window is open already.
         """
-        self._meter(name).begin()
+        meter = self._meter(name)
+        if name in self._windows:  # a meter may start a thread each time
+            raise MeasurementError(f"A window of '{name}' is open already.", "End it first.")
+        self._windows.add(name)
+        meter.begin()
 
     def energy_end(self, name: str) -> dict[str, float]:
         """End a meter's window.
@@ -132,7 +137,9 @@ class OwnedBoard:
         Raises:
             UnknownMeterError, MeasurementError.
         """
-        reading = self._meter(name).end()
+        meter = self._meter(name)
+        self._windows.discard(name)
+        reading = meter.end()
         return {"energy_j": reading.energy_j, "duration_s": reading.duration_s, "samples": reading.samples}
 
     def close(self) -> None:
@@ -144,6 +151,9 @@ class OwnedBoard:
         try:
             self._control.__exit__(None, None, None)
         finally:
+            for name in sorted(self._windows):
+                with contextlib.suppress(TunerError):
+                    self.energy_end(name)
             self.device.close()
 
     def _meter(self, name: str) -> PowerMeter:
@@ -171,17 +181,3 @@ def _level(option: Option, value: OptionValue) -> OptionValue:
             f"It can be one of: {', '.join(map(str, option.values[:12]))}.",
         )
     return level
-
-
-def require_restored(report: RestoreReport) -> RestoreReport:
-    """Return `report` if everything went back.
-
-    Raises:
-        RestoreError: something did not.
-    """
-    if report.failed:
-        raise restore_error(report)
-    return report
-
-
-__all__ = ["Opener", "OwnedBoard", "RestoreError", "report_to_json", "require_restored"]
