@@ -32,7 +32,7 @@ from tuner.space import ConfigurationSpace, Option
 from tuner.tuning.budget import Budget
 from tuner.tuning.distributions import suggest
 from tuner.tuning.session import Session
-from tuner.tuning.stop import SignalStop
+from tuner.tuning.stop import SignalStop, TripStop
 from tuner.tuning.storage import open_storage
 from tuner.tuning.study import StudyStore
 from tuner.tuning.trial import Bench
@@ -89,7 +89,7 @@ class Nothing:
 def _ours(folder: Path, trials: int) -> float:
     url = f"sqlite:///{folder / 'ours.db'}"
     store = StudyStore(open_storage(url), url, "overhead", SPACE)
-    nothing, stop, objective = Nothing(), SignalStop(), Objective("latency", LATENCY)
+    nothing, stop, objective = Nothing(), TripStop(SignalStop()), Objective("latency", LATENCY)
     with ControlSession(nothing, "nothing", folder) as control:
         bench = Bench(nothing, nothing, None, control, SPACE, objective, (LATENCY,), MeasurementPlan(), stop)
         context = StrategyContext(SPACE, objective, 1, trials, (), {})

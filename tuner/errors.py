@@ -6,7 +6,7 @@ A user sees two sentences and no traceback (`--debug` shows it). Standard librar
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 
 class TunerError(Exception):
@@ -118,6 +118,26 @@ class UnknownSettingError(UnknownNameError):
     kind = "setting"
 
 
+class UnknownModeError(UnknownNameError):
+    """No power mode of that name or id in the file."""
+
+    exit_code = 46
+    kind = "power mode"
+
+    def __init__(self, name: str, known: Iterable[tuple[str, str]]) -> None:
+        modes = sorted(known, key=lambda mode: -max(map(_likeness(name), mode)))
+        listed = ", ".join(f"{ident} {title}" for ident, title in modes)
+        super().__init__(name, [title for _, title in modes], f"Modes, nearest first: {listed or 'none'}.")
+
+
+def _likeness(name: str) -> Callable[[str], float]:
+    """Return how near a mode's name is: `15W` is nearest to `MODE_15W`, of which it is a part."""
+    wanted = name.lower()
+    return lambda other: (
+        (wanted in other.lower()) + difflib.SequenceMatcher(None, wanted, other.lower()).ratio()
+    )
+
+
 class MalformedFileError(TunerError):
     """A TOML, CSV or JSON file that does not parse; the sentence names line and column."""
 
@@ -191,9 +211,27 @@ class DiskFullError(TunerError):
 
 
 class VerifyError(TunerError):
-    """A setting reads back different from what was written."""
+    """A setting reads back different from what was written.
+
+    Args:
+        what: As everywhere.
+        hint: As everywhere.
+        asked: Option -> what it was to have; empty where a single setting is meant.
+        found: Option -> what was read instead, for every option of `asked`.
+    """
 
     exit_code = 32
+
+    def __init__(
+        self,
+        what: str,
+        hint: str = "",
+        asked: Mapping[str, bool | int | float | str] | None = None,
+        found: Mapping[str, bool | int | float | str] | None = None,
+    ) -> None:
+        super().__init__(what, hint)
+        self.asked = dict(asked or {})
+        self.found = dict(found or {})
 
 
 class RestoreError(TunerError):
@@ -266,6 +304,12 @@ class UnitMismatchError(TunerError):
     """A source whose values are in a unit that cannot be converted to the objective's."""
 
     exit_code = 44
+
+
+class OverheatedError(TunerError):
+    """The board passed its hard temperature limit; the workload was ended and everything put back."""
+
+    exit_code = 45
 
 
 class BoardUnreachableError(TunerError):

@@ -63,7 +63,7 @@ class Notice(Event):
 
 @dataclass(frozen=True)
 class TrialStarted(Event):
-    """A configuration was chosen. `origin` is baseline, stock, source or the strategy's name."""
+    """A configuration was chosen. `origin` is baseline, stock, source, rounded or the strategy's name."""
 
     event: ClassVar[str] = "trial_started"
     trial: int
@@ -73,7 +73,7 @@ class TrialStarted(Event):
 
 @dataclass(frozen=True)
 class TrialPhase(Event):
-    """The trial in flight entered a phase: apply, warm-up, measure, cool-down."""
+    """The trial in flight entered a phase: cool-down, apply, settle, warm-up, measure."""
 
     event: ClassVar[str] = "trial_phase"
     trial: int
@@ -102,7 +102,14 @@ class SensorReading(Event):
 
 @dataclass(frozen=True)
 class TrialFinished(Event):
-    """A trial ended. `state` is complete, infeasible or failed; `values` by metric name."""
+    """A trial ended. `state` is complete, infeasible or failed; `values` by metric name.
+
+    Attributes:
+        configuration: What was set, as it read back.
+        asked: What was asked for; differs where the board rounded or capped it.
+        effective: Option -> the clock that really ran, in the option's unit.
+        throttled: How often the device throttled while it was measured (2: it does not count).
+    """
 
     event: ClassVar[str] = "trial"
     trial: int
@@ -118,6 +125,9 @@ class TrialFinished(Event):
     baseline_value: float | None
     saving_percent: float | None
     duration_s: float
+    asked: Mapping[str, OptionValue] = field(default_factory=dict)
+    effective: Mapping[str, int | float] = field(default_factory=dict)
+    throttled: int = 0
 
 
 @dataclass(frozen=True)

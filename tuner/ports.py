@@ -6,7 +6,7 @@ strategies are opened from a specification ``name[:argument]``, such as ``emulat
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, Union, runtime_checkable
 
@@ -45,6 +45,67 @@ class StopToken(Protocol):
 
     def fileno(self) -> int:
         """Return a descriptor that becomes readable on stop (for select)."""
+        ...
+
+
+# --- watching a measurement --------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class GuardVerdict:
+    """What a guard saw while something was measured.
+
+    Attributes:
+        throttled: Whether the device took clocks away, or was too hot for the numbers to count.
+        reasons: Why, each a clause for people; empty where it did not throttle.
+        hottest_c: Highest temperature of any zone, None where none was read.
+        oc_events: Over-current events.
+        effective: Option -> the clock that really ran under load (the median), in the option's unit; only
+            where the device can tell.
+    """
+
+    throttled: bool = False
+    reasons: tuple[str, ...] = ()
+    hottest_c: float | None = None
+    oc_events: int = 0
+    effective: Mapping[str, int | float] = field(default_factory=dict)
+
+
+class Guard(Protocol):
+    """Watches one device from `start` to `stop`, by itself."""
+
+    def start(self, on_abort: Callable[[str], None]) -> None:
+        """Begin to watch.
+
+        Args:
+            on_abort: Called once, from any thread, when a hard limit is passed, with a clause that says which.
+        """
+        ...
+
+    def mark(self) -> None:
+        """Judge only what comes from here on: the workload is warm. Hard limits hold from `start` on."""
+        ...
+
+    def stop(self) -> GuardVerdict:
+        """End watching; return what was seen since the last `mark`."""
+        ...
+
+
+@runtime_checkable
+class Guarded(Protocol):
+    """What a `Device` also offers if it can watch itself during a measurement."""
+
+    def guard(self) -> Guard | None:
+        """Return a guard for one measurement, None where nothing can be watched."""
+        ...
+
+
+@runtime_checkable
+class Settling(Protocol):
+    """What a `Device` also offers if its sensors or clocks need time after a change."""
+
+    def settle_s(self) -> float:
+        """Return how long to wait after something was written before anything is measured."""
         ...
 
 
@@ -94,6 +155,24 @@ class Actuator(Protocol):
 
     def boot_id(self) -> str:
         """Return an id that changes when the device forgets what was written (a reboot)."""
+        ...
+
+
+@runtime_checkable
+class ReadsTogether(Protocol):
+    """What an `Actuator` also offers if several options cost less together than one by one."""
+
+    def read_options(self, names: Iterable[str]) -> Mapping[str, OptionValue]:
+        """Return the values now; errors as `Actuator.read_option`."""
+        ...
+
+
+@runtime_checkable
+class Watchful(Protocol):
+    """What an `Actuator` also offers if it can tell who else sets the device."""
+
+    def drift(self) -> str:
+        """Return a sentence on what others did since it was opened, ``""`` where nothing tells."""
         ...
 
 
@@ -549,9 +628,115 @@ class Exporter(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class FileEdit:
+    """A file that another program reads, with a profile put in.
+
+    Attributes:
+        text: The whole file.
+        entry: What was done: a clause for people ("Added mode 5 TUNER_ENERGY").
+        notes: Sentences that the user must read.
+    """
+
+    text: str
+    entry: str
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class FileEntry:
+    """An entry of such a file as a configuration of a board's options."""
+
+    name: str
+    configuration: Configuration
+    notes: tuple[str, ...] = ()
+
+
+@runtime_checkable
+class IntoExporter(Protocol):
+    """What an `Exporter` also offers if it can put a profile into a file that exists."""
+
+    def export_into(
+        self, profile: Any, text: str, board: object, name: str | None, make_default: bool
+    ) -> FileEdit:
+        """Return the file `text` with the profile (`tuner.profiles.Profile`) as an entry.
+
+        Args:
+            profile: What is put in.
+            text: The file; undecodable bytes as surrogates, which go back as they came.
+            board: What the device's `ModeDescriber.mode_board` returned, None where it is none.
+            name: Of the entry; None for the exporter's choice. An entry of that name is replaced.
+            make_default: Whether the entry becomes the file's default.
+
+        Raises:
+            TunerError: the file is not fit for it, or cannot say the profile.
+        """
+        ...
+
+
+@runtime_checkable
+class EntryImporter(Protocol):
+    """What an `Exporter` also offers if it can read such a file's entries."""
+
+    def import_entry(self, text: str, entry: str, board: object) -> FileEntry:
+        """Return an entry, by name or id, as a configuration of the board's options.
+
+        Raises:
+            TunerError: there is no such entry, or the options cannot say it.
+        """
+        ...
+
+
+@runtime_checkable
+class ModeDescriber(Protocol):
+    """What a `Device` also offers if its board has power modes."""
+
+    def mode_board(self) -> object:
+        """Return what exporters of power modes must know of the board; the core only passes it on."""
+        ...
+
+
 __all__ = [
-    "Actuator", "Belief", "Clock", "Control", "ControlledElsewhere", "Device", "DevicePlugin", "Elsewhere",
-    "EnergyReading", "Environment", "Exporter", "Metric", "ModellingStrategy", "OpenContext", "PerformanceModel",
-    "PowerMeter", "PowerMode", "Probe", "Reading", "Sensors", "SourceData", "StopToken", "Strategy", "StrategyContext",
-    "Supported", "TargetModel", "Unsupported", "Workload", "WorkloadPlugin", "WorkloadPluginElsewhere", "WorkloadRun",
+    "Actuator",
+    "Belief",
+    "Clock",
+    "Control",
+    "ControlledElsewhere",
+    "Device",
+    "DevicePlugin",
+    "Elsewhere",
+    "EnergyReading",
+    "EntryImporter",
+    "Environment",
+    "Exporter",
+    "FileEdit",
+    "FileEntry",
+    "Guard",
+    "GuardVerdict",
+    "Guarded",
+    "IntoExporter",
+    "Metric",
+    "ModeDescriber",
+    "ModellingStrategy",
+    "OpenContext",
+    "PerformanceModel",
+    "PowerMeter",
+    "PowerMode",
+    "Probe",
+    "Reading",
+    "ReadsTogether",
+    "Sensors",
+    "Settling",
+    "SourceData",
+    "StopToken",
+    "Strategy",
+    "StrategyContext",
+    "Supported",
+    "TargetModel",
+    "Unsupported",
+    "Watchful",
+    "Workload",
+    "WorkloadPlugin",
+    "WorkloadPluginElsewhere",
+    "WorkloadRun",
 ]  # fmt: skip

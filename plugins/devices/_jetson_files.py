@@ -7,11 +7,13 @@ import fnmatch
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from tuner.errors import DeviceError, PermissionDeniedError, VerifyError
 
 _READ_SIZE = 1 << 16
+#: Longest text of a single value.
+_VALUE_SIZE = 64
 #: Zones and sensors answer these now and then although nothing is wrong.
 TRANSIENT = frozenset({errno.EAGAIN, errno.EIO, errno.ENODATA, errno.ETIMEDOUT, errno.EREMOTEIO})
 
@@ -38,6 +40,63 @@ class Files(Protocol):
     def writable(self, path: str) -> bool:
         """Return whether this process may write to the file."""
         ...
+
+
+class Reader(Protocol):
+    """One file that is read again and again. Errors are `OSError`s."""
+
+    def read(self) -> str:
+        """Return its text as it is now."""
+        ...
+
+    def close(self) -> None:
+        """Let go of it."""
+        ...
+
+
+@runtime_checkable
+class KeepsOpen(Protocol):
+    """Files that can be read again without being opened again."""
+
+    def open_reader(self, path: str) -> Reader:
+        """Open a file for reading it often."""
+        ...
+
+
+class DescriptorReader:
+    """A file held open: one `pread` from its start per reading, which sysfs answers anew each time."""
+
+    def __init__(self, path: str) -> None:
+        self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+
+    def read(self) -> str:
+        """Return its text as it is now."""
+        return os.pread(self._descriptor, _VALUE_SIZE, 0).decode(errors="replace")
+
+    def close(self) -> None:
+        """Close it; once is enough."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
+class PathReader:
+    """A file of `Files` that hold nothing open."""
+
+    def __init__(self, files: Files, path: str) -> None:
+        self._files, self._path = files, path
+
+    def read(self) -> str:
+        """Return its text as it is now."""
+        return self._files.read_text(self._path)
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+def open_reader(files: Files, path: str) -> Reader:
+    """Return a reader of a file, held open where `files` can."""
+    return files.open_reader(path) if isinstance(files, KeepsOpen) else PathReader(files, path)
 
 
 class RootedFiles:
@@ -73,6 +132,10 @@ class RootedFiles:
     def writable(self, path: str) -> bool:
         """Return whether the kernel would let this process write (a read-only /sys does not)."""
         return os.access(self._real(path), os.W_OK)
+
+    def open_reader(self, path: str) -> Reader:
+        """Open a file for reading it often."""
+        return DescriptorReader(self._real(path))
 
     def _real(self, path: str) -> str:
         return os.path.join(self.root, path.lstrip("/"))

@@ -102,7 +102,7 @@ class Gpu:
 
 @dataclass(frozen=True)
 class Emc:
-    """The memory controller's files.
+    """A clock that a lock holds: the memory controller's, and the GPU's of the oldest releases (gbus).
 
     Attributes:
         request: Takes a rate in Hz.
@@ -123,12 +123,13 @@ class Emc:
 
 @dataclass(frozen=True)
 class Layout:
-    """All of it."""
+    """All of it. A board has `gpu` or `gbus`."""
 
     clusters: tuple[Cluster, ...]
     groups: tuple[CoreGroup, ...]
     gpu: Gpu | None
     emc: Emc | None
+    gbus: Emc | None = None
     missing: tuple[Missing, ...] = field(default=())
 
 
@@ -137,9 +138,10 @@ def discover(files: BoardFiles, hardware: Hardware) -> Layout:
     missing: list[Missing] = []
     clusters = _clusters(files, hardware, missing)
     groups = _groups(files, hardware, clusters, missing)
-    gpu = _gpu(files, missing)
+    gbus = _gbus(files)
+    gpu = None if gbus else _gpu(files, missing)
     emc = _emc(files, hardware, missing)
-    return Layout(clusters, groups, gpu, emc, tuple(missing))
+    return Layout(clusters, groups, gpu, emc, gbus, tuple(missing))
 
 
 # --- CPU ---------------------------------------------------------------------------------------
@@ -241,10 +243,21 @@ def _gpu(files: BoardFiles, missing: list[Missing]) -> Gpu | None:
             break
         missing += _tpc(files, folder)
         return gpu
-    old = files.raw.exists(f"{DEBUGFS}/clock/override.gbus")
-    reason = "this release has only the debugfs clock gbus" if old else "no GPU is under /sys/class/devfreq"
-    missing.append(Missing("gpu_freq_hz", reason, "use L4T R32 or newer" if old else "load the nvgpu driver"))
+    reason = "no GPU is under /sys/class/devfreq, and debugfs shows no gbus"
+    missing.append(Missing("gpu_freq_hz", reason, f"load the nvgpu driver; {DEBUGFS_REMEDY}"))
     return None
+
+
+def _gbus(files: BoardFiles) -> Emc | None:
+    """Return the GPU's clock of a release before devfreq (TX1 with L4T R24 to R28)."""
+    clock, override = f"{DEBUGFS}/clock/gbus", f"{DEBUGFS}/clock/override.gbus"
+    if not files.may_write(f"{override}/rate") or not files.raw.exists(f"{override}/rate"):
+        return None
+    try:
+        rates = _khz_table(files, f"{clock}/possible_rates")
+    except TunerError:
+        return None
+    return Emc(f"{override}/rate", f"{override}/state", f"{clock}/rate", "", False, rates) if rates else None
 
 
 def _tpc(files: BoardFiles, folder: str) -> list[Missing]:
@@ -342,17 +355,22 @@ def _emc_levels(files: BoardFiles, hardware: Hardware) -> tuple[int, ...]:
     """
     for path in (f"{_BPMP}/emc/possible_rates", f"{DEBUGFS}/clock/emc/possible_rates"):
         if files.raw.exists(path):
-            rates = {int(token) * 1000 for token in files.read(path).split() if token.isdigit()}
+            rates = _khz_table(files, path)
             if rates:
-                return tuple(sorted(rates))
+                return rates
     dvfs = f"{_BPMP}/clk/emc/dvfs"  # Thor: rates in column 2
     if files.raw.exists(dvfs):
         columns = [line.split() for line in files.read(dvfs).splitlines()]
-        rates = {int(c[1]) for c in columns if len(c) > 1 and c[1].isdigit()}
-        if rates:
-            return tuple(sorted(rates))
+        column = {int(c[1]) for c in columns if len(c) > 1 and c[1].isdigit()}
+        if column:
+            return tuple(sorted(column))
     low, high = (f"{DEBUGFS}/tegra_bwmgr/emc_{end}_rate" for end in ("min", "max"))
     if files.raw.exists(high) and hardware.emc_hz:
         bounds = files.number(low), files.number(high)
         return tuple(f for f in hardware.emc_hz if bounds[0] <= f <= bounds[1])
     return ()
+
+
+def _khz_table(files: BoardFiles, path: str) -> tuple[int, ...]:
+    """Return the rates in Hz of a list in kHz that ends with its unit: ``204000 665600 (kHz)``."""
+    return tuple(sorted({int(token) * 1000 for token in files.read(path).split() if token.isdigit()}))

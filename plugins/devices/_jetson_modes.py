@@ -61,6 +61,14 @@ def emc_is_locked(files: BoardFiles, layout: Layout) -> bool:
     return layout.emc is not None and bool(_number(files, layout.emc.lock))
 
 
+def tpc_mask(files: Files, layout: Layout) -> int | None:
+    """Return which texture processing clusters are off (a bit mask), None where there is no such file."""
+    if layout.gpu is None:
+        return None
+    text = _text(files, f"{layout.gpu.folder}/device/tpc_pg_mask").strip()
+    return int(text) if text.isdigit() else None
+
+
 def _number(files: BoardFiles, path: str) -> int | None:
     try:
         return files.number(path)

@@ -17,11 +17,11 @@ from tuner.space import Condition, Option, OptionValue
 
 from ._host_actuator import parse_cpulist
 from ._jetson_files import BoardFiles
-from ._jetson_layout import CPU_ROOT, ROOT_REMEDY, Cluster, Found, Layout
+from ._jetson_layout import CPU_ROOT, ROOT_REMEDY, Cluster, Emc, Found, Layout
 
 FIXED = "fixed"
-#: EMC: the kernel's bandwidth manager moves the rate.
-MANAGED = "bwmgr"
+#: A clock with a lock that is free: the kernel's bandwidth manager moves the memory's, its load the GPU's.
+MANAGED, SCALED = "bwmgr", "dvfs"
 EMC_FREQ, EMC_GOVERNOR = "emc_freq_hz", "emc_governor"
 GPU_FREQ, GPU_GOVERNOR = "gpu_freq_hz", "gpu_governor"
 #: `userspace` takes its speed from another file; `performance` is `FIXED` by another name.
@@ -69,6 +69,32 @@ class Clock:
         """Return the minimum that goes with a maximum of `level` while a kernel governor moves the clock."""
         pinned = self.found.low == self.found.high  # then nothing is known of the floor but the table's end
         return min(level, self.levels[0] if pinned else self.found.low)
+
+
+@dataclass(frozen=True)
+class Lock:
+    """A clock that two options set through a lock: the memory's, or the GPU's where there is no devfreq.
+
+    Attributes:
+        domain: Its settings begin with it (``emc``, ``gpu``).
+        freq: Name of the level's option.
+        governor: Name of the governor's option: `FIXED` or `free`.
+        free: What the governor is called while no lock holds the clock.
+        files: Its files and levels.
+    """
+
+    domain: str
+    freq: str
+    governor: str
+    free: str
+    files: Emc
+
+
+def locks(layout: Layout) -> tuple[Lock, ...]:
+    """Return the clocks with a lock."""
+    emc = [Lock("emc", EMC_FREQ, EMC_GOVERNOR, MANAGED, layout.emc)] if layout.emc else []
+    gbus = [Lock("gpu", GPU_FREQ, GPU_GOVERNOR, SCALED, layout.gbus)] if layout.gbus else []
+    return (*emc, *gbus)
 
 
 def clocks(layout: Layout) -> tuple[Clock, ...]:
@@ -133,7 +159,9 @@ def _options(layout: Layout) -> Sequence[tuple[Option, str]]:
                 path,
             )
         )  # fmt: skip
-    return [*made, *_emc_options(layout)]
+    for lock in locks(layout):
+        made += _lock_options(lock, "the GPU" if lock.domain == "gpu" else "the external memory controller")
+    return made
 
 
 def _cores(group: CoreGroup) -> Option:
@@ -153,21 +181,18 @@ def _awake_condition(clock: Clock, groups: Sequence[CoreGroup]) -> Condition | N
     return None
 
 
-def _emc_options(layout: Layout) -> Sequence[tuple[Option, str]]:
-    emc = layout.emc
-    if emc is None:
-        return ()
+def _lock_options(lock: Lock, what: str) -> Sequence[tuple[Option, str]]:
     # Without a cap file only a lock limits the rate, so the level means nothing while it is not locked.
-    condition = None if emc.cap else Condition(EMC_GOVERNOR, (FIXED,))
+    condition = None if lock.files.cap else Condition(lock.governor, (FIXED,))
     freq = Option(
-        EMC_FREQ, emc.freqs_hz, unit="Hz", condition=condition, aliases=_PAPER[EMC_FREQ],
-        description="Clock of the external memory controller; its upper limit while it is managed",
+        lock.freq, lock.files.freqs_hz, unit="Hz", condition=condition, aliases=_PAPER[lock.freq],
+        description=f"Clock of {what}; its upper limit while it is managed",
     )  # fmt: skip
     governor = Option(
-        EMC_GOVERNOR, (FIXED, MANAGED), "categorical",
-        description=f"What moves the memory's clock: the bandwidth manager, or nothing ('{FIXED}')",
+        lock.governor, (FIXED, lock.free), "categorical",
+        description=f"What moves the clock of {what}: the kernel by its load, or nothing ('{FIXED}')",
     )  # fmt: skip
-    return ((freq, emc.request), (governor, emc.lock))
+    return ((freq, lock.files.request), (governor, lock.files.lock))
 
 
 def _level(option: Option, value: OptionValue) -> OptionValue:

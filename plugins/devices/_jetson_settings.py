@@ -11,6 +11,7 @@ A setting is the smallest thing that is put back as a whole. Its value is a text
 ``gpu/power``        ``0 on``: railgate_enable and power/control, as far as the board has them
 ``emc/cap``          the cap file's number
 ``emc/lock``         ``free``, or ``fixed 2133000000``: the rate that is held against the load
+``gpu/lock``         the same, of a GPU without devfreq
 ===================  ==========================================================================
 
 A policy whose cores are all offline may not answer: it then reads `OFFLINE`, and writing `OFFLINE`
@@ -33,7 +34,7 @@ from ._jetson_layout import CPU_ROOT, Emc, Gpu, Layout
 OFFLINE = "offline"
 FREE = "free"
 _NAME = re.compile(
-    r"(cpu\d+/online|policy\d+/(?:governor|limits)|gpu/(?:governor|limits|power)|emc/(?:cap|lock))"
+    r"(cpu\d+/online|policy\d+/(?:governor|limits)|gpu/(?:governor|limits|power|lock)|emc/(?:cap|lock))"
 )
 _LIMITS = re.compile(r"(\d+)-(\d+)")
 #: What an inactive policy answers, by kernel (facts on the boards, section 2).
@@ -73,7 +74,7 @@ class Settings:
     def __init__(self, files: BoardFiles, layout: Layout) -> None:
         self._files = files
         self._gpu = layout.gpu
-        self._emc = layout.emc
+        self._locks = {"emc": layout.emc, "gpu": layout.gbus}
 
     def online(self) -> frozenset[int]:
         """Return the CPUs that are online."""
@@ -90,9 +91,10 @@ class Settings:
             return self._files.read(f"{CPU_ROOT}/{domain}/online")
         if domain.startswith("policy"):
             return self._read_policy(f"{CPU_ROOT}/cpufreq/{domain}", what)
-        if domain == "gpu":
+        if domain == "gpu" and what != "lock":
             return self._read_gpu(self._require(self._gpu, name), what)
-        return self._read_emc(self._require(self._emc, name), what)
+        clock = self._require(self._locks[domain], name)
+        return self._files.read(self._cap(clock)) if what == "cap" else self._read_lock(clock)
 
     def write(self, name: str, value: str) -> None:
         """Set one setting. What it then reads is for the caller to check.
@@ -111,10 +113,12 @@ class Settings:
                 self._files.write_unread(f"{folder}/scaling_governor", value)
             else:
                 self._write_limits(f"{folder}/scaling_min_freq", f"{folder}/scaling_max_freq", value)
-        elif domain == "gpu":
+        elif domain == "gpu" and what != "lock":
             self._write_gpu(self._require(self._gpu, name), what, value)
+        elif what == "lock":
+            self._write_lock(self._require(self._locks[domain], name), value)
         else:
-            self._write_emc(self._require(self._emc, name), what, value)
+            self._write_cap(self._require(self._locks[domain], name), value)
 
     def _split(self, name: str) -> tuple[str, str]:
         if not is_setting(name):
@@ -200,30 +204,28 @@ class Settings:
             for path, word in zip(gpu.power_files, words):  # noqa: B905 - of equal number; Python 3.8 has no strict
                 self._files.write_unread(path, word)
 
-    # --- memory controller ------------------------------------------------------------------------
+    # --- clocks with a lock: the memory's, and gbus -----------------------------------------------
 
-    def _read_emc(self, emc: Emc, what: str) -> str:
-        if what == "cap":
-            return self._files.read(self._cap(emc))
-        if self._files.number(emc.lock) == 0:
+    def _read_lock(self, clock: Emc) -> str:
+        if self._files.number(clock.lock) == 0:
             return FREE
-        return f"fixed {self._files.number(emc.rate)}"
+        return f"fixed {self._files.number(clock.rate)}"
 
-    def _write_emc(self, emc: Emc, what: str, value: str) -> None:
-        if what == "cap":
-            if not value.isdigit():
-                raise DeviceError(f"'{value}' is no EMC cap.", "Write a rate in Hz.")
-            self._files.write_unread(self._cap(emc), value)
-            return
+    def _write_lock(self, clock: Emc, value: str) -> None:
         kind, _, rate = value.partition(" ")
         if value != FREE and not (kind == "fixed" and rate.isdigit()):
-            raise DeviceError(f"'{value}' is no EMC lock.", "Write 'free' or 'fixed RATE_HZ'.")
+            raise DeviceError(f"'{value}' is no lock of a clock.", "Write 'free' or 'fixed RATE_HZ'.")
         # A lock in force holds its old rate against a new request: let go first.
-        if self._files.number(emc.lock) != 0 or value == FREE:
-            self._files.write_unread(emc.lock, "0")
+        if self._files.number(clock.lock) != 0 or value == FREE:
+            self._files.write_unread(clock.lock, "0")
         if value != FREE:
-            self._files.write_unread(emc.request, rate)
-            self._files.write_unread(emc.lock, "1")
+            self._files.write_unread(clock.request, rate)
+            self._files.write_unread(clock.lock, "1")
+
+    def _write_cap(self, clock: Emc, value: str) -> None:
+        if not value.isdigit():
+            raise DeviceError(f"'{value}' is no cap.", "Write a rate in Hz.")
+        self._files.write_unread(self._cap(clock), value)
 
     @staticmethod
     def _cap(emc: Emc) -> str:

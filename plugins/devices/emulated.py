@@ -13,6 +13,7 @@ from tuner.ports import OpenContext, PowerMeter, PowerMode, Probe, Sensors, Supp
 from tuner.profiles.boards import Board, board_names, load_board, load_stock_modes
 from tuner.space import Configuration
 
+from ..exporters._nvpmodel_board import ModeBoard, of_board_file
 from ._emulated_machine import EmulatedMeter, Machine
 from ._emulated_physics import CORES, demands_of, physics_of
 from ._emulated_state import EmulatedActuator
@@ -62,6 +63,10 @@ class EmulatedDevice:
     def power_modes(self) -> Sequence[PowerMode]:
         """Return the modes of the board's stock file."""
         return load_stock_modes(self._file)
+
+    def mode_board(self) -> ModeBoard | None:
+        """Return what the board file says of power modes, None where it says nothing."""
+        return of_board_file(self._file)
 
     def sensors(self) -> Sensors:
         """Return the model's temperature and power now."""

@@ -6,13 +6,16 @@ file (`profiles/boards/*.hardware.toml`) says what may be written and what the s
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tuner.errors import DeviceError
+from tuner.errors import DeviceError, OptionValueError
 from tuner.ports import (
     Actuator,
+    Clock,
+    Guard,
     OpenContext,
     PowerMeter,
     PowerMode,
@@ -23,16 +26,24 @@ from tuner.ports import (
     Workload,
 )
 from tuner.profiles.hardware import Hardware
-from tuner.space import Configuration
+from tuner.space import Configuration, ConfigurationSpace
 
+from ..exporters._nvpmodel_board import ModeBoard, mode_board
+from ..exporters._nvpmodel_conf import parse
+from ..exporters._nvpmodel_options import read_mode
 from ._jetson_actuator import JetsonActuator
 from ._jetson_detect import Identity, hardware_of, identify
 from ._jetson_files import BoardFiles, Files, RootedFiles
+from ._jetson_guard import JetsonGuard
 from ._jetson_layout import Layout, discover
-from ._jetson_modes import active_mode, clocks_are_pinned, emc_is_locked
-from ._jetson_options import probes
+from ._jetson_meter import JetsonMeter, NoMeter
+from ._jetson_modes import active_mode, clocks_are_pinned, conf_text, emc_is_locked, tpc_mask
+from ._jetson_options import clocks, probes
+from ._jetson_thermal import ThermalReader
 from .host import RealClock
 
+#: L4T release from which the kernel (6.8) moves CPU limits to levels.
+SNAPS_SINCE = 38
 #: The emulator's own truth: a board that has it is emulated, and that has to be said.
 _EMULATOR = "/.emulator/board"
 
@@ -103,14 +114,27 @@ def open_board(files: Files, identity: Identity) -> Board:
 
 
 class JetsonDevice:
-    """A Jetson."""
+    """A Jetson.
 
-    def __init__(self, spec: str, files: Files, board: Board, stop: StopToken) -> None:
+    Args:
+        spec: Names it, in journals and profiles.
+        files: Its files.
+        board: What was found.
+        stop: Ends waiting early.
+        clock: The real one where None.
+    """
+
+    def __init__(
+        self, spec: str, files: Files, board: Board, stop: StopToken, clock: Clock | None = None
+    ) -> None:
         self.spec = spec
         self.board = board.hardware.name
         self.emulated = files.exists(_EMULATOR)
-        self.clock = RealClock(stop)
+        self.clock = clock or RealClock(stop)
+        self._files = files
         self._board = board
+        self._thermal = ThermalReader(files)
+        self._meter = JetsonMeter.find(files, board.hardware, self.clock)
         self._actuator = JetsonActuator(board.files, board.layout)
         self._probes = tuple(probes(board.layout, board.files, self._actuator.current()))
         # Said of the board as it was found, not of what a trial has made of it.
@@ -134,20 +158,60 @@ class JetsonDevice:
         return {p.option.name: p.current for p in self._probes if isinstance(p, Supported)}
 
     def power_modes(self) -> Sequence[PowerMode]:
-        """Return the modes of the board's own nvpmodel file that are configurations of this space."""
-        return ()
+        """Return the modes of the board's own nvpmodel file that are configurations of this space.
+
+        Left out are modes with another TPC mask than the present one: they need a reboot.
+        """
+        space = ConfigurationSpace(tuple(p.option for p in self._probes if isinstance(p, Supported)))
+        document, board = parse(conf_text(self._files)), self.mode_board()
+        mask = tpc_mask(self._files, self._board.layout)
+        found = []
+        for mode in document.modes:
+            reading = read_mode(document, mode, board)
+            masks = {s.value for s in mode.settings if s.argument == "TPC_PG_MASK"}
+            if reading.reason or (mask is not None and masks - {str(mask)}):
+                continue
+            with contextlib.suppress(OptionValueError):  # it has cores online that are no option now
+                found.append(
+                    PowerMode(mode.name, space.normalise({**self.baseline(), **reading.configuration}))
+                )
+        return tuple(found)
+
+    def mode_board(self) -> ModeBoard:
+        """Return what importers and exporters of power modes must know of this board."""
+        layout, identity = self._board.layout, self._board.identity
+        mode = active_mode(self._files)
+        return mode_board(
+            layout,
+            governors={c.domain: c.found.governor for c in clocks(layout)},
+            floors={c.domain: c.floor(c.levels[-1]) for c in clocks(layout)},
+            gpu_governors=layout.gpu.governors if layout.gpu else (),
+            snaps_cpu_limits=(identity.release or 0) >= SNAPS_SINCE,
+            active_mode=mode.ident if mode else None,
+        )
 
     def sensors(self) -> Sensors:
-        """Return temperature and power now."""
-        return Sensors()
+        """Return the hottest zone and the total power now."""
+        hottest = self._thermal.hottest()
+        power_w = self._meter.power_w() if isinstance(self._meter, JetsonMeter) else None
+        return Sensors(hottest[1] if hottest else None, power_w)
 
     def own_workload(self, argument: str | None) -> Workload | None:
         """Return None: real workloads run here."""
         return None
 
     def meters(self) -> Sequence[PowerMeter]:
-        """Return the board's power sensors, where it has any."""
-        return ()
+        """Return the meter of the board's power rails, also where it only says why there is none."""
+        return (self._meter if isinstance(self._meter, JetsonMeter) else NoMeter(self._meter),)
+
+    def guard(self) -> Guard:
+        """Return what watches one measurement: temperatures, throttling, the clocks that really run."""
+        board = self._board
+        return JetsonGuard(self._files, board.layout, board.hardware.limits, self._thermal, self.clock)
+
+    def settle_s(self) -> float:
+        """Return how long the power sensors still show what was before a change."""
+        return self._meter.settle_s() if isinstance(self._meter, JetsonMeter) else 0.0
 
     def notes(self) -> Sequence[str]:
         """Return who else sets this board, and what of it is taken as it is."""
@@ -179,4 +243,6 @@ class JetsonDevice:
         return self._board.hardware.limits.cool_down_to_c
 
     def close(self) -> None:
-        """Do nothing: no file stays open."""
+        """Let go of the sensors' files."""
+        if isinstance(self._meter, JetsonMeter):
+            self._meter.close()

@@ -1,7 +1,7 @@
-"""A profile as a POWER_MODEL section for the board's own nvpmodel file.
+"""A profile as a POWER_MODEL section for the board's own nvpmodel file, alone or in that file.
 
-Only the section: PARAM sections and the default mode are the board's file's, and stay untouched. The
-mode's id is the board file's `free_id`; its name keeps to [A-Z0-9_], which every reader takes whole.
+Alone, the mode's id is the board file's `free_id`; in a file it is the file's own next one. PARAM sections
+are never touched, the default mode only if asked. A name keeps to [A-Z0-9_], which every reader takes whole.
 """
 
 from __future__ import annotations
@@ -9,10 +9,12 @@ from __future__ import annotations
 import re
 
 from tuner.errors import OptionValueError, UnknownBoardError
+from tuner.ports import FileEdit, FileEntry
 from tuner.profiles import Profile
 from tuner.profiles.boards import Board, load_board
 
 from ._board import Line, model_lines
+from ._nvpmodel_into import edit_file, read_entry
 from ._text import heading, one_line
 
 
@@ -21,6 +23,25 @@ class NvpmodelExporter:
 
     name = "nvpmodel"
     summary = "a POWER_MODEL section for the board's nvpmodel file"
+
+    def export_into(
+        self, profile: Profile, text: str, board: object, name: str | None, make_default: bool
+    ) -> FileEdit:
+        """Return a whole nvpmodel file with the profile as a mode, added or in the place of an older one.
+
+        Raises:
+            OptionValueError: a mode of this file cannot say the profile.
+            MalformedFileError, UsageError: the file or the name is not fit for it.
+        """
+        return edit_file(profile, text, board, name or mode_name(profile), make_default)
+
+    def import_entry(self, text: str, entry: str, board: object) -> FileEntry:
+        """Return one mode of an nvpmodel file, by name or id, as options.
+
+        Raises:
+            UnknownModeError, OptionValueError: there is none, or the board's options cannot say it.
+        """
+        return read_entry(text, entry, board)
 
     def export(self, profile: Profile) -> str:
         """Return comments and the section.
@@ -65,6 +86,7 @@ def _how_to_use(mode_id: int, lines: list[Line], profile: Profile) -> list[str]:
         f"Append it to a copy of /etc/nvpmodel.conf, then: nvpmodel -f COPY -m {mode_id}",
         f"That file must have the PARAM sections {params}, and no mode {mode_id}.",
         "Some monitors take an id for a position: give the mode the next id after the file's last.",
+        "`tuner profile export --format nvpmodel --into FILE` does both, with the file's own names.",
         "A mode limits clocks; `tuner profile apply` sets them.",
     ]
     runtime = ", ".join(profile.configuration("workload"))

@@ -119,10 +119,11 @@ class EmulatedBoard:
         self.gpu = Gpu(spec, lambda: self.plant, self._gpu_used)
         self.emc = Emc(spec, lambda: self.plant)
         self.chips = [Ina3221(chip, spec.averaging, 140e-6, rng, self._rates[1]) for chip in spec.chips]
+        self.monitor = Ina238(spec.input_monitor, rng) if spec.input_monitor is not None else None
         self.thermals = Thermals(spec, lambda: self.plant, rng, self._rates[0])
         self._rng = rng
         self.cpu.add_to(self.tree)
-        self.gpu.add_to(self.tree)
+        self.gpu.add_to(self.tree, self.debugfs)
         self.emc.add_to(self.tree, self.debugfs)
         first = self._add_sensors(rng)
         self.thermals.add_to(self.tree, first)
@@ -130,9 +131,10 @@ class EmulatedBoard:
         self.tree.directory("/var/lib/nvpmodel", plain=True)
         self.tree.plain(nvpmodel.STATUS, nvpmodel.status_text(spec, spec.default_mode))
         now_s = self.clock.now_s()
-        self.plant = Plant(
-            spec, self.cpu, self.gpu, self.emc, self.chips, load_of("idle", now_s, list), now_s
-        )
+        chips: list[Ina3221 | Ina238] = [*self.chips]
+        if self.monitor is not None:
+            chips.append(self.monitor)
+        self.plant = Plant(spec, self.cpu, self.gpu, self.emc, chips, load_of("idle", now_s, list), now_s)
         self.gpu.tpc_mask = next(m.tpc_mask or 0 for m in spec.modes if m.ident == spec.default_mode)
         self.nvpmodel(spec.default_mode)
         self.plant.load = load_of(load, now_s, lambda: self.writers)
@@ -153,8 +155,8 @@ class EmulatedBoard:
             else:
                 chip.add_iio(self.tree, number)
         number = first + count + 2
-        if self.spec.input_monitor is not None:
-            Ina238(self.spec.input_monitor, lambda: self.plant).add_to(self.tree, number)
+        if self.monitor is not None:
+            self.monitor.add_to(self.tree, number)
             number += 1
         return number
 

@@ -286,7 +286,7 @@ def _nano(release: Release) -> BoardSpec:
         "jetson-nano", release, "NVIDIA Jetson Nano Developer Kit",
         ("nvidia,p3449-0000-b00+p3448-0000-b00", "nvidia,jetson-nano", "nvidia,tegra210"), "tegra210", 33,
         "tegra210-p3448-0000-p3449-0000-b00",
-        (Cluster("CPU_A57", (0, 1, 2, 3), tuple(int(m * 1000) for m in mhz)),), "absent", _GOVERNORS,
+        (Cluster("CPU_A57", (0, 1, 2, 3), tuple(round(m * 1000) for m in mhz)),), "absent", _GOVERNORS,
         tuple(76_800_000 * k for k in range(1, 13)),
         tuple(round(m * M) for m in (204, 408, 665.6, 800, 1065.6, 1331.2, 1600)),
         (chip,), 64, zones,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
 
 
@@ -31,20 +33,56 @@ class RealClock:
         time.sleep(duration_s)
 
 
+@dataclass(eq=False)
+class _Tick:
+    due_s: float
+    period_s: float
+    call: Callable[[], None]
+
+
 class VirtualClock:
     """Seconds that pass only in `sleep` and `advance`; nothing ever waits."""
 
     def __init__(self, start_s: float = 0.0) -> None:
         self._now_s = start_s
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
+        self._ticks: list[_Tick] = []
+        self._ticking = False
 
     def now_s(self) -> float:
         """Return virtual seconds."""
         return self._now_s
 
     def sleep(self, duration_s: float) -> None:
-        """Move time on at once."""
+        """Move time on at once, past every tick that falls due."""
         with self._lock:
-            self._now_s += max(0.0, duration_s)
+            end_s = self._now_s + max(0.0, duration_s)
+            while not self._ticking and (tick := self._due(end_s)) is not None:
+                self._now_s = max(self._now_s, tick.due_s)
+                self._ticking = True
+                try:
+                    tick.call()
+                finally:
+                    self._ticking = False
+                tick.due_s = max(tick.due_s + tick.period_s, self._now_s)
+            self._now_s = max(self._now_s, end_s)
 
     advance = sleep
+
+    def every(self, period_s: float, call: Callable[[], None]) -> Callable[[], None]:
+        """Call `call` each `period_s` while somebody sleeps, as a thread would; return what ends that.
+
+        What `call` itself sleeps passes without ticks.
+        """
+        tick = _Tick(self._now_s + period_s, period_s, call)
+        self._ticks.append(tick)
+
+        def cancel() -> None:
+            if tick in self._ticks:
+                self._ticks.remove(tick)
+
+        return cancel
+
+    def _due(self, end_s: float) -> _Tick | None:
+        due = min(self._ticks, key=lambda tick: tick.due_s, default=None)
+        return due if due is not None and due.due_s <= end_s else None

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from .boards import BoardSpec
 from .errno_of import oserror, switch, unsigned
+from .release import Release
 from .tree import FileNode, Tree
 
 if TYPE_CHECKING:
@@ -19,6 +20,11 @@ if TYPE_CHECKING:
 
 GPU_S = 0.004
 _GOVERNORS = ("nvhost_podgov", "userspace", "performance", "simple_ondemand")
+
+
+def has_devfreq(soc: str, release: Release) -> bool:
+    """Return whether the GPU is a devfreq node; before L4T R32 a TX1 has the debugfs clock `gbus` only."""
+    return soc != "tegra210" or release.major >= 32
 
 
 def layout(spec: BoardSpec) -> tuple[str, str, str]:
@@ -55,6 +61,8 @@ class Gpu:
         self.tpc_mask = 0
         self.fbp_mask = 2
         self.used = used
+        self.override_hz = 0  # gbus: what is asked for, and whether it holds
+        self.overrides = False
         self._plant = plant
 
     # --- what the settings come to --------------------------------------------------------------
@@ -67,12 +75,14 @@ class Gpu:
 
     def awake(self, activity: float) -> bool:
         """Whether the GPU has power."""
-        return activity > 0 or not self.railgate or self.power_control == "on"
+        return self.overrides or activity > 0 or not self.railgate or self.power_control == "on"
 
     def current_hz(self, activity: float) -> int:
         """Return the clock: the governor's choice when awake, the lowest level when gated."""
         if not self.awake(activity):
             return self.table[0]
+        if self.overrides and self.override_hz:
+            return self.override_hz
         low, high = self.limits()
         if self.governor == "performance":
             return high
@@ -124,8 +134,12 @@ class Gpu:
 
     # --- files ------------------------------------------------------------------------------------
 
-    def add_to(self, tree: Tree) -> None:
+    def add_to(self, tree: Tree, debugfs: bool = True) -> None:
         """Put the device directory, the devfreq directory and every alias into `tree`."""
+        if not has_devfreq(self.spec.soc, self.spec.release):
+            if debugfs:
+                self._add_gbus(tree)
+            return
         device, name, of_name = layout(self.spec)
         devfreq = f"{device}/devfreq/{name}"
         self._add_devfreq(tree, devfreq)
@@ -148,6 +162,29 @@ class Gpu:
         if self.spec.release.major <= 32:
             tree.link(f"{device}/devfreq/devfreq0", devfreq)
         self._add_other_node(tree)
+
+    def _add_gbus(self, tree: Tree) -> None:
+        clock, override = "/sys/kernel/debug/clock/gbus", "/sys/kernel/debug/clock/override.gbus"
+
+        def add(
+            path: str, mode: int, read: Callable[[], str], write: Callable[[str], None] | None = None
+        ) -> None:
+            alias = "gpu/" + path.rsplit("/", 1)[1]
+            tree.add(path, FileNode(mode=mode, read=read, write=write, alias=alias, latency_s=GPU_S))
+
+        tree.constant(f"{clock}/possible_rates", " ".join(str(f // 1000) for f in self.table) + " (kHz)\n")
+        add(f"{clock}/rate", 0o444, lambda: f"{self._plant().gpu_hz()}\n")
+        add(f"{override}/rate", 0o644, lambda: f"{self.override_hz}\n", self._set_override)
+        add(f"{override}/state", 0o644, lambda: f"{int(self.overrides)}\n", self._set_overrides)
+
+    def _set_override(self, text: str) -> None:
+        value = unsigned(text)
+        self.override_hz = self._level(value) if value else 0
+
+    def _set_overrides(self, text: str) -> None:
+        self.overrides = switch(text)
+        if not self.overrides:
+            self.override_hz = 0
 
     def _add_other_node(self, tree: Tree) -> None:
         """Put a devfreq node that is no GPU beside it: the class directory is not the GPU's alone."""

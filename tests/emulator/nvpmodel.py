@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from .boards import BoardSpec, Mode
 from .cpu import CPU_ROOT
-from .gpu import layout
+from .gpu import has_devfreq, layout
 
 CONF = "/etc/nvpmodel.conf"
 STATUS = "/var/lib/nvpmodel/status"
@@ -53,8 +53,9 @@ def stock_text(spec: BoardSpec) -> str:
         lines += ["", f"< PARAM TYPE=CLOCK NAME={cluster.name} >"]
         lines += [f"FREQ_TABLE {folder}/scaling_available_frequencies"]
         lines += [f"MAX_FREQ {folder}/scaling_max_freq", f"MIN_FREQ {folder}/scaling_min_freq"]
-    lines += ["", "< PARAM TYPE=CLOCK NAME=GPU >", f"FREQ_TABLE {gpu}/available_frequencies"]
-    lines += [f"MAX_FREQ {gpu}/max_freq", f"MIN_FREQ {gpu}/min_freq"]
+    if has_devfreq(spec.soc, spec.release):
+        lines += ["", "< PARAM TYPE=CLOCK NAME=GPU >", f"FREQ_TABLE {gpu}/available_frequencies"]
+        lines += [f"MAX_FREQ {gpu}/max_freq", f"MIN_FREQ {gpu}/min_freq"]
     if spec.tpc:
         lines += [
             "",
@@ -86,8 +87,9 @@ def _block(spec: BoardSpec, mode: Mode, first: int) -> list[str]:
         mhz = mode.cpu_mhz.get(cluster.name)
         lines.append(f"{cluster.name} MIN_FREQ {round(mode.cpu_min_mhz * 1000)}")
         lines.append(f"{cluster.name} MAX_FREQ {no_limit if mhz is None else round(mhz * 1000)}")
-    lines.append("GPU MIN_FREQ 0")
-    lines.append(f"GPU MAX_FREQ {no_limit if mode.gpu_mhz is None else round(mode.gpu_mhz * 1e6)}")
+    if has_devfreq(spec.soc, spec.release):
+        lines.append("GPU MIN_FREQ 0")
+        lines.append(f"GPU MAX_FREQ {no_limit if mode.gpu_mhz is None else round(mode.gpu_mhz * 1e6)}")
     if spec.tpc:
         lines.append("GPU_POWER_CONTROL_DISABLE GPU_PWR_CNTL_DIS auto")
     emc = (

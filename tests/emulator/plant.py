@@ -17,7 +17,7 @@ from .cpu import CpuComplex, Policy
 from .emc import Emc
 from .gpu import Gpu
 from .load import Load
-from .sensor import Ina3221
+from .sensor import Ina238, Ina3221
 
 AMBIENT_C = 25.0
 _LEAKAGE_REFERENCE_C = 45.0
@@ -54,7 +54,7 @@ class Plant:
     cpu: CpuComplex
     gpu: Gpu
     emc: Emc
-    chips: Sequence[Ina3221]
+    chips: Sequence[Ina3221 | Ina238]
     load: Load
     now_s: float
     activity: float = 0.0

@@ -9,14 +9,10 @@ from __future__ import annotations
 import errno
 import random
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
 from .boards import SensorChip
 from .errno_of import oserror, switch, unsigned
 from .tree import FileNode, Tree
-
-if TYPE_CHECKING:
-    from .plant import Plant
 
 _BUS_STEP_V = 0.008
 _SHUNT_STEP_V = 40e-6
@@ -24,6 +20,9 @@ _CHANNELS = 3
 #: Source resistance: how far a rail's voltage sags per ampere.
 _SAG_OHM = 0.004
 SAMPLES = (1, 4, 16, 64, 128, 256, 512, 1024)
+_TIMES_S = (140e-6, 204e-6, 332e-6, 588e-6, 1.1e-3, 2.116e-3, 4.156e-3, 8.244e-3)
+#: INA238_ADC_CONFIG_DEFAULT of mainline's driver: bus, shunt and temperature of 1052 us each, 16 times.
+_BLOCK_S = 3 * 1052e-6 * 16
 
 
 class Ina3221:
@@ -67,6 +66,7 @@ class Ina3221:
         """Set the averages to the steady state at `watts`."""
         for n, rail_w in enumerate(watts):
             self._volts[n], self._amps[n] = self._quantities(n, rail_w)
+        self._fresh = True
 
     def step(self, duration_s: float, watts: Sequence[float]) -> None:
         """Let the chip run `duration_s` at constant powers `watts` of its rails."""
@@ -114,6 +114,7 @@ class Ina3221:
         device = f"/sys/bus/i2c/drivers/ina3221x/{place}"
         folder = f"{device}/iio:device{index}"
         tree.constant(f"{device}/name", "ina3221x\n")
+        self._add_device_tree(tree, device)
         tree.constant(f"{folder}/name", "ina3221x\n")
         for n, rail in enumerate(self.rails):
             tree.constant(f"{folder}/rail_name_{n}", rail.label + "\n")
@@ -129,6 +130,14 @@ class Ina3221:
                 )  # fmt: skip
         tree.link(f"/sys/bus/iio/devices/iio:device{index}", folder)
         tree.link(f"{device}/iio_device", folder)
+
+    def _add_device_tree(self, tree: Tree, device: str) -> None:
+        """Put what NVIDIA's driver configures the chip with: 32 bits, the register in the lower 16."""
+        averages, conversion = SAMPLES.index(self.samples), _TIMES_S.index(self.conversion_s)
+        register = 7 << 12 | averages << 9 | conversion << 6 | conversion << 3 | 7
+        node = f"/sys/firmware/devicetree/base/i2c@{self.spec.bus}/ina3221x@{self.spec.address:x}"
+        tree.constant(f"{node}/ti,continuous-config", register.to_bytes(4, "big").decode("ascii"))
+        tree.link(f"{device}/of_node", node)
 
     def add_hwmon(self, tree: Tree, index: int) -> None:
         """Put the files of mainline's driver (R34 and later): channels from 1, no power file."""
@@ -196,37 +205,49 @@ class Ina3221:
     def _set_interval(self, text: str) -> None:
         """Set the window in ms: changes the conversion time (140 us to 8.244 ms)."""
         wanted_s = unsigned(text) / 1000.0 / (2 * _CHANNELS * self.samples)
-        times_s = (140e-6, 204e-6, 332e-6, 588e-6, 1.1e-3, 2.116e-3, 4.156e-3, 8.244e-3)
-        self.conversion_s = min(times_s, key=lambda t: abs(t - wanted_s))
+        self.conversion_s = min(_TIMES_S, key=lambda t: abs(t - wanted_s))
 
 
 class Ina238:
-    """The monitor at Thor's carrier input: one rail, a power file in microwatts. Not averaged here (unknown).
+    """The monitor at Thor's carrier input: one rail, a power file in microwatts, the mean of each block of 50 ms.
 
     Args:
         spec: Where it sits; its one rail.
-        plant: Where power comes from.
+        rng: Phase of the blocks.
     """
 
-    def __init__(self, spec: SensorChip, plant: Callable[[], Plant]) -> None:
+    def __init__(self, spec: SensorChip, rng: random.Random) -> None:
         self.spec = spec
-        self._rail = spec.rails[0]
-        self._plant = plant
+        self.rails = spec.rails
+        self._left_s = rng.random() * _BLOCK_S
+        self._sum_j = 0.0
+        self._shown_w = 0.0
 
-    def _watts(self) -> float:
-        return self._plant().rail_w(self._rail, self._plant().parts_w())
+    def settle(self, watts: Sequence[float]) -> None:
+        """Show `watts`, and start the first block as if it had been so."""
+        self._shown_w = watts[0]
+        self._sum_j = watts[0] * (_BLOCK_S - self._left_s)
+
+    def step(self, duration_s: float, watts: Sequence[float]) -> None:
+        """Let the chip run `duration_s` at constant power."""
+        while duration_s >= self._left_s:
+            self._shown_w = (self._sum_j + watts[0] * self._left_s) / _BLOCK_S
+            duration_s -= self._left_s
+            self._sum_j, self._left_s = 0.0, _BLOCK_S
+        self._sum_j += watts[0] * duration_s
+        self._left_s -= duration_s
 
     def add_to(self, tree: Tree, index: int) -> None:
         """Put its hwmon files into `tree`."""
         device = f"/sys/bus/i2c/drivers/ina238/{self.spec.bus}-{self.spec.address:04x}"
         folder = f"{device}/hwmon/hwmon{index}"
         tree.constant(f"{folder}/name", "ina238\n")
-        tree.constant(f"{folder}/in1_label", self._rail.label + "\n")
-        volts = self._rail.volts
+        tree.constant(f"{folder}/in1_label", self.rails[0].label + "\n")
+        volts = self.rails[0].volts
         for name, read in (
             ("in1_input", lambda: f"{round(volts * 1000)}\n"),
-            ("curr1_input", lambda: f"{round(self._watts() / volts * 1000)}\n"),
-            ("power1_input", lambda: f"{round(self._watts() * 1e6)}\n"),
+            ("curr1_input", lambda: f"{round(self._shown_w / volts * 1000)}\n"),
+            ("power1_input", lambda: f"{round(self._shown_w * 1e6)}\n"),
         ):
             tree.add(f"{folder}/{name}", FileNode(mode=0o444, read=read, alias=f"ina/{name}"))
         tree.link(f"{folder}/device", device)

@@ -554,6 +554,18 @@ def test_22_one_gpu_under_many_names(name: str, release: str, device: str, alias
     assert "/sys/class/devfreq/15340000.vic" in board.glob("/sys/class/devfreq/*")  # not the GPU's alone
 
 
+def test_22_before_r32_a_tx1_has_the_clock_gbus_only() -> None:
+    board = EmulatedBoard("jetson-tx1", "28.2", load="constant 0.5", latency=False)
+    clock = "/sys/kernel/debug/clock"
+    assert board.glob("/sys/class/devfreq/*") == []
+    assert board.read_text(f"{clock}/gbus/possible_rates").startswith("76800 153600 ")
+    board.write_text(f"{clock}/override.gbus/rate", "153600000")
+    board.write_text(f"{clock}/override.gbus/state", "1")
+    assert board.read_text(f"{clock}/gbus/rate") == "153600000\n"
+    board.write_text(f"{clock}/override.gbus/state", "0")
+    assert board.dirty() == []
+
+
 def test_22_an_upgrade_renames_the_node() -> None:
     board = EmulatedBoard("jetson-orin-nano", "35.4")
     old = board.realpath("/sys/class/devfreq/17000000.ga10b")

@@ -108,6 +108,8 @@ def _setting(path: str) -> str:
         return f"{match[1]}/{'governor' if match[2] == 'governor' else 'limits'}"
     if path.endswith(("/railgate_enable", "/power/control")):
         return "gpu/power"
+    if "gbus" in path:
+        return "gpu/lock"
     if "/devfreq/" in path:
         return "gpu/governor" if path.endswith("/governor") else "gpu/limits"
     return "emc/cap" if path.endswith(("/emc_iso_cap", "nvpmodel_clk_cap/emc")) else "emc/lock"

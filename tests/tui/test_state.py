@@ -112,3 +112,19 @@ def test_states_are_not_changed_in_place_and_lines_are_bounded() -> None:
 
 def test_unknown_events_change_nothing() -> None:
     assert reduce(ViewState(), Event(0.0)) == ViewState()
+
+
+def test_a_line_tells_clocks_that_ran_elsewhere_than_set_and_why_a_trial_does_not_count() -> None:
+    finished = TrialFinished(
+        5.0, 8, "infeasible", {"cpu_freq_khz": 1728000, "gpu_freq_hz": 612000000}, "tpe", 3.0, {}, None,
+        "throttled 2 times (cpu-thermal reached 91 °C)", best_value=2.0, best_trial=4, baseline_value=None,
+        saving_percent=None, duration_s=1.0, effective={"cpu_freq_khz": 862000, "gpu_freq_hz": 611900000},
+        throttled=2,
+    )  # fmt: skip
+    line = after([finished]).lines[-1]
+    assert line.level == "warning"
+    assert line.text == (
+        "#8 infeasible, 3, cpu_freq_khz ran at 862 MHz: throttled 2 times (cpu-thermal reached 91 °C)"
+    )
+    told = finished.to_json()
+    assert (told["throttled"], told["effective"]["cpu_freq_khz"], told["asked"]) == (2, 862000, {})

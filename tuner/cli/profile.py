@@ -1,4 +1,4 @@
-"""`tuner profile`: show, validate, compare, apply and export profile files."""
+"""`tuner profile`: show, validate, compare, apply, export and import profile files."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _PATH = click.argument("path", type=click.Path(path_type=Path))
 
 @click.group("profile")
 def command() -> None:
-    """Show, validate, compare, apply or export profile files."""
+    """Show, validate, compare, apply, export or import profile files."""
 
 
 @command.command()
@@ -112,16 +112,77 @@ def apply_command(path: Path, spec: str | None, revert: bool, dry_run: bool) -> 
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write there, not to stdout."
 )
-def export(path: Path, form: str, output: Path | None) -> None:
+@click.option(
+    "--into",
+    type=click.Path(path_type=Path),
+    metavar="CONF",
+    help="Add it to this file (nvpmodel.conf), or replace.",
+)
+@click.option(
+    "--name", metavar="NAME", help="Name of the entry in CONF.  [default: TUNER_ and the objective]"
+)
+@click.option("--default", "make_default", is_flag=True, help="Make the entry the default of CONF.")
+@click.option("--check", is_flag=True, help="Check profile and CONF against the board, and write nothing.")
+@click.option("--device", "spec", metavar="SPEC", help="The board of CONF.  [default: the profile's device]")
+def export(
+    path: Path,
+    form: str,
+    output: Path | None,
+    into: Path | None,
+    name: str | None,
+    make_default: bool,
+    check: bool,
+    spec: str | None,
+) -> None:
     """Write a profile in a format that other tools take."""
     from tuner.profiles import atomic_write, read_profile
 
-    text = _export(read_profile(path), form)
+    if into is None and (name or make_default or check or spec):
+        raise UsageError(
+            "--name, --default, --check and --device go with --into.", "Name the file with --into."
+        )
+    if into is not None and output is not None:
+        raise UsageError("--into and --output do not go together.", "Give one of them.")
+    profile = read_profile(path)
+    if into is not None:
+        from tuner.cli._profile_into import export_into
+
+        with _open(spec or profile.device) as device:
+            export_into(profile, form, into, device, name, make_default, check)
+        return
+    text = _export(profile, form)
     if output is None:
         click.echo(text, nl=False)
     else:
         atomic_write(output, text)
         click.echo(f"Wrote {output}.", err=True)
+
+
+@command.command("import")
+@click.option(
+    "--nvpmodel",
+    "conf",
+    required=True,
+    type=click.Path(path_type=Path),
+    metavar="CONF",
+    help="File of power modes.",
+)
+@click.option("--mode", required=True, metavar="NAME|ID", help="The mode.")
+@click.option(
+    "-o", "--output", required=True, type=click.Path(path_type=Path), metavar="FILE", help="Profile to write."
+)
+@click.option("--device", "spec", default="auto", metavar="SPEC", help="The board of CONF.  [default: auto]")
+def import_command(conf: Path, mode: str, output: Path, spec: str) -> None:
+    """Make a profile of one power mode of a board."""
+    from tuner.cli._profile_into import import_entry
+    from tuner.profiles import write_profile
+
+    with _open(spec) as device:
+        profile, entry = import_entry("nvpmodel", conf, mode, device)
+    write_profile(output, profile)
+    click.echo(f"Wrote {output}: mode {entry.name} as a profile of {len(profile.options)} options.")
+    for note in entry.notes:
+        click.echo(note)
 
 
 def _export(profile: Profile, form: str) -> str:
@@ -151,6 +212,7 @@ def _options_for(profile: Profile) -> tuple[Sequence[Option] | None, str]:
         WrongBoardError: the device is another board.
         UnknownNameError: there is no such device.
     """
+    from tuner.cli._profile_into import supported
     from tuner.profiles.boards import load_board
     from tuner.profiles.validate import require_board
 
@@ -166,13 +228,7 @@ def _options_for(profile: Profile) -> tuple[Sequence[Option] | None, str]:
         except TunerError as error:
             return None, f"its device '{profile.device}' cannot be opened here: {error}"
         require_board(profile, device.board)
-        return [*_supported(device), *_workload_options(profile, device)], f"device '{device.spec}'"
-
-
-def _supported(device: Device) -> list[Option]:
-    from tuner.ports import Supported
-
-    return [p.option for p in device.probe() if isinstance(p, Supported)]
+        return [*supported(device), *_workload_options(profile, device)], f"device '{device.spec}'"
 
 
 def _workload_options(profile: Profile, device: Device) -> list[Option]:
@@ -196,6 +252,7 @@ def _board_target(profile: Profile, device: Device) -> dict[str, OptionValue]:
         WrongBoardError, OptionValueError: the profile does not fit the device.
         UsageError: there is nothing that could be set.
     """
+    from tuner.cli._profile_into import supported
     from tuner.ports import Unsupported
     from tuner.profiles.validate import require_board, require_valid
 
@@ -217,7 +274,7 @@ def _board_target(profile: Profile, device: Device) -> dict[str, OptionValue]:
                 f"Option '{probe.name}' cannot be set here: {probe.reason}.",
                 probe.remedy or "Mend that, or use a profile without it.",
             )
-    require_valid(profile, _supported(device))
+    require_valid(profile, supported(device))
     return target
 
 

@@ -67,8 +67,11 @@ def show(name: str, storage: str | None, as_json: bool) -> None:
 @click.argument("name")
 @_STORAGE
 def export(name: str, storage: str | None) -> None:
-    """Write a study as a table (CSV) that `--device replay:` and `--source` read."""
-    records = [r for r in _records(name, storage) if r.value is not None]
+    """Write a study as a table (CSV) that `--device replay:` and `--source` read.
+
+    Trials that failed or throttled are left out.
+    """
+    records = [r for r in _records(name, storage) if r.holds]
     options = list(dict.fromkeys(o for r in records for o in r.configuration))
     metrics = list(dict.fromkeys(m for r in records for m in r.values))
     writer = csv.writer(sys.stdout)

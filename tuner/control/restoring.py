@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tuner.control import journal
 from tuner.errors import DeviceError, PermissionDeniedError, RestoreError, TunerError
-from tuner.ports import Actuator
+from tuner.ports import Actuator, ReadsTogether
 from tuner.space import OptionValue
 
 
@@ -67,6 +67,15 @@ def read_value(actuator: Actuator, option: str) -> OptionValue:
     """Read one option; errors are `TunerError`s."""
     with device_errors(option, "read"):
         return actuator.read_option(option)
+
+
+def read_values(actuator: Actuator, options: Iterable[str]) -> dict[str, OptionValue]:
+    """Read several options, together where the device can; errors are `TunerError`s."""
+    names = list(options)
+    if isinstance(actuator, ReadsTogether):
+        with device_errors(", ".join(names), "read"):
+            return dict(actuator.read_options(names))
+    return {name: read_value(actuator, name) for name in names}
 
 
 def write_value(actuator: Actuator, option: str, value: OptionValue) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from types import TracebackType
@@ -14,13 +14,14 @@ from tuner.control.restoring import (
     RestoreReport,
     put_back,
     read_value,
+    read_values,
     restore_error,
     restore_journal,
     same,
     write_value,
 )
 from tuner.errors import DeviceError, TunerError, UsageError, VerifyError
-from tuner.ports import Actuator
+from tuner.ports import Actuator, Watchful
 from tuner.space import OptionValue
 
 APPLIED = "applied"
@@ -183,8 +184,8 @@ class ControlSession:
             journal.create(self._path, self._header, originals)
         self._originals.update(originals)
 
-    def _read(self, names: Mapping[str, OptionValue]) -> dict[str, OptionValue]:
-        return {name: read_value(self._actuator, name) for name in names}
+    def _read(self, names: Iterable[str]) -> dict[str, OptionValue]:
+        return read_values(self._actuator, names)
 
     def _before(self, name: str, current: Mapping[str, OptionValue]) -> OptionValue:
         return current[name] if name in current else read_value(self._actuator, name)
@@ -195,9 +196,16 @@ class ControlSession:
             if not same(values[name], asked):
                 raise VerifyError(
                     f"Option '{name}' was set to {asked!r} but reads {values[name]!r}.",
-                    "Another program or a limit of the device changes it; see `tuner doctor`.",
+                    self._suspect(),
+                    target,
+                    values,
                 )
         return values
+
+    def _suspect(self) -> str:
+        """Return who may have changed a setting."""
+        drift = self._actuator.drift() if isinstance(self._actuator, Watchful) else ""
+        return drift or "Another program or a limit of the device changes it; see `tuner doctor`."
 
     def _undo(self, begun: Sequence[str], before: Mapping[str, OptionValue]) -> str:
         """Write back in reverse order; return a sentence on what resisted, else ``""``."""

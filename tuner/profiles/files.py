@@ -335,7 +335,7 @@ def atomic_write(path: Path, text: str) -> None:
         raw = text.encode("utf-8")
     except UnicodeEncodeError as error:
         raise UsageError("A name holds bytes that are no text.", "Use names in UTF-8.") from error
-    with _write_errors(path):
+    with write_errors(path):
         target = Path(os.path.realpath(path))
         if target.exists() and not target.is_file() and not target.is_dir():
             target.write_bytes(raw)
@@ -348,7 +348,7 @@ def atomic_write(path: Path, text: str) -> None:
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
-        _sync_folder(target.parent)
+        sync_folder(target.parent)
 
 
 def _write_synced(path: Path, raw: bytes) -> None:
@@ -358,7 +358,8 @@ def _write_synced(path: Path, raw: bytes) -> None:
         os.fsync(file.fileno())
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Bring a folder's entries to the disk, so that a rename in it outlives a power cut."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -367,7 +368,12 @@ def _sync_folder(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def _write_errors(path: Path) -> Iterator[None]:
+def write_errors(path: Path) -> Iterator[None]:
+    """Raise the project's error for an `OSError` of writing to `path`.
+
+    Raises:
+        DiskFullError, PermissionDeniedError, FileMissingError.
+    """
     try:
         yield
     except OSError as error:

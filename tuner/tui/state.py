@@ -20,10 +20,12 @@ from tuner.events import (
     TrialStarted,
 )
 from tuner.space import OptionValue
-from tuner.tui.text import format_saving, format_value
+from tuner.tui.text import format_option, format_saving, format_value
 
 KEPT_LINES = 100
 KEPT_SENSORS = 400
+#: A clock that runs this share off its level is said to; a measured clock is never exact.
+EFFECTIVE_TOLERANCE = 0.02
 
 
 class Point(NamedTuple):
@@ -189,7 +191,18 @@ def trial_text(event: TrialFinished, unit: str) -> str:
         parts.append(f"saving {format_saving(own)}")
     if event.best_trial == event.trial:
         parts.append("best so far")
+    parts += [f"{name} ran at {format_option(name, value)}" for name, value in _slower(event)]
     return ", ".join(parts) + (f": {event.reason}" if event.reason else "")
+
+
+def _slower(event: TrialFinished) -> list[tuple[str, int | float]]:
+    """Return the clocks that really ran elsewhere than they were set, for the reader of one line."""
+    found = []
+    for name, value in event.effective.items():
+        level = event.configuration.get(name)
+        if isinstance(level, (int, float)) and abs(value - level) > EFFECTIVE_TOLERANCE * level:
+            found.append((name, value))
+    return found
 
 
 def _saving_percent(value: float | None, baseline: float | None) -> float | None:

@@ -16,7 +16,7 @@ from tuner.errors import Interrupted, NoTrialError
 from tuner.events import Notice, SessionFinished, Sink
 from tuner.measurement.statistics import ratio_saving_ci
 from tuner.objective import find_metric
-from tuner.ports import Control, ControlledElsewhere, Device, Strategy, StrategyContext
+from tuner.ports import Control, ControlledElsewhere, Device, StopToken, Strategy, StrategyContext
 from tuner.profiles import Profile, ProfileMetric, ProfileOption, write_profile
 from tuner.space import Configuration
 from tuner.tuning.opening import default_context
@@ -34,7 +34,7 @@ from tuner.tuning.setup import (
     recover_journals,
     started_event,
 )
-from tuner.tuning.stop import SignalStop
+from tuner.tuning.stop import TripStop
 from tuner.tuning.storage import open_storage, storage_url
 from tuner.tuning.study import StudyStore, identity
 from tuner.tuning.trial import Bench
@@ -51,25 +51,26 @@ class _Session:
     context: StrategyContext
     store: StudyStore
     emit: Sink
-    stop: SignalStop
+    stop: TripStop
 
 
-def run_session(settings: Mapping[str, Any], emit: Sink, stop: SignalStop) -> SessionFinished:
+def run_session(settings: Mapping[str, Any], emit: Sink, stop: StopToken) -> SessionFinished:
     """Tune, and return (and emit) the result.
 
     Raises:
         TunerError: no result; the device is as it was found unless a `RestoreError` says otherwise.
     """
     recover_journals(emit)
-    target = open_target(settings, default_context(settings, settings["seed"], stop))
-    try:
-        goal = read_goal(settings, target)
-        strategy, context = open_strategy(settings, target, goal)
-        store = _open_study(settings, target, goal)
-        session = _Session(settings, target, goal, strategy, context, store, emit, stop)
-        return _tune(session)
-    finally:
-        target.device.close()
+    with TripStop(stop) as either:  # the device's guard ends a workload through the same token as a signal
+        target = open_target(settings, default_context(settings, settings["seed"], either))
+        try:
+            goal = read_goal(settings, target)
+            strategy, context = open_strategy(settings, target, goal)
+            store = _open_study(settings, target, goal)
+            session = _Session(settings, target, goal, strategy, context, store, emit, either)
+            return _tune(session)
+        finally:
+            target.device.close()
 
 
 def _open_study(settings: Mapping[str, Any], target: Target, goal: Goal) -> StudyStore:

@@ -127,7 +127,7 @@ def _study_source(name: str, url: str) -> tuple[SourceData, Origin, str | None]:
     with storage_errors(url):
         trials, attributes = study.get_trials(deepcopy=False), study.user_attrs
     identity = study_identity(attributes, name)
-    records = [r for r in map(read_record, trials) if r is not None and r.value is not None]
+    records = [r for r in map(read_record, trials) if r is not None and r.holds]
     if identity is None or not records:
         raise TableError(f"Study '{name}' holds no finished trial of tuner's.", "Name another source.")
     environment = identity["environment"]

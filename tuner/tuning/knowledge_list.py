@@ -75,5 +75,5 @@ def studies(url: str) -> dict[str, int]:
         ):
             if study_identity(study.user_attrs, study.study_name) is not None:
                 records = map(read_record, study.get_trials(deepcopy=False))
-                found[study.study_name] = sum(1 for r in records if r is not None and r.value is not None)
+                found[study.study_name] = sum(1 for r in records if r is not None and r.holds)
     return {name: count for name, count in found.items() if count}

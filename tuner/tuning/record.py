@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 
 #: User attribute that holds the record.
 RECORD = "tuner"
+#: Key of `TrialRecord.violations` that every trial on a guarded device has: 1 where it throttled twice.
+NO_THROTTLING = "no throttling"
+#: Origin of a trial that measures what the board made of an earlier trial's configuration.
+ROUNDED = "rounded"
 State = Literal["complete", "infeasible", "failed", "interrupted"]
 
 
@@ -22,12 +26,19 @@ State = Literal["complete", "infeasible", "failed", "interrupted"]
 class TrialRecord:
     """One finished trial.
 
+    What was asked, what was set and what really ran are three things: kernels clamp, round and ignore
+    without an error, and heat takes clocks away while the settings stay.
+
     Attributes:
-        configuration: As asked for and, since it was verified, as it was set.
+        configuration: What was set, as it read back.
         values: Metric name -> value.
         samples: The objective's value in each repeat.
         ci: Confidence interval of the objective.
         violations: Constraint text -> relative violation (<= 0 feasible).
+        reason: Why it failed or does not count; of a trial that does, what happened on the way.
+        asked: What the strategy asked for; differs from `configuration` only where no value was measured.
+        effective: Option -> the clock that really ran (median), in the option's unit, where the device can tell.
+        throttled: How often the device throttled: 1, it was measured again and held; 2, it never held.
     """
 
     trial: int
@@ -41,10 +52,27 @@ class TrialRecord:
     violations: Mapping[str, float] = field(default_factory=dict)
     reason: str = ""
     duration_s: float = 0.0
+    asked: Mapping[str, OptionValue] = field(default_factory=dict)
+    effective: Mapping[str, int | float] = field(default_factory=dict)
+    throttled: int = 0
+
+    def __post_init__(self) -> None:
+        if not self.asked:  # a record of before there was a difference
+            object.__setattr__(self, "asked", self.configuration)
 
     def to_json(self) -> str:
         """Return the record as text (one storage write per trial)."""
         return json.dumps({k: v for k, v in asdict(self).items() if k != "trial"})
+
+    @property
+    def rounded(self) -> bool:
+        """Whether the board set something else than was asked for."""
+        return self.asked != self.configuration
+
+    @property
+    def holds(self) -> bool:
+        """Whether its value is its configuration's: it has one, and heat took no clock away meanwhile."""
+        return self.value is not None and self.violations.get(NO_THROTTLING, 0.0) <= 0
 
     @property
     def total_violation(self) -> float:

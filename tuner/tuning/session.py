@@ -14,13 +14,13 @@ from tuner.errors import (
     DiskFullError,
     Interrupted,
     MeasurementError,
+    OverheatedError,
     PermissionDeniedError,
     SpaceExhaustedError,
     StorageError,
     TunerError,
 )
 from tuner.events import BeliefUpdated, ImportanceUpdated, Notice, Sink, TrialFinished, TrialStarted
-from tuner.measurement.trial import Measurement
 from tuner.objective import Constraint
 from tuner.ports import Belief, Strategy, StrategyContext
 from tuner.space import OptionValue
@@ -28,11 +28,11 @@ from tuner.tuning.budget import Budget
 from tuner.tuning.distributions import from_params, suggest
 from tuner.tuning.importance import option_importance
 from tuner.tuning.progress import write_progress
-from tuner.tuning.record import TrialRecord, best_record, violations
+from tuner.tuning.record import NO_THROTTLING, ROUNDED, TrialRecord, best_record, violations
 from tuner.tuning.sampler import Neighbourhood, SpaceSampler
 from tuner.tuning.stop_when import StopWhen
 from tuner.tuning.study import StudyStore
-from tuner.tuning.trial import Bench, run_trial
+from tuner.tuning.trial import Bench, SetOtherwiseError, TrialResult, run_trial
 
 if TYPE_CHECKING:
     import optuna
@@ -90,7 +90,8 @@ class Session:
         """Run the loop.
 
         Raises:
-            TunerError: what makes going on pointless (the baseline fails, the storage fails).
+            TunerError: what makes going on pointless (the baseline fails, the storage fails, the board
+                passes its hard temperature limit).
         """
         start_s = self._now_s()
         stopped_by = "budget"
@@ -118,8 +119,7 @@ class Session:
         start_s = self._now_s()
         blank = TrialRecord(trial.number, "failed", configuration, origin)
         try:
-            measurement = run_trial(self._bench, trial.number, configuration, self._emit)
-            record = self._judge(blank, measurement)
+            record = self._judge(blank, run_trial(self._bench, trial.number, configuration, self._emit))
         except Interrupted:
             self._store.interrupt(trial, "the session was stopped while this trial ran")
             raise
@@ -128,6 +128,11 @@ class Session:
             self._store.interrupt(trial, "the connection to the board broke while this trial ran")
             error.hint = f"{error.hint} Its name is {self._store.name}."
             raise
+        except SetOtherwiseError as error:
+            record = replace(blank, configuration=error.configuration, reason=_otherwise(blank.asked, error))
+            self._keep(trial, replace(record, duration_s=self._now_s() - start_s))
+            self._measure_instead(record, error)
+            return
         except TunerError as error:
             record = replace(blank, reason=str(error))
             self._keep(trial, replace(record, duration_s=self._now_s() - start_s))
@@ -174,8 +179,8 @@ class Session:
             self._store.interrupt(trial, f"not needed: {self._stop_when.text} holds")
             raise _EnoughKnown
 
-    def _judge(self, blank: TrialRecord, measurement: Measurement) -> TrialRecord:
-        metric = self._bench.objective.metric.name
+    def _judge(self, blank: TrialRecord, result: TrialResult) -> TrialRecord:
+        measurement, metric = result.measurement, self._bench.objective.metric.name
         if metric not in measurement.values:
             raise MeasurementError(
                 f"The trial gave no value for {metric}.", "Choose an objective that this device measures."
@@ -187,15 +192,31 @@ class Session:
                 "Leave out that constraint or mend the sensor.",
             )
         found = violations(self._constraints, measurement.values)
+        if result.guarded:
+            found[NO_THROTTLING] = 0.0 if result.holds else 1.0
         return replace(
             blank,
+            configuration=result.configuration,
             state="infeasible" if any(v > 0 for v in found.values()) else "complete",
             value=measurement.values[metric],
             values=dict(measurement.values),
             samples=tuple(measurement.samples.get(metric, ())),
             ci=measurement.ci,
             violations=found,
+            reason=_throttling(result),
+            effective=dict(result.effective),
+            throttled=len(result.throttled),
         )
+
+    def _measure_instead(self, record: TrialRecord, error: SetOtherwiseError) -> None:
+        """Queue what the board made of a configuration, so that it is measured under its own name.
+
+        Raises:
+            SetOtherwiseError: it was the baseline, and what the board made of it is known already.
+        """
+        origin = BASELINE if record.origin == BASELINE else ROUNDED
+        if not self._store.enqueue(error.configuration, origin) and origin == BASELINE:
+            raise error
 
     def _keep(self, trial: optuna.Trial, record: TrialRecord) -> None:
         try:
@@ -217,9 +238,10 @@ class Session:
                 time.time(), record.trial, record.state, record.configuration, record.origin, record.value,
                 record.values, record.ci, record.reason, best.value if best else None,
                 best.trial if best else None, baseline.value if baseline else None, saving, record.duration_s,
+                record.asked, record.effective, record.throttled,
             )
         )  # fmt: skip
-        known = [(r.configuration, r.value) for r in self._records if r.value is not None]
+        known = [(r.configuration, r.value) for r in self._records if r.value is not None and r.holds]
         importance = option_importance(self._bench.space, known)
         if importance:
             self._emit(ImportanceUpdated(time.time(), importance))
@@ -229,14 +251,31 @@ class Session:
         )
 
     def _give_up(self, record: TrialRecord, error: TunerError) -> None:
-        if record.origin == BASELINE:
+        if record.origin == BASELINE or isinstance(error, OverheatedError):
             raise error
-        last = self._records[-FAILURES_IN_A_ROW:]
+        last = [r for r in self._records if not r.rounded][-FAILURES_IN_A_ROW:]
         if len(last) == FAILURES_IN_A_ROW and all(r.state == "failed" for r in last):
             self._emit(
                 Notice(time.time(), "error", f"{FAILURES_IN_A_ROW} trials failed in a row; the session ends")
             )
             raise error
+
+
+def _otherwise(asked: Mapping[str, OptionValue], error: SetOtherwiseError) -> str:
+    """Return "asked a=3, the board set a=2", of what differs."""
+    found = error.configuration
+    names = [n for n in dict.fromkeys([*asked, *found]) if asked.get(n) != found.get(n)]
+    wanted = ", ".join(f"{n}={asked[n]}" for n in names if n in asked)
+    return f"asked {wanted}, the board set {', '.join(f'{n}={found[n]}' for n in names if n in found)}"
+
+
+def _throttling(result: TrialResult) -> str:
+    """Return what a trial's record says of throttling, ``""`` where there was none."""
+    if not result.throttled:
+        return ""
+    if result.holds:
+        return f"throttled, then measured again after cooling ({result.throttled[0]})"
+    return f"throttled {len(result.throttled)} times ({result.throttled[-1]})"
 
 
 def saving_percent(best: TrialRecord | None, baseline: TrialRecord | None) -> float | None:

@@ -20,6 +20,7 @@ from tuner.objective import Constraint, Metric, Objective, parse_constraint, res
 from tuner.ports import (
     Actuator,
     Device,
+    Guarded,
     OpenContext,
     PowerMeter,
     Probe,
@@ -182,7 +183,7 @@ def open_strategy(
         raise UnknownStrategyError(name, registry.names("strategies")) from error
     context = StrategyContext(
         target.space, goal.objective, settings["seed"], goal.budget.trials, sources, settings,
-        has_constraints=bool(goal.constraints),
+        has_constraints=bool(goal.constraints) or isinstance(target.device, Guarded),
     )  # fmt: skip
     strategy.check(context)
     return strategy, context

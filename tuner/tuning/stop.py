@@ -1,10 +1,17 @@
-"""Turning SIGINT, SIGTERM and SIGHUP into a token, so that nothing is cut in the middle of a write."""
+"""Turning SIGINT, SIGTERM and SIGHUP into a token, so that nothing is cut in the middle of a write.
+
+A guard that sees a hard limit passed ends a workload by the same door: `TripStop`.
+"""
 
 from __future__ import annotations
 
 import os
+import select
 import signal
-from types import FrameType
+import threading
+from types import FrameType, TracebackType
+
+from tuner.ports import StopToken
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -44,3 +51,52 @@ class SignalStop:
     def fileno(self) -> int:
         """Return a descriptor that becomes readable on stop."""
         return self._read
+
+
+class TripStop:
+    """A `StopToken` that another token sets, or `trip`. Context manager: its descriptors are closed on exit.
+
+    Args:
+        outer: The other token; its descriptor stays its owner's.
+    """
+
+    def __init__(self, outer: StopToken) -> None:
+        self._outer = outer
+        self._read, self._write = os.pipe()
+        # An epoll descriptor is itself readable while one of those that it watches is.
+        self._either = select.epoll()
+        for descriptor in (self._read, outer.fileno()):
+            if descriptor >= 0:
+                self._either.register(descriptor, select.EPOLLIN)
+        self._lock = threading.Lock()
+        self._reason: str | None = None
+
+    def __enter__(self) -> TripStop:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._either.close()
+        os.close(self._read)
+        os.close(self._write)
+
+    @property
+    def reason(self) -> str | None:
+        """Why `trip` was called, None as long as it was not."""
+        return self._reason
+
+    def trip(self, reason: str) -> None:
+        """Ask for a stop, from any thread. The first reason is kept."""
+        with self._lock:
+            if self._reason is None:
+                self._reason = reason
+                os.write(self._write, b"x")
+
+    def is_set(self) -> bool:
+        """Return True once a stop was asked for."""
+        return self._reason is not None or self._outer.is_set()
+
+    def fileno(self) -> int:
+        """Return a descriptor that becomes readable on stop."""
+        return self._either.fileno()

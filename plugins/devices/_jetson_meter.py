@@ -1,0 +1,326 @@
+"""The power meter of a real Jetson: the board's total from its rails, as energy of a window."""
+
+from __future__ import annotations
+
+import errno
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+
+from tuner.errors import MeasurementError
+from tuner.ports import Clock, EnergyReading, Unsupported
+from tuner.profiles.hardware import Hardware, Rails
+
+from ._jetson_files import TRANSIENT, Files, Reader, open_reader, typed
+from ._jetson_pace import Pace, lag_s, pace_of, with_measured_update
+from ._jetson_rails import Chip, Rail, find_chips
+from ._jetson_sampler import EnergyWindow, PowerSample, sampler_for
+
+NAME = "jetson"
+#: Readings of a sample at a window's ends before the window goes without.
+_ATTEMPTS = 3
+
+
+class RailReader:
+    """One rail with its files held open."""
+
+    def __init__(self, files: Files, rail: Rail) -> None:
+        self._unit_w = rail.unit_w
+        self._readers: list[Reader] = []
+        try:
+            for path in rail.factors:
+                self._readers.append(open_reader(files, path))
+        except OSError:
+            self.close()
+            raise
+
+    def power_w(self) -> float:
+        """Return the power shown now; voltage and current are read right after one another.
+
+        Raises:
+            OSError: a file does not answer; EIO as well where what it answers is no number.
+        """
+        power_w = self._unit_w
+        for reader in self._readers:
+            text = reader.read()
+            try:
+                power_w *= int(text)
+            except ValueError as error:
+                raise OSError(errno.EIO, f"{text!r} is no number") from error
+        return power_w
+
+    def close(self) -> None:
+        """Close the files."""
+        for reader in self._readers:
+            reader.close()
+
+
+class JetsonMeter:
+    """Energy of the board's total between `begin` and `end`. Made by `find`; nothing is opened before it is used.
+
+    Args:
+        files: The board's files.
+        total: The rails of the total, and what their sum is.
+        chips: All power monitors; each label of `total` is on one.
+        clock: Monotonic time.
+    """
+
+    name = NAME
+    summary = "power rails of a Jetson"
+
+    def __init__(self, files: Files, total: Rails, chips: Sequence[Chip], clock: Clock) -> None:
+        self._files, self._total, self._clock = files, total, clock
+        self._chips = tuple(chips)
+        self._sampler = sampler_for(clock)
+        self._readers: dict[str, RailReader] = {}
+        self._lags_s: dict[str, float] = {}
+        self._known_pace: Pace | None = None
+        self._window: EnergyWindow | None = None
+        self._failures: Counter[str] = Counter()
+        self._fatal: OSError | None = None
+
+    @classmethod
+    def find(cls, files: Files, hardware: Hardware, clock: Clock) -> JetsonMeter | Unsupported:
+        """Return the meter of a board, or why there is none.
+
+        Args:
+            files: The board's files.
+            hardware: Its `rails` say which labels make the total.
+            clock: The device's clock; one with `every` (`TickingClock`) samples in virtual time.
+        """
+        chips = find_chips(files)
+        labels = {rail.label for chip in chips for rail in chip.rails}
+        for candidate in hardware.rails:
+            if labels.issuperset(candidate.total):
+                return cls(files, candidate, chips, clock)
+        return _unsupported(hardware, chips, labels)
+
+    # --- PowerMeter -------------------------------------------------------------------------------
+
+    def probe(self) -> Unsupported | None:
+        """Return None where the rails of the total can be read; one that fails now and then can."""
+        try:
+            self._open()
+            for label in self._total.total:
+                self._readers[label].power_w()
+        except OSError as error:
+            if error.errno in TRANSIENT:
+                return None
+            problem = typed(error, self._folder, "read")
+            return Unsupported(NAME, problem.what.rstrip("."), problem.hint)
+        return None
+
+    def provenance(self) -> str:
+        """Return which rails are the total, and how their sensors average."""
+        return f"{self._total.provenance}; {self._pace().text}"
+
+    def min_window_s(self) -> float:
+        """Return ten updates, which is ten times that the shown value is renewed (of an INA238 a hundred)."""
+        return self._pace().min_window_s
+
+    def settle_s(self) -> float:
+        """Return how long after a change the shown power is partly the old one: three averaging times."""
+        return self._pace().settle_s
+
+    def begin(self) -> None:
+        """Start a window.
+
+        Raises:
+            DeviceError, PermissionDeniedError: the sensor's files cannot be opened.
+        """
+        pace = self._pace()
+        self._sampler.stop()
+        self._fatal = None
+        self._window = EnergyWindow(self._clock.now_s())
+        self._take(_ATTEMPTS)
+        self._sampler.start(self._take, pace.period_s)
+
+    def end(self) -> EnergyReading:
+        """End the window.
+
+        Raises:
+            MeasurementError: none was begun; it is shorter than the sensor's average; too few samples.
+            DeviceError, PermissionDeniedError: the sensor is gone.
+        """
+        self._sampler.stop()
+        if self._window is None:
+            raise MeasurementError("Power was read without a window.", "Report this.")
+        self._take(_ATTEMPTS)
+        window, self._window = self._window, None
+        if self._fatal is not None:
+            raise typed(self._fatal, self._folder, "read")
+        return window.close(self._clock.now_s(), self._pace().shortest_s)
+
+    # --- more -------------------------------------------------------------------------------------
+
+    def rails(self) -> Mapping[str, float]:
+        """Return the power in W of every rail that answers now, by label; averaged as its sensor does."""
+        found: dict[str, float] = {}
+        with suppress(OSError):
+            self._open()
+        for label, reader in self._readers.items():
+            with suppress(OSError):
+                found[label] = reader.power_w()
+        return found
+
+    def power_w(self) -> float | None:
+        """Return the total now, None where one of its rails does not answer."""
+        rails = self.rails()
+        total = [rails.get(label) for label in self._total.total]
+        return None if None in total else sum(rail_w for rail_w in total if rail_w is not None)
+
+    def failures(self) -> Mapping[str, int]:
+        """Return how many readings of samples failed so far, by errno name; windows went without those."""
+        return dict(self._failures)
+
+    def close(self) -> None:
+        """End a window that is open and let go of the files; usable again afterwards."""
+        self._sampler.stop()
+        self._window = None
+        readers, self._readers = self._readers, {}
+        for reader in readers.values():
+            reader.close()
+
+    # --- samples ----------------------------------------------------------------------------------
+
+    @property
+    def _folder(self) -> str:
+        return self._chips[0].folder
+
+    def _open(self) -> None:
+        """Open every rail, once; of two with the same label the first counts.
+
+        Raises:
+            OSError: a file cannot be opened.
+        """
+        if self._readers:
+            return
+        try:
+            for chip in self._chips:
+                for rail in chip.rails:
+                    if rail.label not in self._readers:
+                        self._readers[rail.label] = RailReader(self._files, rail)
+        except OSError:
+            self.close()
+            raise
+
+    def _pace(self) -> Pace:
+        """Return the sensors' pace, with the files open; on first need it is measured.
+
+        Raises:
+            DeviceError, PermissionDeniedError: the files cannot be opened.
+        """
+        try:
+            self._open()
+        except OSError as error:
+            raise typed(error, self._folder, "read") from error
+        if self._known_pace is None:
+            self._known_pace = self._measured_pace()
+        return self._known_pace
+
+    def _measured_pace(self) -> Pace:
+        """Measure the chips of the total; note by how much each of its rails lags."""
+        home = {r.label: chip for chip in reversed(self._chips) for r in chip.rails}
+        labels: dict[Chip, list[str]] = {}
+        for label in self._total.total:
+            labels.setdefault(home[label], []).append(label)
+        measured = {chip: self._measured(chip, its_labels) for chip, its_labels in labels.items()}
+        self._lags_s = {
+            label: lag_s(measured[chip].timing) for chip, its_labels in labels.items() for label in its_labels
+        }
+        return pace_of(list(measured.values()))
+
+    def _measured(self, chip: Chip, labels: Sequence[str]) -> Chip:
+        """Return `chip` with the update period that its `labels` show."""
+        readers = [self._readers[label] for label in labels]
+
+        def values() -> list[float] | None:
+            try:
+                return [reader.power_w() for reader in readers]
+            except OSError:
+                return None
+
+        return replace(chip, timing=with_measured_update(chip.timing, values, self._clock))
+
+    def _take(self, attempts: int = 1) -> None:
+        """Add a sample to the window; at its ends, which weigh more, a failed one is tried again."""
+        sample = None
+        while sample is None and attempts > 0:
+            sample, attempts = self._sample(), attempts - 1
+        if sample is not None and self._window is not None:
+            self._window.add(sample)
+
+    def _sample(self) -> PowerSample | None:
+        """Return a sample, None where a rail does not answer: that is counted."""
+        start_s = self._clock.now_s()
+        power_w = pending_j = 0.0
+        try:
+            for label, behind_s in self._lags_s.items():
+                rail_w = self._readers[label].power_w()
+                power_w += rail_w
+                pending_j += rail_w * behind_s
+        except OSError as error:
+            self._failures[errno.errorcode.get(error.errno or 0, "?")] += 1
+            if error.errno not in TRANSIENT:
+                self._fatal = error
+            return None
+        return PowerSample((start_s + self._clock.now_s()) / 2, power_w, pending_j)
+
+
+class NoMeter:
+    """Stands for the meter of a board that has none, and says why."""
+
+    name = NAME
+
+    def __init__(self, missing: Unsupported) -> None:
+        self._missing = missing
+
+    def probe(self) -> Unsupported:
+        """Return why there is none."""
+        return self._missing
+
+    def provenance(self) -> str:
+        """Return that nothing is measured."""
+        return f"nothing: {self._missing.reason}"
+
+    def min_window_s(self) -> float:
+        """Return no time: there is no window."""
+        return 0.0
+
+    def begin(self) -> None:
+        """Refuse.
+
+        Raises:
+            MeasurementError: there is no meter.
+        """
+        raise MeasurementError(f"There is no power meter: {self._missing.reason}.", self._missing.remedy)
+
+    def end(self) -> EnergyReading:
+        """Refuse, as `begin`."""
+        raise MeasurementError(f"There is no power meter: {self._missing.reason}.", self._missing.remedy)
+
+
+def _unsupported(hardware: Hardware, chips: Sequence[Chip], labels: set[str]) -> Unsupported:
+    """Return why there is no total."""
+    disabled = {label for chip in chips for label in chip.disabled}
+    for candidate in hardware.rails:
+        missing = [label for label in candidate.total if label not in labels]
+        if missing and disabled.issuperset(missing):
+            folder = next(chip.folder for chip in chips if missing[0] in chip.disabled)
+            return Unsupported(
+                NAME,
+                f"the rail {missing[0]} of the total is switched off in its sensor",
+                f"as root, write 1 to its in*_enable in {folder}",
+            )
+    if not labels and not disabled:
+        return Unsupported(
+            NAME,
+            "this board has no power sensor (no INA3221 or INA238 with a labelled rail)",
+            "use the objective 'latency', or a meter of your own (a plugin of group tuner.meters)",
+        )
+    return Unsupported(
+        NAME,
+        f"none of the totals of {hardware.name} is among the rails {', '.join(sorted(labels))}",
+        f"declare one under [[power]] in {hardware.name}.hardware.toml",
+    )
