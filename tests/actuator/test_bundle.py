@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import io
 import json
 import subprocess
 import sys
 import zipfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.actuator.conftest import Machine, oldest_python
+from tests.actuator.sshd import dirty, mounted_board, why_no_fuse
 from tuner.actuator import bundle
 from tuner.actuator.connection import Connection
 from tuner.actuator.transport import parse_address
+from tuner.errors import MeasurementError
 
 #: What Python 3.8 does not have, of what one reaches for.
 _NEWER = frozenset(
@@ -145,13 +149,40 @@ def test_every_module_imports_and_a_board_is_served_under_python_3_8(
     assert machine.files() == before
 
 
+def test_an_emulated_jetson_is_set_metered_and_put_back_under_python_3_8(
+    archive: bytes, tmp_path: Path
+) -> None:
+    python = oldest_python()
+    if why_no_fuse():
+        pytest.skip(why_no_fuse())
+    with mounted_board(tmp_path / "board") as board:
+        address = parse_address(f"exec:env PATH={python.rpartition('/')[0]}:/usr/bin:/bin")
+        arguments = ["--device", f"jetson:{board}", "--state-dir", str(tmp_path / "state")]
+        connection = Connection(address.connect(archive, arguments), "exec:")
+        hello = connection.hello
+        assert (hello["python"][:4], hello["board"], hello["emulated"]) == ("3.8.", "jetson-orin-nano", True)
+        (meter,) = (m["name"] for m in hello["meters"] if not m["reason"])
+        for mode in (m for _, m in hello["power_modes"]):
+            connection.request("apply", target=mode)
+            connection.request("verify", target=mode)
+        target = {p["name"]: p["values"][0] for p in hello["probes"] if p["name"] in mode}
+        connection.request("energy_begin", meter=meter)
+        connection.request("apply", target={**target, "cpu_cores_online": 2})
+        with contextlib.suppress(MeasurementError):  # the window may have been too short
+            connection.request("energy_end", meter=meter)
+        assert connection.request("sensors")["temperature_c"] > 20
+        assert dirty(board) != ""
+        connection.close()
+        assert dirty(board) == ""
+
+
 def test_the_hardware_files_are_in_it(archive: bytes) -> None:
     with zipfile.ZipFile(io.BytesIO(archive)) as packed:
         documents = json.loads(packed.read("tuner_profiles/hardware.json"))
     assert documents["jetson-orin-nano"]["writes"]["all"]
 
 
-def test_outside_of_an_archive_the_actuator_says_how_to_make_one(tmp_path: object) -> None:
+def test_outside_of_an_archive_the_actuator_says_how_to_make_one() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "tuner.actuator.main"], capture_output=True, text=True, check=False
     )
