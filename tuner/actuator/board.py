@@ -13,7 +13,7 @@ from typing import Any, Callable, Mapping, Sequence  # noqa: UP035 - subscripted
 from tuner.actuator.protocol import probe_to_json
 from tuner.control import ControlSession, RestoreReport
 from tuner.errors import MeasurementError, OptionValueError, TunerError, UnknownMeterError
-from tuner.ports import Device, PowerMeter, Supported
+from tuner.ports import Device, Guard, Guarded, PowerMeter, Settling, Supported
 from tuner.space import Option, OptionValue
 
 #: Opens the device afresh; its meters are the second part.
@@ -62,6 +62,7 @@ class OwnedBoard:
         self._tables = {p.option.name: p.option for p in self._probes if isinstance(p, Supported)}
         self._meters = {meter.name: meter for meter in meters}
         self._windows: set[str] = set()
+        self._guard: Guard | None = None
 
     def describe(self) -> dict[str, Any]:
         """Return what the board is and has, for `hello` and `probe`."""
@@ -79,6 +80,8 @@ class OwnedBoard:
             "baseline": dict(device.baseline()),
             "power_modes": [[m.name, dict(m.configuration)] for m in device.power_modes()],
             "notes": list(device.notes()), "cool_down_to_c": device.cool_down_to_c(), "meters": found,
+            "settle_s": device.settle_s() if isinstance(device, Settling) else 0.0,
+            "guarded": isinstance(device, Guarded) and device.guard() is not None,
         }  # fmt: skip
 
     def read(self, names: Sequence[str]) -> dict[str, OptionValue]:
@@ -142,6 +145,46 @@ class OwnedBoard:
         reading = meter.end()
         return {"energy_j": reading.energy_j, "duration_s": reading.duration_s, "samples": reading.samples}
 
+    def guard_start(self, on_abort: Callable[[str], None]) -> None:
+        """Begin to watch the board; `on_abort` is called from any thread when a hard limit is passed.
+
+        Raises:
+            MeasurementError: it is watched already, or cannot be.
+        """
+        guard = self.device.guard() if isinstance(self.device, Guarded) and self._guard is None else None
+        if guard is None:
+            why = "cannot be watched" if self._guard is None else "is watched already"
+            raise MeasurementError(f"The board {why}.", "Go on without.")
+        guard.start(on_abort)
+        self._guard = guard
+
+    def guard_mark(self) -> None:
+        """Judge only what comes from here on.
+
+        Raises:
+            MeasurementError: nothing watches.
+        """
+        self._watching().mark()
+
+    def guard_stop(self) -> dict[str, Any]:
+        """End watching; return what was seen.
+
+        Raises:
+            MeasurementError: nothing watches.
+        """
+        guard = self._watching()
+        self._guard = None
+        seen = guard.stop()
+        return {
+            "throttled": seen.throttled, "reasons": list(seen.reasons), "hottest_c": seen.hottest_c,
+            "oc_events": seen.oc_events, "effective": dict(seen.effective),
+        }  # fmt: skip
+
+    def _watching(self) -> Guard:
+        if self._guard is None:
+            raise MeasurementError("Nothing watches the board.", "Begin with it.")
+        return self._guard
+
     def close(self) -> None:
         """Put everything back and give the board away.
 
@@ -151,6 +194,8 @@ class OwnedBoard:
         try:
             self._control.__exit__(None, None, None)
         finally:
+            if self._guard is not None:
+                self._guard.stop()
             for name in sorted(self._windows):
                 with contextlib.suppress(TunerError):
                     self.energy_end(name)

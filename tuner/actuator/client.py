@@ -5,7 +5,7 @@ from __future__ import annotations
 import select
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
@@ -20,6 +20,7 @@ from tuner.errors import BoardLostError, BoardUnsupportedError
 from tuner.ports import (
     Clock,
     EnergyReading,
+    GuardVerdict,
     OpenContext,
     PowerMeter,
     PowerMode,
@@ -70,6 +71,10 @@ class RemoteActuator:
     def order(self, current: Configuration, target: Configuration) -> Sequence[tuple[str, OptionValue]]:
         """Return what differs; the board's side has an order of its own."""
         return [(name, value) for name, value in target.items() if current.get(name) != value]
+
+    def read_options(self, names: Iterable[str]) -> Mapping[str, OptionValue]:
+        """Return the values now, by one message."""
+        return _values(self._connection.request("read", options=list(names)))
 
     def boot_id(self) -> str:
         """Return the board's boot id."""
@@ -157,6 +162,33 @@ class RemoteMeter:
             raise malformed("of the board holds no energy") from error
 
 
+class RemoteGuard:
+    """The board's guard: it watches over there, and puts the board back at once when a hard limit is passed."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def start(self, on_abort: Callable[[str], None]) -> None:
+        """Begin to watch; `on_abort` is called when the board has put itself back because of a limit."""
+        self._connection.on_alarm = on_abort
+        self._connection.request("guard_start")
+
+    def mark(self) -> None:
+        """Judge only what comes from here on."""
+        self._connection.request("guard_mark")
+
+    def stop(self) -> GuardVerdict:
+        """End watching; return what was seen since the last `mark`."""
+        seen = self._connection.request("guard_stop")
+        try:
+            return GuardVerdict(
+                bool(seen["throttled"]), tuple(map(str, seen["reasons"])), _number(seen["hottest_c"]),
+                int(seen["oc_events"]), dict(seen["effective"]),
+            )  # fmt: skip
+        except (KeyError, TypeError, ValueError) as error:
+            raise malformed("of the board holds no verdict") from error
+
+
 class _LocalClock:
     """This machine's time: it is here that one waits."""
 
@@ -201,6 +233,8 @@ class RemoteDevice:
             self._meters = tuple(RemoteMeter(connection, about) for about in hello["meters"])
             # The board's own name for itself, so that the profile can be applied there.
             self.spec = str(hello["spec"])
+            self._settle_s = float(hello["settle_s"])
+            self._guarded = bool(hello["guarded"])
             self._recovered = hello["recovered"] is not None
         except (KeyError, TypeError, ValueError) as error:
             connection.close()
@@ -240,6 +274,14 @@ class RemoteDevice:
         """Return temperature and power now."""
         reply = self._connection.request("sensors")
         return Sensors(_number(reply.get("temperature_c")), _number(reply.get("power_w")))
+
+    def settle_s(self) -> float:
+        """Return how long to wait after something was written."""
+        return self._settle_s
+
+    def guard(self) -> RemoteGuard | None:
+        """Return the board's guard, None where nothing can be watched."""
+        return RemoteGuard(self._connection) if self._guarded else None
 
     def own_workload(self, argument: str | None) -> Workload | None:
         """Return a workload that runs on the board.

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+import queue
 import subprocess
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import IO, Any
 
 from tuner.actuator.channel import Channel, ChannelClosedError, ChannelTimeoutError, LineTooLongError
-from tuner.actuator.protocol import MAX_REPLY, VERSION, error_from_json, malformed, parse_line, request_line
+from tuner.actuator.protocol import (
+    ALARM,
+    MAX_REPLY,
+    VERSION,
+    error_from_json,
+    malformed,
+    parse_line,
+    request_line,
+)
 from tuner.actuator.transport import Link
 from tuner.errors import (
     BoardLostError,
@@ -23,6 +32,8 @@ from tuner.errors import (
 HEARTBEAT_S = 20.0
 #: Longest time until a reply, the first one included: a board has to be probed, a session's rest put back.
 _REPLY_S = 60.0
+#: Longest time until a board has put itself back after we hung up.
+_RESTORE_S = 30.0
 _STDERR_TAIL = 1 << 13
 _CHUNK = 1 << 12
 _LONGEST_LINE = 300
@@ -41,6 +52,7 @@ class Connection:
 
     Attributes:
         hello: What the actuator said first: version, the board and all that it has.
+        on_alarm: Called from a thread when the board's guard saw a hard limit passed, with the reason.
     """
 
     def __init__(self, link: Link, where: str, heartbeat_s: float | None = HEARTBEAT_S) -> None:
@@ -48,10 +60,14 @@ class Connection:
         self._channel = Channel(link.read_fd, link.write_fd, MAX_REPLY)
         self._lock = threading.Lock()
         self._last_id = 0
-        self._stderr = _Tail(link.process)
         self._greeted = False
         self._lost: TunerError | None = None
         self._closed = threading.Event()
+        self.on_alarm: Callable[[str], None] = lambda _reason: None
+        self._stderr = _Tail(link.process)
+        self._replies: queue.SimpleQueue[dict[str, Any] | Exception] = queue.SimpleQueue()
+        self._reader = threading.Thread(target=self._read, name="board-reader", daemon=True)
+        self._reader.start()
         try:
             self.hello = self.request("hello", version=VERSION, heartbeat_s=heartbeat_s)
         except BaseException:
@@ -59,12 +75,10 @@ class Connection:
             raise
         self._greeted = True
         if heartbeat_s is not None:
-            threading.Thread(target=self._beat, args=(heartbeat_s / 4,), daemon=True).start()
-
-    @property
-    def lost(self) -> bool:
-        """Whether the connection broke."""
-        return self._lost is not None
+            beat = threading.Thread(
+                target=self._beat, args=(heartbeat_s / 4,), name="board-beat", daemon=True
+            )
+            beat.start()
 
     def request(self, do: str, **fields: Any) -> Mapping[str, Any]:
         """Ask for something and return the reply.
@@ -85,8 +99,6 @@ class Connection:
             except (ChannelClosedError, ChannelTimeoutError) as error:
                 self._lost = self._why_lost(isinstance(error, ChannelTimeoutError))
                 raise self._lost from error
-            except LineTooLongError as error:
-                raise malformed("of the board is too long") from error
         if "error" in reply:
             raise error_from_json(reply["error"])
         value = reply.get("ok")
@@ -95,8 +107,11 @@ class Connection:
         return value
 
     def close(self) -> None:
-        """Hang up; the board's side puts everything back. Waits until it has."""
+        """Hang up, and wait until the board's side, which puts everything back, has hung up as well."""
         self._closed.set()
+        with contextlib.suppress(OSError):
+            self._link.hang_up()
+        self._reader.join(_RESTORE_S)
         self._link.close()
 
     def _beat(self, period_s: float) -> None:
@@ -107,19 +122,37 @@ class Connection:
                 return
 
     def _reply(self) -> dict[str, Any]:
+        """Return the reply to the last request; what came too late for an earlier one is dropped."""
+        while True:
+            try:
+                got = self._replies.get(timeout=_REPLY_S)
+            except queue.Empty:
+                raise ChannelTimeoutError from None
+            if isinstance(got, Exception):
+                raise got
+            if got.get("id") in (self._last_id, None):
+                return got
+
+    def _read(self) -> None:
+        """Take lines until the other side hangs up or speaks another language."""
         noise = 0
         while True:
-            line = self._channel.receive(_REPLY_S)
-            assert line is not None
             try:
-                data = parse_line(line)
-            except BoardProtocolError:
+                line = self._channel.receive()
+                data = parse_line(line or b"")
+            except ChannelClosedError as error:
+                self._replies.put(error)
+                return
+            except (BoardProtocolError, LineTooLongError):
                 noise += 1
                 if self._greeted or noise > _NOISE_LINES:
-                    raise
+                    self._replies.put(malformed("of the board is none of the protocol"))
+                    return
                 continue  # what a login shell's start-up files print comes before anything of ours
-            if data.get("id") in (self._last_id, None):
-                return data
+            if data.get("event") == ALARM:
+                self.on_alarm(str(data.get("reason", "")))
+            else:
+                self._replies.put(data)
 
     def _why_lost(self, silent: bool) -> TunerError:
         """Return the error for a connection that broke, by what the program that carried it said."""
@@ -153,14 +186,10 @@ class _Tail:
 
     def last_line(self, wait_s: float) -> str:
         """Return the last line with something on it, after the program's end or `wait_s`."""
-        self.wait(wait_s)
-        lines = [line.strip() for line in self._text.decode(errors="replace").splitlines()]
-        return next((line for line in reversed(lines) if line), "")[:_LONGEST_LINE].rstrip(".")
-
-    def wait(self, wait_s: float) -> None:
-        """Wait until the program has closed its standard error, at most `wait_s`."""
         if self._thread is not None:
             self._thread.join(wait_s)
+        lines = [line.strip() for line in self._text.decode(errors="replace").splitlines()]
+        return next((line for line in reversed(lines) if line), "")[:_LONGEST_LINE].rstrip(".")
 
     def _read(self, stream: IO[bytes]) -> None:
         while chunk := stream.read(_CHUNK):

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Callable, Mapping  # noqa: UP035 - subscripted at run time by Python 3.8
 
 import tuner.errors
-from tuner.errors import BoardProtocolError, TunerError
+from tuner.errors import BoardProtocolError, TunerError, VerifyError
 from tuner.ports import Probe, Supported, Unsupported
 from tuner.space import Condition, Option, OptionValue
 
@@ -91,8 +91,14 @@ MESSAGES: Mapping[str, Mapping[str, Callable[[object], Any]]] = {
     "boot_id": {},
     "energy_begin": {"meter": _name},
     "energy_end": {"meter": _name},
+    "guard_start": {},
+    "guard_mark": {},
+    "guard_stop": {},
     "ping": {},
 }
+#: The one message that no request asked for, ``{"event": "alarm", "reason": ...}``: a guard saw a hard limit passed and
+#: the board has been put back.
+ALARM = "alarm"
 
 
 def encode(message: Mapping[str, Any]) -> bytes:
@@ -181,9 +187,12 @@ def _short_int(text: str) -> int:
 # --- errors and probes as JSON ------------------------------------------------------------------
 
 
-def error_to_json(error: TunerError) -> dict[str, str]:
+def error_to_json(error: TunerError) -> dict[str, Any]:
     """Return an error for the other side."""
-    return {"kind": type(error).__name__, "what": error.what, "hint": error.hint}
+    data: dict[str, Any] = {"kind": type(error).__name__, "what": error.what, "hint": error.hint}
+    if isinstance(error, VerifyError):
+        data.update(asked=error.asked, found=error.found)
+    return data
 
 
 def error_from_json(data: Any) -> TunerError:
@@ -194,6 +203,10 @@ def error_from_json(data: Any) -> TunerError:
     kind = found if isinstance(found, type) and issubclass(found, TunerError) else TunerError
     error = kind.__new__(kind)  # some kinds are made of other things than their two sentences
     TunerError.__init__(error, str(data.get("what", "")), str(data.get("hint", "")))
+    if isinstance(error, VerifyError):
+        asked, found = data.get("asked"), data.get("found")
+        error.asked = asked if isinstance(asked, dict) else {}
+        error.found = found if isinstance(found, dict) else {}
     return error
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
 from typing import Any, Callable, Mapping  # noqa: UP035 - subscripted at run time by Python 3.8
 
@@ -14,6 +16,7 @@ from tuner.actuator.channel import (
     Watched,
 )
 from tuner.actuator.protocol import (
+    ALARM,
     MAX_REPLY,
     VERSION,
     Request,
@@ -41,6 +44,7 @@ class Server:
     def __init__(self, open_board: Callable[[], OwnedBoard]) -> None:
         self._open_board = open_board
         self._board: OwnedBoard | None = None
+        self._alarm = _Alarm()
         self.heartbeat_s: float | None = HELLO_TIMEOUT_S
 
     def answer(self, line: bytes) -> bytes:
@@ -68,6 +72,7 @@ class Server:
             channel: The peer.
             watched: Descriptors (a signal's, a listening socket's) and what is called when one is readable.
         """
+        watched = {**watched, self._alarm.fileno(): lambda: self._sound(channel)}
         while True:
             try:
                 line = channel.receive(self.heartbeat_s, watched)
@@ -92,15 +97,31 @@ class Server:
             RestoreError: not everything went back; the journal is kept.
         """
         board, self._board = self._board, None
-        if board is not None:
-            board.close()
+        try:
+            if board is not None:
+                board.close()
+        finally:
+            self._alarm.close()
 
     def _do(self, request: Request) -> Mapping[str, Any]:
         if request.do == "hello":
             return self._hello(request)
         if self._board is None:
             raise malformed(f"'{request.do}' came before 'hello'")
+        if request.do == "guard_start":
+            self._board.guard_start(self._alarm.trip)
+            return {}
         return _HANDLERS[request.do](self._board, request.fields)
+
+    def _sound(self, channel: Channel) -> bool:
+        """Put the board back, which is too hot, then tell the peer; the session goes on."""
+        reason = self._alarm.take()
+        if self._board is not None:
+            with contextlib.suppress(TunerError):  # what resists is told when the peer asks to restore
+                self._board.restore()
+        with contextlib.suppress(ChannelClosedError, ChannelTimeoutError):
+            channel.send(encode({"event": ALARM, "reason": reason}), SEND_TIMEOUT_S)
+        return False
 
     def _hello(self, request: Request) -> Mapping[str, Any]:
         if request.fields["version"] != VERSION:
@@ -115,6 +136,34 @@ class Server:
         python = ".".join(map(str, sys.version_info[:3]))
         recovered = report_to_json(self._board.recovered)
         return {"version": VERSION, "python": python, "recovered": recovered, **self._board.describe()}
+
+
+class _Alarm:
+    """A guard's word from its thread to the server's loop: a readable descriptor and the reason."""
+
+    def __init__(self) -> None:
+        self._read, self._write = os.pipe()
+        self._reason = ""
+
+    def fileno(self) -> int:
+        return self._read
+
+    def trip(self, reason: str) -> None:
+        self._reason = reason
+        os.write(self._write, b"x")
+
+    def take(self) -> str:
+        os.read(self._read, 1)
+        return self._reason
+
+    def close(self) -> None:
+        os.close(self._read)
+        os.close(self._write)
+
+
+def _guard_mark(board: OwnedBoard, fields: Mapping[str, Any]) -> Mapping[str, Any]:
+    board.guard_mark()
+    return {}
 
 
 def _energy_begin(board: OwnedBoard, fields: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -132,5 +181,7 @@ _HANDLERS: Mapping[str, Callable[[OwnedBoard, Mapping[str, Any]], Mapping[str, A
     "boot_id": lambda board, _: {"boot_id": board.boot_id()},
     "energy_begin": _energy_begin,
     "energy_end": lambda board, fields: board.energy_end(fields["meter"]),
+    "guard_mark": _guard_mark,
+    "guard_stop": lambda board, _: board.guard_stop(),
     "ping": lambda board, _: {},
 }

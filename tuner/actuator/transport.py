@@ -22,8 +22,6 @@ from tuner.errors import BoardUnreachableError, BoardUnsupportedError, MissingDe
 _CONNECT_S, _ALIVE_INTERVAL_S, _ALIVE_COUNT = 10, 5, 3
 #: Seconds that a program has to end by itself.
 _END_S = 10
-#: Seconds that a service has to put its board back after the session.
-_RESTORE_S = 60
 _OLDEST = (3, 8)
 _PYTHONS = ("python3", *(f"python3.{minor}" for minor in range(14, 7, -1)))
 # Nothing that begins with a dash, which ssh would take for an option.
@@ -58,12 +56,14 @@ class Link:
         read_fd: Where its lines come from.
         write_fd: Where ours go.
         process: The local program that carries them; None for a socket.
-        close: Ends it; what runs on the board sees the end of its input.
+        hang_up: Says that nothing more comes; what runs on the board then puts it back and hangs up, too.
+        close: Ends it for good.
     """
 
     read_fd: int
     write_fd: int
     process: subprocess.Popen[bytes] | None
+    hang_up: Callable[[], None]
     close: Callable[[], None]
 
 
@@ -96,7 +96,13 @@ class Address:
         process = self._spawn(archive, arguments, privileged=self.sudo)
         assert process.stdin is not None
         assert process.stdout is not None
-        return Link(process.stdout.fileno(), process.stdin.fileno(), process, lambda: end(process))
+        return Link(
+            process.stdout.fileno(),
+            process.stdin.fileno(),
+            process,
+            process.stdin.close,
+            lambda: end(process),
+        )
 
     def start_program(self, archive: bytes, module: str) -> subprocess.Popen[bytes]:
         """Start a workload's helper program on the board, as the user who logs in.
@@ -185,16 +191,7 @@ def _socket_link(path: str) -> Link:
             f"No actuator answers at '{path}': {error.strerror}.",
             "Start tuner-actuator.service, or check the path.",
         ) from error
-    return Link(made.fileno(), made.fileno(), None, lambda: _hang_up(made))
-
-
-def _hang_up(connected: socket.socket) -> None:
-    """Say that nothing more comes and wait until the service has hung up too: the board is put back then."""
-    with connected, contextlib.suppress(OSError):
-        connected.shutdown(socket.SHUT_WR)
-        connected.settimeout(_RESTORE_S)
-        while connected.recv(1 << 16):
-            pass
+    return Link(made.fileno(), made.fileno(), None, lambda: made.shutdown(socket.SHUT_WR), made.close)
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
