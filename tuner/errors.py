@@ -312,6 +312,30 @@ class OverheatedError(TunerError):
     exit_code = 45
 
 
+class BoardUnreachableError(TunerError):
+    """No connection to a board could be made, or nothing there can run the actuator."""
+
+    exit_code = 50
+
+
+class BoardLostError(TunerError):
+    """The connection to a board broke in mid-session; the board puts itself back."""
+
+    exit_code = 51
+
+
+class BoardProtocolError(TunerError):
+    """The two ends of a board's connection do not understand each other."""
+
+    exit_code = 52
+
+
+class BoardUnsupportedError(TunerError):
+    """Something that cannot be had over a connection to a board."""
+
+    exit_code = 53
+
+
 class Interrupted(TunerError):  # noqa: N818 - not an error of anybody's making
     """SIGINT or SIGTERM asked the session to stop."""
 

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, Union, runtime_checkable
 
 from tuner.environment import Environment
 from tuner.objective import Metric, Objective
 from tuner.space import Configuration, ConfigurationSpace, Option, OptionValue
 
 if TYPE_CHECKING:
+    import subprocess
+    from types import TracebackType
+
     import optuna
 
 
@@ -126,7 +129,7 @@ class Unsupported:
     remedy: str = ""
 
 
-Probe = Supported | Unsupported
+Probe = Union[Supported, Unsupported]  # noqa: UP007 - evaluated, and Python 3.8 (a board's) has no `|` of types
 
 
 class Actuator(Protocol):
@@ -170,6 +173,26 @@ class Watchful(Protocol):
 
     def drift(self) -> str:
         """Return a sentence on what others did since it was opened, ``""`` where nothing tells."""
+        ...
+
+
+class Control(Protocol):
+    """The one writer of a device's options while it is open: `tuner.control.ControlSession`, or a board's own."""
+
+    def __enter__(self) -> Control: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Put everything back."""
+        ...
+
+    def apply(self, target: Configuration) -> dict[str, OptionValue]:
+        """Make the device have `target`, all of it or nothing; return the values read back."""
+        ...
+
+    def verify(self, target: Configuration) -> dict[str, OptionValue]:
+        """Return the values now; raises `VerifyError` where one is not as `target` has it."""
         ...
 
 
@@ -254,6 +277,15 @@ class Device(Protocol):
         ...
 
 
+@runtime_checkable
+class ControlledElsewhere(Protocol):
+    """A device whose options are journalled and put back by somebody else: an actuator in its own process."""
+
+    def control(self) -> Control:
+        """Return its control session, open already."""
+        ...
+
+
 @dataclass(frozen=True)
 class OpenContext:
     """What a plugin is opened with.
@@ -272,7 +304,12 @@ class OpenContext:
 
 
 class DevicePlugin(Protocol):
-    """Entry point of group `tuner.devices`: a class, constructed without arguments."""
+    """Entry point of group `tuner.devices`: a class, constructed without arguments.
+
+    A plugin with an attribute ``board_side = True`` also runs in the actuator on a board: it and all that
+    it imports are standard library only and run on Python 3.8. So may a meter's class, which then is
+    constructed with the directory that the board's files lie in.
+    """
 
     name: str
     summary: str
@@ -409,6 +446,29 @@ class WorkloadPlugin(Protocol):
 
     def open(self, argument: str | None, context: OpenContext) -> Workload:
         """Open ``name:<argument>``."""
+        ...
+
+
+class Elsewhere(Protocol):
+    """Where a workload's helper programs run when the board is at the other end of a connection."""
+
+    def start_program(self, module: str) -> subprocess.Popen[bytes]:
+        """Start a module of a plugin's `board_programs` there, with pipes for all three streams."""
+        ...
+
+
+@runtime_checkable
+class WorkloadPluginElsewhere(Protocol):
+    """What a `WorkloadPlugin` also offers if its workload can run on a board at the other end of a connection.
+
+    Attributes:
+        board_programs: Modules with a ``main()`` that serve it there; as `DevicePlugin.board_side`.
+    """
+
+    board_programs: Sequence[str]
+
+    def open_elsewhere(self, argument: str | None, context: OpenContext, elsewhere: Elsewhere) -> Workload:
+        """Open ``name:<argument>`` on that board."""
         ...
 
 
@@ -640,8 +700,11 @@ __all__ = [
     "Actuator",
     "Belief",
     "Clock",
+    "Control",
+    "ControlledElsewhere",
     "Device",
     "DevicePlugin",
+    "Elsewhere",
     "EnergyReading",
     "EntryImporter",
     "Environment",
@@ -674,5 +737,6 @@ __all__ = [
     "Watchful",
     "Workload",
     "WorkloadPlugin",
+    "WorkloadPluginElsewhere",
     "WorkloadRun",
 ]  # fmt: skip

@@ -36,7 +36,12 @@ def names(group: str) -> tuple[str, ...]:
 
 
 def create(group: str, name: str) -> Any:
-    """Load the plugin class and return an instance.
+    """Load the plugin class and return an instance; raises as `load`."""
+    return load(group, name)()
+
+
+def load(group: str, name: str) -> Any:
+    """Load the plugin class.
 
     Raises:
         UnknownNameError: of the group's own kind, with the nearest names.
@@ -46,13 +51,12 @@ def create(group: str, name: str) -> Any:
     if name not in points:
         raise _ERRORS[group](name, points)
     try:
-        plugin = points[name].load()
+        return points[name].load()
     except ImportError as error:
         raise MissingDependencyError(
             f"Plugin '{name}' ({group}) cannot be loaded: {error}.",
             "Install what is missing; `tuner doctor` lists it.",
         ) from error
-    return plugin()
 
 
 def split_spec(spec: str) -> tuple[str, str | None]:

@@ -1,4 +1,4 @@
-"""Options, configurations and the configuration space."""
+"""Options, configurations and the configuration space. Runs on Python 3.8 too: on a board (`tuner.actuator`)."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import product
-from typing import Literal
+from typing import Literal, Union
+from typing import Mapping as _Mapping  # noqa: UP035 - collections.abc's cannot be subscripted by Python 3.8
 
 from tuner.errors import OptionValueError
 
-OptionValue = bool | int | float | str
+OptionValue = Union[bool, int, float, str]  # noqa: UP007 - evaluated: Python 3.8 has no `|` of types
 #: Option name -> value. Options whose condition does not hold are absent. Immutable by convention.
-Configuration = Mapping[str, OptionValue]
+Configuration = _Mapping[str, OptionValue]
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,7 @@ class ConfigurationSpace:
             return total * math.prod(len(o.values) for o in inner)
         count = 0
         for values in product(*(o.values for o in inner)):
-            chosen = dict(zip((o.name for o in inner), values, strict=True))
+            chosen = {o.name: value for o, value in zip(inner, values)}  # noqa: B905 - no strict in Python 3.8
             if any(not self.is_active(o, chosen) and chosen[o.name] != o.values[0] for o in inner):
                 continue  # an inactive parent has one state, not several
             count += math.prod(
@@ -180,8 +181,14 @@ class ConfigurationSpace:
         return tuple(o.index(configuration[o.name]) if o.name in configuration else -1 for o in self.options)
 
     def from_indices(self, indices: Sequence[int]) -> dict[str, OptionValue]:
-        """Return the configuration of level `indices`; what is inactive is left out."""
-        chosen = {o.name: o.values[i] for o, i in zip(self.options, indices, strict=True) if i >= 0}
+        """Return the configuration of level `indices`; what is inactive is left out.
+
+        Raises:
+            ValueError: not one index for each option.
+        """
+        if len(indices) != len(self.options):
+            raise ValueError(f"{len(indices)} level indices for {len(self.options)} options")
+        chosen = {o.name: o.values[i] for o, i in zip(self.options, indices) if i >= 0}  # noqa: B905 - no strict in 3.8
         return {
             o.name: chosen[o.name] for o in self.options if o.name in chosen and self.is_active(o, chosen)
         }

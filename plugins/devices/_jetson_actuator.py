@@ -1,6 +1,7 @@
 """A Jetson's reading and writing side: options to settings, in an order that no kernel refuses.
 
-Standard library only; takes names of options and settings, never paths.
+Standard library only, and Python 3.8: it also runs on boards (`tuner.actuator`). Takes names of options and
+settings, never paths.
 """
 
 from __future__ import annotations

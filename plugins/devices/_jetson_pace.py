@@ -5,7 +5,6 @@ from __future__ import annotations
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 
 from tuner.ports import Clock
 
@@ -98,7 +97,7 @@ def measured_update_s(
         values = read()
         if values is not None and last is not None and values != last:
             times_s.append(clock.now_s())
-            sizes.append(sum(abs(new - old) for new, old in zip(values, last, strict=True)))
+            sizes.append(sum(abs(new - old) for new, old in zip(values, last)))  # noqa: B905 - Python 3.8
             if len(times_s) == _CHANGES:
                 return _even_interval_s(times_s, sizes)
         last = values if values is not None else last
@@ -107,7 +106,7 @@ def measured_update_s(
 
 
 def _even_interval_s(times_s: Sequence[float], sizes: Sequence[float]) -> float | None:
-    gaps_s = [end - start for start, end in pairwise(times_s)]
+    gaps_s = [end - start for start, end in zip(times_s, times_s[1:])]  # noqa: B905, RUF007 - Python 3.8
     usual_s = statistics.median(gaps_s)
     even = (
         usual_s / _SPREAD - _LOOK_PERIOD_S <= min(gaps_s)

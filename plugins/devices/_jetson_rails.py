@@ -181,7 +181,7 @@ def _iio_timing(files: Files, folder: str) -> Timing:
 
 def decode_configuration(register: int) -> Timing:
     """Return the timing that an INA3221's configuration register stands for."""
-    channels = (register >> 12 & 7).bit_count() or _CHANNELS
+    channels = bin(register >> 12 & 7).count("1") or _CHANNELS
     conversions_us = _CONVERSION_US[register >> 6 & 7] + _CONVERSION_US[register >> 3 & 7]
     return running_average(
         channels * conversions_us * 1e-6, _AVERAGES[register >> 9 & 7], True, "by the device tree"

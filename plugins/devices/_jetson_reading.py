@@ -43,7 +43,7 @@ class OptionReader:
         found: dict[str, OptionValue] = {}
         for name in self.names:
             try:
-                found |= self.read([name])
+                found.update(self.read([name]))
             except TunerError:
                 continue
         return found

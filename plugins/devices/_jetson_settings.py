@@ -201,7 +201,7 @@ class Settings:
                 raise DeviceError(
                     f"'{value}' is no state of the GPU's power switches.", "Run `tuner doctor`."
                 )
-            for path, word in zip(gpu.power_files, words, strict=True):
+            for path, word in zip(gpu.power_files, words):  # noqa: B905 - of equal number; Python 3.8 has no strict
                 self._files.write_unread(path, word)
 
     # --- clocks with a lock: the memory's, and gbus -----------------------------------------------

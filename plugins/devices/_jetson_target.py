@@ -44,12 +44,12 @@ class Translator:
                 if set(clock.cluster.cpus) & online:
                     # It goes to sleep. Old kernels forget its limits then: they are journalled before.
                     names = (f"{clock.domain}/governor", f"{clock.domain}/limits")
-                    wanted |= {n: self._settings.read(n) for n in names}
+                    wanted.update({n: self._settings.read(n) for n in names})
             elif clock.freq in target or clock.governor in target:
-                wanted |= self._clock(clock, target)
+                wanted.update(self._clock(clock, target))
         for lock in self._locks:
             if lock.freq in target or lock.governor in target:
-                wanted |= self._lock(lock, target)
+                wanted.update(self._lock(lock, target))
         return wanted
 
     def _cores(self, target: Configuration, online: frozenset[int]) -> tuple[dict[str, str], set[int]]:
@@ -60,7 +60,7 @@ class Translator:
             if group.option in target:
                 on = group.cpus[: _whole(group.option, target[group.option])]
                 after = (after - set(group.cpus)) | set(on)
-                wanted |= online_settings({c: c in on for c in group.cpus if c != 0})
+                wanted.update(online_settings({c: c in on for c in group.cpus if c != 0}))
         return wanted, after
 
     def _clock(self, clock: Clock, target: Configuration) -> dict[str, str]:

@@ -58,6 +58,7 @@ class HostDevicePlugin:
     name = "host"
     summary = "the machine that we are on: CPUs online, cpufreq, ONNX Runtime"
     is_fallback = True
+    board_side = True
 
     def detect(self, context: OpenContext) -> str | None:
         """Return None: the host is what is left where no board is known."""

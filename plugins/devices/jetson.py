@@ -54,6 +54,7 @@ class JetsonDevicePlugin:
     name = "jetson"
     summary = "the NVIDIA Jetson that we are on (or below --sysroot DIR): CPU, GPU and memory clocks"
     is_fallback = False
+    board_side = True
 
     def detect(self, context: OpenContext) -> str | None:
         """Return what the device tree says, None where this is no Jetson."""

@@ -11,11 +11,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from tuner.profiles.boards import Board
-
 from ._nvpmodel_conf import Document
 
 if TYPE_CHECKING:
+    from tuner.profiles.boards import Board
+
     from ..devices._jetson_layout import Layout
 
 #: The governor level of a clock whose minimum is its maximum, and of an EMC that is locked.

@@ -40,7 +40,7 @@ class Param:
     @property
     def bases(self) -> tuple[str, ...]:
         """The arguments' names as mode lines use them, in order."""
-        return tuple(dict.fromkeys(name.removesuffix(KNEXT) for name, _ in self.arguments))
+        return tuple(dict.fromkeys(re.sub(f"{re.escape(KNEXT)}$", "", name) for name, _ in self.arguments))
 
     def paths(self, argument: str) -> tuple[str, ...]:
         """Return the paths of an argument, a newer kernel's first."""

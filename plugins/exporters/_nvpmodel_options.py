@@ -101,10 +101,8 @@ def _said(mode: Mode, targets: Mapping[tuple[str, str], Target]) -> dict[Target,
 
 def _online(said: Mapping[Target, int], board: ModeBoard) -> dict[int, bool]:
     """Return whether each CPU of the board is online."""
-    online = {c: True for g in board.cores for c in g.cpus} | {
-        c: True for k in board.clusters for c in k.cpus
-    }
-    online |= dict.fromkeys(board.kept_off, False)
+    cpus = [*(c for g in board.cores for c in g.cpus), *(c for k in board.clusters for c in k.cpus)]
+    online = {**dict.fromkeys(cpus, True), **dict.fromkeys(board.kept_off, False)}
     for target, value in said.items():
         if target.kind != "online":
             continue
@@ -260,8 +258,8 @@ class _Values:
         for group in board.cores:
             if group.option in wanted:
                 count = int(wanted[group.option])
-                self.desired |= {cpu: i < count for i, cpu in enumerate(group.cpus)}
-        self._online = online | self.desired
+                self.desired.update({cpu: i < count for i, cpu in enumerate(group.cpus)})
+        self._online = {**online, **self.desired}
 
     def is_on(self, clock: ModeClock) -> bool:
         """Return whether a clock drives anything: the GPU, or a cluster with a core online."""
@@ -304,9 +302,9 @@ def _require_known(wanted: Configuration, board: ModeBoard) -> None:
         if board.has_governors:
             known[clock.governor_option] = (FIXED, clock.governor, *clock.governors)
     if board.emc:
-        known |= {_EMC: board.emc.levels} | (
-            {_EMC_GOVERNOR: (FIXED, UNLOCKED)} if board.has_governors else {}
-        )
+        known[_EMC] = board.emc.levels
+        if board.has_governors:
+            known[_EMC_GOVERNOR] = (FIXED, UNLOCKED)
     for name, value in wanted.items():
         if name not in known:
             raise OptionValueError(

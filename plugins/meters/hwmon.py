@@ -21,6 +21,7 @@ class HwmonMeter:
 
     name = "hwmon"
     summary = "power sensors of hwmon"
+    board_side = True
 
     def __init__(self, sysroot: Path = Path("/")) -> None:
         root = sysroot / "sys/class/hwmon"

@@ -14,14 +14,16 @@ from contextlib import suppress
 from typing import Any
 
 import tuner.errors
-from tuner.errors import Interrupted, TunerError, WorkloadCrashedError, WorkloadTimeoutError
-from tuner.ports import StopToken
+from tuner.errors import BoardLostError, Interrupted, TunerError, WorkloadCrashedError, WorkloadTimeoutError
+from tuner.ports import Elsewhere, StopToken
 
 _CHUNK = 1 << 16
 _STDERR_TAIL = 1 << 14
 _STDERR_LINE = 300
 #: How long a child that was told to end may take before it is killed.
 _GRACE_S = 2.0
+#: How ssh ends when the connection broke, or could not be made.
+_SSH_BROKE = 255
 
 
 class Child:
@@ -32,27 +34,35 @@ class Child:
         what: What the process is called in messages ("ONNX Runtime").
         stop: Ends every request early.
         graceful: Whether the child must end what it started itself before it is killed.
+        elsewhere: Where it runs; None for this machine.
     """
 
-    def __init__(self, module: str, what: str, stop: StopToken, graceful: bool = False) -> None:
+    def __init__(
+        self,
+        module: str,
+        what: str,
+        stop: StopToken,
+        graceful: bool = False,
+        elsewhere: Elsewhere | None = None,
+    ) -> None:
         self._what = what
         self._stop = stop
         self._graceful = graceful
         self._output = b""
         self._stderr = b""
-        # One BLAS thread: the child only needs numpy to hold arrays, and starting a pool takes time.
-        # A safe path: no module of the directory that one happens to be in.
-        environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "PYTHONSAFEPATH": "1"}
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", f"{__package__}.{module}", str(os.getpid())],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            env=environment, start_new_session=True, bufsize=0,
-        )  # fmt: skip
+        self._elsewhere = elsewhere is not None
+        name = f"{__package__}.{module}"
+        self.process = elsewhere.start_program(name) if elsewhere else _start(name)
         self._selector = selectors.DefaultSelector()
         watched = [self.process.stdout, self.process.stderr, *([stop] if stop.fileno() >= 0 else [])]
         for stream in watched:
             assert stream is not None
             self._selector.register(stream, selectors.EVENT_READ, stream)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it can be asked: it was neither closed nor found dead."""
+        return self.process.stdin is not None and not self.process.stdin.closed
 
     def ask(self, request: Mapping[str, Any], timeout_s: float) -> dict[str, Any]:
         """Send a request and return its answer.
@@ -61,18 +71,31 @@ class Child:
             Interrupted: a stop was asked for; the child is killed.
             WorkloadTimeoutError: no answer in time; the child is killed.
             WorkloadCrashedError: the child ended.
+            BoardLostError: so did the connection to the board that it ran on.
             TunerError: what the child answered, of the class that it named.
         """
         assert self.process.stdin is not None
         deadline_s = time.monotonic() + timeout_s
         with suppress(BrokenPipeError):  # a dead child shows in its output's end
             self.process.stdin.write(json.dumps(request).encode() + b"\n")
-        while b"\n" not in self._output:
-            self._wait(deadline_s, timeout_s)
-        line, _, self._output = self._output.partition(b"\n")
-        answer: dict[str, Any] = json.loads(line)
+        answer = None
+        while answer is None:
+            while b"\n" not in self._output:
+                self._wait(deadline_s, timeout_s)
+            line, _, self._output = self._output.partition(b"\n")
+            answer = self._parsed(line)
         if "error" in answer:
             raise _error(answer)
+        return answer
+
+    def _parsed(self, line: bytes) -> dict[str, Any] | None:
+        """Return an answer; None for what a login shell on a board prints before the child starts."""
+        try:
+            answer: dict[str, Any] = json.loads(line)
+        except ValueError:
+            if self._elsewhere:
+                return None
+            raise
         return answer
 
     def _wait(self, deadline_s: float, timeout_s: float) -> None:
@@ -105,7 +128,7 @@ class Child:
         self._stderr = (self._stderr + chunk)[-_STDERR_TAIL:]
         return chunk
 
-    def _crash(self) -> WorkloadCrashedError:
+    def _crash(self) -> TunerError:
         with suppress(subprocess.TimeoutExpired):
             # Its output has ended, so that it is dead or about to be.
             self.process.wait(_GRACE_S)
@@ -117,6 +140,11 @@ class Child:
                     pass
         code = self.process.poll()
         self.close()
+        if self._elsewhere and code == _SSH_BROKE:
+            return BoardLostError(
+                f"The connection to the board's workload broke.{self._last_words()}",
+                "Go on with --study when the board is reachable again.",
+            )
         return WorkloadCrashedError(
             f"{self._what} {describe_exit(code)}.{self._last_words()}",
             "Try it outside the tuner under the same options; its trial counts as failed.",
@@ -128,7 +156,7 @@ class Child:
 
     def close(self) -> None:
         """End the child and everything in its session; never raises for a dead one."""
-        if self.process.stdin is None or self.process.stdin.closed:
+        if self.process.stdin is None or not self.is_open:
             return
         with suppress(OSError):
             self.process.stdin.close()
@@ -142,6 +170,17 @@ class Child:
         for stream in (self.process.stdout, self.process.stderr):
             if stream is not None:
                 stream.close()
+
+
+def _start(module: str) -> subprocess.Popen[bytes]:
+    # One BLAS thread: the child only needs numpy to hold arrays, and starting a pool takes time.
+    # A safe path: no module of the directory that one happens to be in.
+    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "PYTHONSAFEPATH": "1"}
+    return subprocess.Popen(
+        [sys.executable, "-m", module, str(os.getpid())],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        env=environment, start_new_session=True, bufsize=0,
+    )  # fmt: skip
 
 
 def describe_exit(code: int | None) -> str:

@@ -7,8 +7,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Callable, Mapping  # noqa: UP035 - subscripted at run time by a board's Python 3.8
 
 from tuner.errors import TunerError
 

@@ -19,15 +19,18 @@ from tuner.errors import (
     WorkloadTimeoutError,
 )
 from tuner.objective import LATENCY, Metric
-from tuner.ports import OpenContext, Probe, Reading, StopToken
+from tuner.ports import Elsewhere, OpenContext, Probe, Reading, StopToken
 from tuner.space import Configuration, OptionValue
 
 from ._child import Child, describe_exit, last_line
 from ._printed_metrics import parse_metrics, printed_metric
 
 _DEFAULT_TIMEOUT_S = 60.0
+_PROGRAM = "_command_child"
 #: What the process beside the command may take beyond the command's own time.
 _ANSWER_SLACK_S = 5.0
+#: The same where that process is started on a board first, over a connection.
+_ELSEWHERE_SLACK_S = 30.0
 
 
 class CommandWorkloadPlugin:
@@ -35,6 +38,7 @@ class CommandWorkloadPlugin:
 
     name = "command"
     summary = "a shell command, each run one batch of inferences: command:<shell line>"
+    board_programs = (f"{__package__}.{_PROGRAM}",)
 
     def open(self, argument: str | None, context: OpenContext) -> CommandWorkload:
         """Open a shell line.
@@ -42,9 +46,15 @@ class CommandWorkloadPlugin:
         Raises:
             UsageError: there is none, or the settings are out of range.
         """
+        return self.open_elsewhere(argument, context, None)
+
+    def open_elsewhere(
+        self, argument: str | None, context: OpenContext, elsewhere: Elsewhere | None
+    ) -> CommandWorkload:
+        """Open a shell line that runs on a board at the other end of a connection; raises as `open`."""
         if argument is None or not argument.strip():
             raise UsageError("The command workload needs a shell line.", "Write --workload 'command:<line>'.")
-        return CommandWorkload(argument.strip(), context)
+        return CommandWorkload(argument.strip(), context, elsewhere)
 
 
 class CommandWorkload:
@@ -55,7 +65,9 @@ class CommandWorkload:
     ``name=value`` (or a JSON object): numbers per inference, in the unit that the name ends in.
     """
 
-    def __init__(self, line: str, context: OpenContext) -> None:
+    def __init__(self, line: str, context: OpenContext, elsewhere: Elsewhere | None = None) -> None:
+        self.elsewhere = elsewhere
+        self._kept: Child | None = None
         self.spec = f"command:{line}"
         self.line = line
         self.stop: StopToken = context.stop
@@ -84,15 +96,35 @@ class CommandWorkload:
         """Get ready to run the command under `configuration`; each repeat has `timeout_s`."""
         return CommandRun(self, configuration, timeout_s)
 
+    def take_child(self) -> Child:
+        """Return a process that runs commands: the one that was kept, where there is one."""
+        child, self._kept = self._kept, None
+        if child is not None and child.is_open:
+            return child
+        what = "The process that runs the command"
+        return Child(_PROGRAM, what, self.stop, graceful=True, elsewhere=self.elsewhere)
+
+    def give_back(self, child: Child) -> None:
+        """End the process; one on a board is kept, since a connection costs more than it (the device ends it)."""
+        if self.elsewhere is None:
+            child.close()
+        else:
+            self._kept = child
+
     @cached_property
     def _names(self) -> tuple[str, ...]:
         """Names of the metrics that one run printed, none where its time is what counts."""
-        _check_line(self.line)
-        if not self.printed:
+        _check_syntax(self.line)
+        word = _first_word(self.line)
+        if self.elsewhere is None and word:
+            _check_command(word)
+        if self.elsewhere is None and not self.printed:
             return ()
         run = self.start({}, self._timeout_s)
         try:
-            return tuple(run.run_once(self._timeout_s)[1])
+            if self.elsewhere is not None and word:
+                run.check_command(word)
+            return tuple(run.run_once(self._timeout_s)[1]) if self.printed else ()
         finally:
             run.close()
 
@@ -107,9 +139,7 @@ class CommandRun:
             f"TUNER_OPTION_{re.sub(r'[^A-Za-z0-9_]', '_', name).upper()}": _text(value)
             for name, value in configuration.items()
         }
-        self._child = Child(
-            "_command_child", "The process that runs the command", workload.stop, graceful=True
-        )
+        self._child = workload.take_child()
 
     def repeat(self, inferences: int) -> Reading:
         """Run the command as often as `inferences` takes; metrics are the mean over the runs.
@@ -131,9 +161,7 @@ class CommandRun:
 
     def run_once(self, left_s: float) -> tuple[float, dict[str, float]]:
         """Run the command once; return seconds per inference and the metrics that it printed."""
-        left_s = max(0.0, left_s)
-        request = {"do": "run", "line": self._workload.line, "env": self._environment, "timeout_s": left_s}
-        answer = self._child.ask(request, left_s + _ANSWER_SLACK_S)
+        answer = self._run(self._workload.line, max(0.0, left_s))
         self._raise_failure(answer)
         metrics = parse_metrics(answer["stdout"])
         if not self._workload.printed:
@@ -142,6 +170,20 @@ class CommandRun:
         elif not metrics:
             raise _silent(answer["stdout"])
         return metrics.get(LATENCY.name, answer["wall_s"] / self._workload.per_run), metrics
+
+    def check_command(self, word: str) -> None:
+        """Raise where the command runs and does not know `word`.
+
+        Raises:
+            FileMissingError: it is no command there.
+        """
+        if self._run(f"command -v {shlex.quote(word)}", self._timeout_s)["status"]:
+            raise FileMissingError(f"There is no command '{word}' on the board.", "Check its PATH.")
+
+    def _run(self, line: str, left_s: float) -> Mapping[str, Any]:
+        request = {"do": "run", "line": line, "env": self._environment, "timeout_s": left_s}
+        slack_s = _ANSWER_SLACK_S if self._workload.elsewhere is None else _ELSEWHERE_SLACK_S
+        return self._child.ask(request, left_s + slack_s)
 
     def _raise_failure(self, answer: Mapping[str, Any]) -> None:
         said = last_line(answer["stderr"].encode())
@@ -161,7 +203,7 @@ class CommandRun:
 
     def close(self) -> None:
         """End the command, whatever it started, and the process beside it."""
-        self._child.close()
+        self._workload.give_back(self._child)
 
 
 def _silent(output: str) -> WorkloadSilentError:
@@ -177,19 +219,26 @@ def _text(value: OptionValue) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _check_line(line: str) -> None:
-    """Raise for a shell syntax error, or a first word that is no command here."""
+def _check_syntax(line: str) -> None:
+    """Raise for a shell syntax error."""
     syntax = subprocess.run(["/bin/sh", "-n", "-c", line], capture_output=True, check=False)
     if syntax.returncode:
         raise UsageError(
             f"The shell does not understand '{line}': {last_line(syntax.stderr)}", "Check the quotes."
         )
+
+
+def _first_word(line: str) -> str:
+    """Return the word that has to be a command, "" where only the shell knows (an assignment, a subshell)."""
     try:
         word = (shlex.split(line) or [""])[0]
     except ValueError:
-        return
-    if not re.fullmatch(r"[\w./+-]+", word):
-        return  # an assignment, a subshell, an expansion: only the shell knows
+        return ""
+    return word if re.fullmatch(r"[\w./+-]+", word) else ""
+
+
+def _check_command(word: str) -> None:
+    """Raise for a word that is no command here."""
     found = subprocess.run(["/bin/sh", "-c", 'command -v "$1"', "sh", word], capture_output=True, check=False)
     if found.returncode:
         raise FileMissingError(f"There is no command '{word}' here.", "Check the spelling and PATH.")

@@ -7,8 +7,27 @@ import click
 
 @click.command()
 @click.option("--device", default=None, help="Only this device; default: every device that has a journal.")
-def command(device: str | None) -> None:
+@click.option(
+    "--board", default=None, metavar="ADDRESS", help="The board at ssh://[user@]host or unix:SOCKET."
+)
+def command(device: str | None, board: str | None) -> None:
     """Put a device back as it was, after a kill or a power cut."""
+    if board:
+        _restore_elsewhere(board, device or "auto")
+    else:
+        _restore_here(device)
+
+
+def _restore_elsewhere(board: str, device: str) -> None:
+    """Take the board and hang up: whoever takes one first puts back what was left."""
+    from tuner.tuning.opening import default_context, open_board
+
+    opened = open_board(board, device, default_context()).device
+    opened.close()
+    click.echo("\n".join(f"{board}: {note}." for note in opened.notes()) or "Nothing to restore.")
+
+
+def _restore_here(device: str | None) -> None:
     from tuner.control import pending, recover
     from tuner.errors import RestoreError
     from tuner.tuning.setup import journal_dir, open_actuator

@@ -141,6 +141,14 @@ SETTINGS: tuple[Setting, ...] = (
     _setting("objective", text, "energy", "NAME", "What to minimise: energy, latency, power or edp."),
     _setting("device", text, "auto", "SPEC", "What to tune: auto, host, emulated:BOARD or replay:TABLE."),
     _setting(
+        "board",
+        text,
+        None,
+        "ADDRESS",
+        "The board, where it is another machine: ssh://[user@]host[:port] or unix:SOCKET.",
+        unset="this machine",
+    ),
+    _setting(
         "workload",
         text,
         None,

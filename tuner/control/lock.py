@@ -12,6 +12,9 @@ from tuner.errors import DeviceBusyError, PermissionDeniedError
 
 # Linux' `struct flock`: type, whence, start, length (0 = all of the file), pid (0 for these locks).
 _FLOCK = struct.Struct("hhqqi4x")
+# Linux' numbers: Python 3.8, which a board may have, does not name them.
+_SETLK: int = getattr(fcntl, "F_OFD_SETLK", 37)
+_GETLK: int = getattr(fcntl, "F_OFD_GETLK", 36)
 
 
 class DeviceLock:
@@ -42,7 +45,7 @@ class DeviceLock:
                 "Make its directory writable, or set TUNER_STATE_DIR to one that is.",
             ) from error
         try:
-            fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, _request(fcntl.F_WRLCK))
+            fcntl.fcntl(descriptor, _SETLK, _request(fcntl.F_WRLCK))
         except (BlockingIOError, PermissionError) as error:  # EAGAIN or EACCES: taken
             os.close(descriptor)
             owner = self.owner_pid()
@@ -68,7 +71,7 @@ class DeviceLock:
         except FileNotFoundError:
             return False
         try:
-            answer = fcntl.fcntl(descriptor, fcntl.F_OFD_GETLK, _request(fcntl.F_RDLCK))
+            answer = fcntl.fcntl(descriptor, _GETLK, _request(fcntl.F_RDLCK))
         finally:
             os.close(descriptor)
         return bool(_FLOCK.unpack(answer)[0] != fcntl.F_UNLCK)

@@ -1,10 +1,9 @@
-"""Power samples -> energy, and the checks that keep nonsense out of a study."""
+"""Power samples -> energy, and the checks that keep nonsense out of a study. Runs on a board's Python 3.8 too."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from itertools import pairwise
 
 from tuner.errors import MeasurementError
 from tuner.ports import EnergyReading
@@ -34,7 +33,7 @@ def trapezoid(times_s: Sequence[float], powers_w: Sequence[float]) -> float:
                 f"The power meter gave {power_w} W, which is no power.", "Check the sensor and its driver."
             )
     distinct: list[tuple[float, float]] = []
-    for time_s, power_w in zip(times_s, powers_w, strict=True):
+    for time_s, power_w in zip(times_s, powers_w):  # noqa: B905 - of equal lengths; Python 3.8 has no strict
         if distinct and time_s < distinct[-1][0]:
             raise MeasurementError(
                 "The power samples' times run backwards.", "Check the power meter's clock."
@@ -46,7 +45,8 @@ def trapezoid(times_s: Sequence[float], powers_w: Sequence[float]) -> float:
             f"{len(distinct)} power sample(s) in the window are too few for an energy.",
             "Let a repeat last longer (more inferences), or use a faster meter.",
         )
-    return math.fsum((t1 - t0) * (p0 + p1) / 2 for (t0, p0), (t1, p1) in pairwise(distinct))
+    steps = zip(distinct, distinct[1:])  # noqa: B905, RUF007 - Python 3.8 has no pairwise
+    return math.fsum((t1 - t0) * (p0 + p1) / 2 for (t0, p0), (t1, p1) in steps)
 
 
 def checked(reading: EnergyReading) -> EnergyReading:

@@ -2,27 +2,25 @@
 
 Everything that a board's kernel can say itself (levels, clusters, limits) is read from the board and
 is not here. A file says how a board is recognised, which paths may be written, in which order cores
-come online, and which power rails make its total.
+come online, and which power rails make its total. On a board at the other end of a connection this runs under
+Python 3.8, out of an archive in which the files are one JSON document (`packed`).
 """
 
 from __future__ import annotations
 
+import json
+import pkgutil
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.resources import files
 from typing import Any
 
 from tuner.errors import FileVersionError, MalformedFileError, UnknownBoardError
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
 SCHEMA_VERSION = 1
 SUFFIX = ".hardware.toml"
 GENERIC = "jetson-generic"
+PACKED = "tuner_profiles/hardware.json"
 _PACKAGE = "tuner_profiles"
 _KEYS = {
     "schema_version", "name", "description", "detect", "core_groups", "clusters", "emc_hz", "emc_min_hz",
@@ -117,6 +115,11 @@ class Hardware:
 
 def hardware_names() -> tuple[str, ...]:
     """Return the names of all hardware files, sorted."""
+    documents = _unpacked()
+    if documents is not None:
+        return tuple(sorted(documents))
+    from importlib.resources import files  # not in Python 3.8
+
     entries = (entry.name for entry in (files(_PACKAGE) / "boards").iterdir())
     return tuple(sorted(name[: -len(SUFFIX)] for name in entries if name.endswith(SUFFIX)))
 
@@ -131,8 +134,35 @@ def load_hardware(name: str) -> Hardware:
     known = hardware_names()
     if name not in known:
         raise UnknownBoardError(name, known)
-    text = (files(_PACKAGE) / "boards" / f"{name}{SUFFIX}").read_text(encoding="utf-8")
-    return parse_hardware(text, f"boards/{name}{SUFFIX}")
+    documents = _unpacked()
+    if documents is not None:
+        return _checked(documents[name], f"{PACKED}:{name}")
+    return parse_hardware(_text(name), f"boards/{name}{SUFFIX}")
+
+
+def packed() -> str:
+    """Return all hardware files as one JSON document: what an archive for boards has as `PACKED`.
+
+    Raises:
+        MalformedFileError: a file is no TOML.
+    """
+    return json.dumps({name: _parsed(_text(name), f"boards/{name}{SUFFIX}") for name in hardware_names()})
+
+
+def _unpacked() -> dict[str, Any] | None:
+    """Return the archive's document, None where this does not run out of one."""
+    try:
+        data = pkgutil.get_data(_PACKAGE, PACKED.rpartition("/")[2])
+    except OSError:
+        return None
+    documents: dict[str, Any] | None = json.loads(data) if data else None
+    return documents
+
+
+def _text(name: str) -> str:
+    from importlib.resources import files
+
+    return (files(_PACKAGE) / "boards" / f"{name}{SUFFIX}").read_text(encoding="utf-8")
 
 
 def parse_hardware(text: str, source: str) -> Hardware:
@@ -142,10 +172,21 @@ def parse_hardware(text: str, source: str) -> Hardware:
         MalformedFileError: not TOML, an unknown key, a wrong type.
         FileVersionError: another schema version.
     """
+    return _checked(_parsed(text, source), source)
+
+
+def _parsed(text: str, source: str) -> dict[str, Any]:
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
     try:
-        data: dict[str, Any] = tomllib.loads(text)
+        return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise MalformedFileError(f"'{source}' is not valid TOML: {error}.", "Correct that place.") from error
+
+
+def _checked(data: Mapping[str, Any], source: str) -> Hardware:
     if data.get("schema_version") != SCHEMA_VERSION:
         raise FileVersionError(
             f"'{source}' has schema version {data.get('schema_version')}, this program reads {SCHEMA_VERSION}.",

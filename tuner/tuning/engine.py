@@ -16,7 +16,7 @@ from tuner.errors import Interrupted, NoTrialError
 from tuner.events import Notice, SessionFinished, Sink
 from tuner.measurement.statistics import ratio_saving_ci
 from tuner.objective import find_metric
-from tuner.ports import StopToken, Strategy, StrategyContext
+from tuner.ports import Control, ControlledElsewhere, Device, StopToken, Strategy, StrategyContext
 from tuner.profiles import Profile, ProfileMetric, ProfileOption, write_profile
 from tuner.space import Configuration
 from tuner.tuning.opening import default_context
@@ -83,7 +83,7 @@ def _open_study(settings: Mapping[str, Any], target: Target, goal: Goal) -> Stud
 
 def _tune(session: _Session) -> SessionFinished:
     target, goal, store = session.target, session.goal, session.store
-    with ControlSession(target.device.actuator, target.device.spec, journal_dir()) as control:
+    with _control_of(target.device) as control:
         stale = store.clean()
         resumed = len(store.records())
         session.emit(started_event(store.name, target, goal, session.strategy.name, resumed))
@@ -111,6 +111,13 @@ def _tune(session: _Session) -> SessionFinished:
     finished = _finish(session, outcome)
     session.emit(finished)
     return finished
+
+
+def _control_of(device: Device) -> Control:
+    """Return what writes to the device: its own control where it has one, else ours with our journal."""
+    if isinstance(device, ControlledElsewhere):
+        return device.control()
+    return ControlSession(device.actuator, device.spec, journal_dir())
 
 
 def _tell_notes(session: _Session, stale: list[int]) -> None:

@@ -58,6 +58,18 @@ def open_device(spec: str, context: OpenContext) -> Opened:
     return Opened(plugin.open(argument, context), f"--device {spec}")
 
 
+def open_board(address: str, spec: str, context: OpenContext) -> Opened:
+    """Open the device `spec` on the board at `address`, another machine.
+
+    Raises:
+        TunerError: as `tuner.actuator.client.open_board`.
+    """
+    from tuner.actuator import client  # only sessions with a board elsewhere need it
+
+    device = client.open_board(address, spec, context)
+    return Opened(device, device.reason)
+
+
 def _open_auto(context: OpenContext) -> Opened:
     fallback: DevicePlugin | None = None
     for name in registry.names("devices"):

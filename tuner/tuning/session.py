@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from tuner.errors import (
+    BoardLostError,
     DiskFullError,
     Interrupted,
     MeasurementError,
@@ -122,6 +123,11 @@ class Session:
             record = self._judge(blank, run_trial(self._bench, trial.number, configuration, self._emit))
         except Interrupted:
             self._store.interrupt(trial, "the session was stopped while this trial ran")
+            raise
+        except BoardLostError as error:
+            # Says nothing about the configuration: it is measured again when the session goes on.
+            self._store.interrupt(trial, "the connection to the board broke while this trial ran")
+            error.hint = f"{error.hint} Its name is {self._store.name}."
             raise
         except SetOtherwiseError as error:
             record = replace(blank, configuration=error.configuration, reason=_otherwise(blank.asked, error))

@@ -33,7 +33,14 @@ from tuner.ports import (
 )
 from tuner.space import Configuration, ConfigurationSpace, table_space
 from tuner.tuning.budget import Budget, parse_budget
-from tuner.tuning.opening import Opened, default_context, open_device, open_meter, open_workload
+from tuner.tuning.opening import (
+    Opened,
+    default_context,
+    open_board,
+    open_device,
+    open_meter,
+    open_workload,
+)
 from tuner.tuning.stop_when import StopWhen, parse_stop_when
 from tuner.tuning.storage import storage_url
 
@@ -91,7 +98,7 @@ class Target:
 
 def open_target(settings: Mapping[str, Any], context: OpenContext) -> Target:
     """Open device, workload and meter, and build the space from what they answer to a probe."""
-    opened: Opened = open_device(settings["device"], context)
+    opened = _open(settings, context)
     device = opened.device
     workload = open_workload(settings["workload"], device, context)
     own = device.own_workload(settings["workload"]) is not None
@@ -105,6 +112,12 @@ def open_target(settings: Mapping[str, Any], context: OpenContext) -> Target:
         {p.name: p.reason for p in probes if isinstance(p, Unsupported)},
         tuple(available_metrics(workload, meter, sensed)),
     )  # fmt: skip
+
+
+def _open(settings: Mapping[str, Any], context: OpenContext) -> Opened:
+    if settings.get("board"):
+        return open_board(settings["board"], settings["device"], context)
+    return open_device(settings["device"], context)
 
 
 def build_space(device: Device, supported: Sequence[Supported]) -> tuple[ConfigurationSpace, Configuration]:

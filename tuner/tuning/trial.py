@@ -9,14 +9,13 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from tuner.control import ControlSession
 from tuner.control.restoring import read_values, same
 from tuner.errors import Interrupted, OptionValueError, OverheatedError, TunerError, VerifyError
 from tuner.events import Notice, SensorReading, Sink, TrialPhase, TrialReading
 from tuner.measurement.plan import MeasurementPlan
 from tuner.measurement.trial import Measurement, measure
 from tuner.objective import Metric, Objective
-from tuner.ports import Device, Guard, Guarded, GuardVerdict, PowerMeter, Settling, Workload
+from tuner.ports import Control, Device, Guard, Guarded, GuardVerdict, PowerMeter, Settling, Workload
 from tuner.space import Configuration, ConfigurationSpace, OptionValue
 from tuner.tuning.stop import TripStop
 
@@ -36,7 +35,7 @@ class Bench:
     device: Device
     workload: Workload
     meter: PowerMeter | None
-    control: ControlSession
+    control: Control
     space: ConfigurationSpace
     objective: Objective
     metrics: Sequence[Metric]

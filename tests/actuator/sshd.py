@@ -1,0 +1,107 @@
+"""A real OpenSSH server on 127.0.0.1 with a key of its own, and a mounted emulated board: a board across a network."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+_SSHD = "/usr/sbin/sshd"
+
+
+@dataclass(frozen=True)
+class Far:
+    """A board that ssh reaches.
+
+    Attributes:
+        address: For ``--board``.
+        path: Folder whose ``ssh`` knows the key; goes first in PATH.
+        state: The board's state folder.
+    """
+
+    address: str
+    path: Path
+    state: Path
+
+
+def why_not() -> str:
+    """Return why no server can be run here, "" where it can."""
+    if not os.access(_SSHD, os.X_OK) or not shutil.which("ssh") or not shutil.which("ssh-keygen"):
+        return "openssh-server and openssh-client are not installed (apt install openssh-server)"
+    return "" if os.geteuid() == 0 else "the server is run as root"
+
+
+@contextlib.contextmanager
+def far_board(folder: Path) -> Iterator[Far]:
+    """Run an ssh server; what logs in keeps its state in a folder of its own."""
+    folder.mkdir(parents=True, exist_ok=True)
+    Path("/run/sshd").mkdir(exist_ok=True)
+    for key in ("host", "user"):
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / key], check=True)
+    shutil.copy(folder / "user.pub", folder / "authorized")
+    port, state, binaries = _free_port(), folder / "board-state", folder / "bin"
+    (folder / "sshd_config").write_text(
+        f"Port {port}\nListenAddress 127.0.0.1\nHostKey {folder}/host\nAuthorizedKeysFile {folder}/authorized\n"
+        f"PasswordAuthentication no\nUsePAM no\nStrictModes no\nPidFile none\nPermitRootLogin yes\n"
+        f"MaxStartups 100\nSetEnv TUNER_STATE_DIR={state}\n"
+    )
+    (folder / "config").write_text(
+        f"Host *\n  IdentityFile {folder}/user\n  IdentitiesOnly yes\n  UserKnownHostsFile {folder}/known\n"
+        f"  StrictHostKeyChecking accept-new\n"
+    )
+    binaries.mkdir()
+    (binaries / "ssh").write_text(f'#!/bin/sh\nexec {shutil.which("ssh")} -F {folder}/config "$@"\n')
+    (binaries / "ssh").chmod(0o755)
+    server = subprocess.Popen(
+        [_SSHD, "-D", "-e", "-f", folder / "sshd_config"], stderr=subprocess.PIPE, text=True
+    )
+    try:
+        assert server.stderr is not None
+        for line in server.stderr:
+            if "listening on" in line:
+                break
+        yield Far(f"ssh://root@127.0.0.1:{port}", binaries, state)
+    finally:
+        server.terminate()
+        server.communicate()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def why_no_fuse() -> str:
+    """Return why no board can be mounted here, "" where it can."""
+    if not os.access("/dev/fuse", os.R_OK | os.W_OK) or shutil.which("fusermount3") is None:
+        return "FUSE is not available here (no /dev/fuse or no fusermount3)"
+    return ""
+
+
+@contextlib.contextmanager
+def mounted_board(place: Path, board: str = "jetson-orin-nano") -> Iterator[Path]:
+    """Mount an EMULATED board at `place`."""
+    command = [sys.executable, "-m", "tuner_emulator.main", "--board", board, "--mount", str(place)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        assert select.select([process.stdout], [], [], 30)[0], "not mounted within 30 s"
+        if process.stdout.readline() != "mounted\n":
+            raise RuntimeError("a FUSE mount is refused here")
+        yield place
+    finally:
+        process.terminate()
+        process.communicate(timeout=30)
+
+
+def dirty(place: Path) -> str:
+    """Return what of the mounted board is not as it was."""
+    return (place / ".emulator/dirty").read_text()

@@ -1,0 +1,161 @@
+"""The actuator as a service on a Unix socket: who may, who waits, what a dead one leaves."""
+
+from __future__ import annotations
+
+import os
+import socket
+import stat
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.actuator.conftest import Machine
+from tuner.actuator.connection import Connection
+from tuner.actuator.listen import bind
+from tuner.actuator.transport import parse_address
+from tuner.errors import (
+    BoardLostError,
+    BoardUnreachableError,
+    DeviceBusyError,
+    PermissionDeniedError,
+    UsageError,
+)
+
+TARGET = {"cpu_max_freq_khz": 345600}
+Service = Callable[..., "subprocess.Popen[bytes]"]
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    """Return a socket's path: short, and in a folder that a stranger can reach, as /run is."""
+    with tempfile.TemporaryDirectory(prefix="tuner-") as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder) / "a.sock"
+
+
+@pytest.fixture
+def service(machine: Machine, archive: bytes, place: Path, tmp_path: Path) -> Iterator[Service]:
+    """Start the service and wait until it says, as to systemd, that it is ready."""
+    program = tmp_path / "tuner-actuator.pyz"
+    program.write_bytes(archive)
+    running: list[subprocess.Popen[bytes]] = []
+
+    def start(*arguments: str) -> subprocess.Popen[bytes]:
+        told = place.with_name(f"notify{len(running)}")
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+            systemd.bind(str(told))
+            systemd.settimeout(30)
+            process = subprocess.Popen(
+                [sys.executable, "-I", "-S", str(program), "--socket", str(place), *machine.arguments, *arguments],
+                env={"NOTIFY_SOCKET": str(told)}, stderr=subprocess.PIPE,
+            )  # fmt: skip
+            running.append(process)
+            assert systemd.recv(64) == b"READY=1"
+        return process
+
+    yield start
+    for process in running:
+        process.terminate()
+        process.communicate(timeout=30)
+
+
+def connected(place: Path) -> Connection:
+    return Connection(parse_address(f"unix:{place}").connect(b"", []), f"unix:{place}")
+
+
+def test_one_session_after_the_other_each_put_back(machine: Machine, service: Service, place: Path) -> None:
+    before = machine.files()
+    service()
+    assert stat.S_IMODE(place.stat().st_mode) == 0o600
+    for _ in range(2):
+        session = connected(place)
+        assert session.request("apply", target=TARGET) == {"values": TARGET}
+        assert machine.limits() == ["345600", "345600"]
+        with pytest.raises(DeviceBusyError, match="Another session"):
+            connected(place)
+        assert session.request("verify", target=TARGET) == {"values": TARGET}
+        session.close()
+        assert machine.files() == before
+        assert machine.journals == []
+
+
+def test_sigterm_puts_back_and_takes_the_socket_away(machine: Machine, service: Service, place: Path) -> None:
+    before = machine.files()
+    process = service()
+    session = connected(place)
+    session.request("apply", target=TARGET)
+    process.terminate()
+    assert process.wait(30) == 0
+    assert machine.files() == before
+    assert not place.exists()
+    with pytest.raises(BoardLostError):
+        session.request("ping")
+    with pytest.raises(BoardUnreachableError):
+        connected(place)
+
+
+def test_a_killed_service_is_made_good_by_the_next_before_anybody_asks(
+    machine: Machine, service: Service, place: Path
+) -> None:
+    before = machine.files()
+    process = service()
+    connected(place).request("apply", target=TARGET)
+    process.kill()
+    process.wait()
+    assert machine.files() != before
+    assert place.exists()
+    service()
+    assert machine.files() == before
+    assert machine.journals == []
+
+
+def test_two_services_cannot_have_one_socket(service: Service, place: Path) -> None:
+    service()
+    with pytest.raises(DeviceBusyError):
+        bind(str(place), None)
+
+
+def test_a_file_is_never_replaced(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("mine")
+    with pytest.raises(UsageError):
+        bind(str(file), None)
+    assert file.read_text() == "mine"
+
+
+def test_a_stale_socket_is_replaced_and_a_group_may_be_let_in(place: Path) -> None:
+    bind(str(place), None).close()
+    second = bind(str(place), os.getgid())
+    assert stat.S_IMODE(place.stat().st_mode) == 0o660
+    second.close()
+
+
+_STRANGER = """
+import os, socket, sys
+os.setgroups([])
+os.setgid(65534)
+os.setuid(65534)
+stranger = socket.socket(socket.AF_UNIX)
+stranger.connect(sys.argv[1])
+print(stranger.recv(4096).decode())
+"""
+
+
+def test_a_stranger_is_refused_by_the_kernel_and_by_the_service(
+    machine: Machine, service: Service, place: Path
+) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can become somebody else")
+    service()
+    command = [sys.executable, "-c", _STRANGER, str(place)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert "PermissionError" in done.stderr
+    place.chmod(0o666)  # even where the file's mode lets them through
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert PermissionDeniedError.__name__ in done.stdout, done.stderr
+    session = connected(place)
+    session.close()

@@ -1,0 +1,242 @@
+"""What a session and the actuator that owns a board say to each other: JSON lines, checked strictly.
+
+A request is ``{"id": 7, "do": "apply", "target": {"gpu_freq_hz": 114750000}}``, its reply ``{"id": 7, "ok": {...}}`` or
+``{"id": 7, "error": {"kind": "OptionValueError", "what": ..., "hint": ...}}``. There is no message that carries a path
+or a command: only names of options and meters, and levels.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any, Callable, Mapping  # noqa: UP035 - subscripted at run time by Python 3.8
+
+import tuner.errors
+from tuner.errors import BoardProtocolError, TunerError, VerifyError
+from tuner.ports import Probe, Supported, Unsupported
+from tuner.space import Condition, Option, OptionValue
+
+VERSION = 1
+#: Longest line that the actuator takes, and that it sends, in bytes with the newline.
+MAX_REQUEST = 1 << 16
+MAX_REPLY = 1 << 22
+#: Most options in one request, longest name.
+MAX_NAMES = 256
+MAX_NAME = 128
+_LONGEST_NUMBER = 24
+_HEARTBEAT_S = (1.0, 3600.0)
+
+
+@dataclass(frozen=True)
+class Request:
+    """One message of the peer, its form checked.
+
+    Attributes:
+        ident: Comes back in the reply.
+        do: One of `MESSAGES`.
+        fields: Exactly those that the message has.
+    """
+
+    ident: int
+    do: str
+    fields: Mapping[str, Any]
+
+
+def _name(raw: object) -> str:
+    if not isinstance(raw, str) or not 0 < len(raw) <= MAX_NAME or not raw.isprintable():
+        raise ValueError("is no name")
+    return raw
+
+
+def _names(raw: object) -> tuple[str, ...]:
+    if not isinstance(raw, list) or len(raw) > MAX_NAMES:
+        raise ValueError("is no list of names")
+    return tuple(_name(one) for one in raw)
+
+
+def _target(raw: object) -> dict[str, OptionValue]:
+    if not isinstance(raw, dict) or len(raw) > MAX_NAMES:
+        raise ValueError("is no mapping of options to values")
+    for name, value in raw.items():
+        _name(name)
+        if not isinstance(value, (bool, int, float, str)):
+            raise ValueError("holds a value that is neither number, text, true nor false")
+    return raw
+
+
+def _version(raw: object) -> int:
+    if isinstance(raw, bool) or not isinstance(raw, int):
+        raise ValueError("is no version")
+    return raw
+
+
+def _heartbeat_s(raw: object) -> float | None:
+    if raw is None:
+        return None
+    low, high = _HEARTBEAT_S
+    if isinstance(raw, bool) or not isinstance(raw, (int, float)) or not low <= raw <= high:
+        raise ValueError(f"is no number of seconds from {low:g} to {high:g}")
+    return float(raw)
+
+
+#: Message -> field -> what checks it. Every field has to be there, and no other.
+MESSAGES: Mapping[str, Mapping[str, Callable[[object], Any]]] = {
+    "hello": {"version": _version, "heartbeat_s": _heartbeat_s},
+    "probe": {},
+    "read": {"options": _names},
+    "apply": {"target": _target},
+    "verify": {"target": _target},
+    "restore": {},
+    "sensors": {},
+    "boot_id": {},
+    "energy_begin": {"meter": _name},
+    "energy_end": {"meter": _name},
+    "guard_start": {},
+    "guard_mark": {},
+    "guard_stop": {},
+    "ping": {},
+}
+#: The one message that no request asked for, ``{"event": "alarm", "reason": ...}``: a guard saw a hard limit passed and
+#: the board has been put back.
+ALARM = "alarm"
+
+
+def encode(message: Mapping[str, Any]) -> bytes:
+    """Return a message as a line."""
+    return json.dumps(message, separators=(",", ":"), allow_nan=False).encode() + b"\n"
+
+
+def request_line(ident: int, do: str, fields: Mapping[str, Any]) -> bytes:
+    """Return a request as a line."""
+    return encode({"id": ident, "do": do, **fields})
+
+
+def parse_line(line: bytes) -> dict[str, Any]:
+    """Return the JSON object of a line.
+
+    Raises:
+        BoardProtocolError: no UTF-8, no JSON, a key twice, NaN, a number of absurd length, no object.
+    """
+    try:
+        data = json.loads(
+            line.decode("utf-8"),
+            object_pairs_hook=_no_key_twice, parse_constant=_no_constant, parse_int=_short_int,
+        )  # fmt: skip
+    except (ValueError, RecursionError) as error:
+        raise malformed(f"is no JSON that is taken here ({type(error).__name__})") from error
+    if not isinstance(data, dict):
+        raise malformed("is no JSON object")
+    return data
+
+
+def parse_request(line: bytes) -> Request:
+    """Return the request of a line; what it asks for is not checked against any board.
+
+    Raises:
+        BoardProtocolError: not exactly of the form of one of `MESSAGES`.
+    """
+    data = parse_line(line)
+    ident, do = data.pop("id", None), data.pop("do", None)
+    if isinstance(ident, bool) or not isinstance(ident, int):
+        raise malformed("has no whole number as 'id'")
+    if not isinstance(do, str) or do not in MESSAGES:
+        raise malformed("asks for nothing that there is")
+    wanted = MESSAGES[do]
+    if set(data) != set(wanted):
+        raise malformed(f"'{do}' needs the fields {sorted(wanted) or 'none'} and no other")
+    fields = {}
+    for key, check in wanted.items():
+        try:
+            fields[key] = check(data[key])
+        except ValueError as error:
+            raise malformed(f"'{do}' has a field '{key}' that {error}") from error
+    return Request(ident, do, fields)
+
+
+def ident_of(line: bytes) -> int | None:
+    """Return the id of a line that need not be a request, None where it has none."""
+    try:
+        ident = parse_line(line).get("id")
+    except BoardProtocolError:
+        return None
+    return ident if isinstance(ident, int) and not isinstance(ident, bool) else None
+
+
+def malformed(what: str) -> BoardProtocolError:
+    """Return the error for a message that is not of the protocol."""
+    return BoardProtocolError(f"A message {what}.", "Use the same version of tuner on both sides.")
+
+
+def _no_key_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a key twice")
+    return found
+
+
+def _no_constant(text: str) -> float:
+    raise ValueError(text)
+
+
+def _short_int(text: str) -> int:
+    if len(text) > _LONGEST_NUMBER:
+        raise ValueError("a number of absurd length")
+    return int(text)
+
+
+# --- errors and probes as JSON ------------------------------------------------------------------
+
+
+def error_to_json(error: TunerError) -> dict[str, Any]:
+    """Return an error for the other side."""
+    data: dict[str, Any] = {"kind": type(error).__name__, "what": error.what, "hint": error.hint}
+    if isinstance(error, VerifyError):
+        data.update(asked=error.asked, found=error.found)
+    return data
+
+
+def error_from_json(data: Any) -> TunerError:
+    """Return the other side's error; one of an unknown kind is a plain `TunerError`."""
+    if not isinstance(data, dict):
+        return malformed("carries an error of another form")
+    found = getattr(tuner.errors, str(data.get("kind")), TunerError)
+    kind = found if isinstance(found, type) and issubclass(found, TunerError) else TunerError
+    error = kind.__new__(kind)  # some kinds are made of other things than their two sentences
+    TunerError.__init__(error, str(data.get("what", "")), str(data.get("hint", "")))
+    if isinstance(error, VerifyError):
+        asked, found = data.get("asked"), data.get("found")
+        error.asked = asked if isinstance(asked, dict) else {}
+        error.found = found if isinstance(found, dict) else {}
+    return error
+
+
+def probe_to_json(probe: Probe) -> dict[str, Any]:
+    """Return what the board says of one option."""
+    if isinstance(probe, Unsupported):
+        return {"name": probe.name, "reason": probe.reason, "remedy": probe.remedy}
+    option, condition = probe.option, probe.option.condition
+    return {
+        "name": option.name, "values": list(option.values), "kind": option.kind, "unit": option.unit,
+        "aliases": list(option.aliases), "description": option.description, "current": probe.current,
+        "condition": {"parent": condition.parent, "values": list(condition.values)} if condition else None,
+    }  # fmt: skip
+
+
+def probe_from_json(data: Mapping[str, Any]) -> Probe:
+    """Return what a board said of one option.
+
+    Raises:
+        BoardProtocolError: of another form.
+    """
+    try:
+        if "reason" in data:
+            return Unsupported(str(data["name"]), str(data["reason"]), str(data["remedy"]))
+        given = data["condition"]
+        condition = Condition(str(given["parent"]), tuple(given["values"])) if given else None
+        option = Option(
+            str(data["name"]), tuple(data["values"]), data["kind"], "board", str(data["unit"]),
+            tuple(data["aliases"]), condition, str(data["description"]),
+        )  # fmt: skip
+        return Supported(option, option.values[option.index(data["current"])])
+    except (KeyError, TypeError, AttributeError) as error:
+        raise malformed("describes an option in another form") from error
