@@ -14,7 +14,7 @@ from tuner.cli.options import start_options
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@start_options()
+@start_options("session", "client")
 @click.option("--json", "as_json", is_flag=True, help="Write one event a line, as JSON.")
 @click.option("--plain", is_flag=True, help="Write one line a trial, also on a terminal.")
 def command(as_json: bool, plain: bool, **flags: Any) -> int:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 #: User attribute that holds the record.
 RECORD = "tuner"
+#: User attributes of trials that never ended: why; that the device or the process went down with it; for good.
+INTERRUPTED, CRASHED, QUARANTINED = "interrupted", "crashed", "quarantined"
 State = Literal["complete", "infeasible", "failed", "interrupted"]
 
 
@@ -60,6 +62,12 @@ def read_record(trial: FrozenTrial) -> TrialRecord | None:
     data: dict[str, Any] = json.loads(text)
     data["ci"] = tuple(data["ci"]) if data.get("ci") else None
     return TrialRecord(trial=trial.number, **data)
+
+
+def says_nothing(trial: FrozenTrial) -> bool:
+    """Return whether a trial counts as never asked for: it was interrupted, and is not quarantined."""
+    attrs = trial.user_attrs
+    return bool(attrs.get(INTERRUPTED)) and not attrs.get(QUARANTINED)
 
 
 def violations(constraints: Sequence[Constraint], values: Mapping[str, float]) -> dict[str, float]:
