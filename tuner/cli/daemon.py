@@ -11,7 +11,9 @@ from tuner.cli.options import effective, start_options
 
 @click.command()
 @start_options("client", "daemon")
-@click.option("--device", default=None, metavar="SPEC", help="What `GET /device` speaks of.  [default: auto]")
+@click.option(
+    "--device", default=None, metavar="SPEC", help="What sessions tune that name no device.  [default: auto]"
+)
 def command(**flags: Any) -> None:
     """Serve sessions over HTTP on a Unix socket, until SIGTERM.
 

@@ -139,6 +139,7 @@ def _add_sessions(app: FastAPI, service: Service) -> None:
 
     @app.get(
         "/sessions/{session}/events",
+        status_code=200,
         response_class=EventStream,
         responses={200: {"content": {"application/x-ndjson": {"schema": {"type": "string"}}}}},
     )

@@ -34,8 +34,8 @@ class SessionRequest(Model):
     """A session that somebody wants.
 
     Attributes:
-        settings: Keys of `tuner.toml`; what is missing has its default (the daemon's own files and variables
-            are not looked at).
+        settings: Keys of `tuner.toml`. What is missing has its default, `device` the daemon's; the daemon's
+            own files and variables are not looked at.
         cwd: Folder that relative paths in the settings start from.
     """
 
@@ -157,7 +157,7 @@ class OptionFact(BaseModel):
 
 
 class DeviceFacts(BaseModel):
-    """The device that `auto` picks here (or that the daemon's setting `device` names)."""
+    """The device of the daemon's setting `device`."""
 
     device: str
     board: str

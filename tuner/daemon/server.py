@@ -125,7 +125,8 @@ def _token(settings: Mapping[str, Any]) -> str | None:
 async def _serve(
     settings: Mapping[str, Any], policy: Policy, token: str | None, sockets: list[socket.socket]
 ) -> None:
-    supervisor = Supervisor(SessionFiles(paths.state_dir() / "daemon" / "sessions"))
+    files = SessionFiles(paths.state_dir().absolute() / "daemon" / "sessions")
+    supervisor = Supervisor(files, settings["device"])
     service = Service(
         supervisor, ProfileStore(paths.data_dir() / "profiles"), Tasks(), policy, settings["device"],
         time.monotonic(),

@@ -57,10 +57,11 @@ class Supervisor:
 
     Args:
         files: Where the sessions are kept.
+        device: What a session tunes that names no device.
     """
 
-    def __init__(self, files: SessionFiles) -> None:
-        self._files = files
+    def __init__(self, files: SessionFiles, device: str) -> None:
+        self._files, self._device = files, device
         self._records: dict[str, SessionRecord] = {}
         self._children: dict[str, Child] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -128,7 +129,7 @@ class Supervisor:
             )
         now_s = time.time()
         session = f"{datetime.now(timezone.utc):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
-        device = settings.get("device", BY_KEY["device"].default)
+        device = settings.setdefault("device", self._device)
         objective = settings.get("objective", BY_KEY["objective"].default)
         record = SessionRecord(
             id=session, state="queued", created_s=now_s, updated_s=now_s, owner_uid=owner_uid,
