@@ -253,7 +253,8 @@ class Supervisor:
         """Start what may run, oldest first."""
         if self.closing:
             return
-        devices = {self._records[s].device for s in self._children}
+        # Also those of sessions that are being taken up: they come before what waits.
+        devices = {self._records[s].device for s in self._tasks}
         for record in self._records.values():
             if record.state != "queued" or record.id in self._tasks or record.id in self._busy:
                 continue
