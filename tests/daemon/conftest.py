@@ -127,19 +127,35 @@ def read_until(
     raise AssertionError(f"the session ended before event '{kind}': {events[-1:]}")
 
 
-def raw_request(path: str, request: bytes, timeout_s: float = 20.0) -> bytes:
-    """Send bytes to a socket, end sending, and return all that comes back."""
+def raw_request(path: str, request: bytes, patience_s: float = 20.0) -> bytes:
+    """Send bytes to a socket and return all that comes back until the other end closes.
+
+    After `patience_s` without an answer, end sending (which uvicorn takes as the client's leaving).
+    """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-        connection.settimeout(timeout_s)
+        connection.settimeout(patience_s)
         connection.connect(path)
+        parts: list[bytes] = []
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             connection.sendall(request)
-            connection.shutdown(socket.SHUT_WR)
-        parts = []
-        with contextlib.suppress(ConnectionResetError):
-            while part := connection.recv(65536):
-                parts.append(part)
+            try:
+                while part := connection.recv(65536):
+                    parts.append(part)
+            except TimeoutError:
+                connection.shutdown(socket.SHUT_WR)
+                connection.settimeout(20.0)
+                while part := connection.recv(65536):
+                    parts.append(part)
         return b"".join(parts)
+
+
+def occupy(daemon: Daemon) -> str:
+    """Let a paused session hold the board, so that all others wait and cost nothing; return its id."""
+    with daemon.client() as client:
+        session = daemon.new(client, budget="5000").id
+        client.pause_session(session)
+        read_until(client, session, "paused")
+        return session
 
 
 @contextlib.contextmanager

@@ -14,7 +14,7 @@ from tuner.errors import PermissionDeniedError
 
 _UCRED = struct.Struct("3i")  # pid, uid, gid
 _SO_PEERGROUPS = 59
-_MOST_GROUPS = 65536
+_LONGEST_OPTION = 1024  # what Python's `getsockopt` takes: 256 groups
 
 
 @dataclass(frozen=True)
@@ -39,9 +39,9 @@ def peer_of(connection: socket.socket) -> Peer:
 
 def _supplementary(connection: socket.socket, uid: int, gid: int) -> list[int]:
     try:
-        raw = connection.getsockopt(socket.SOL_SOCKET, _SO_PEERGROUPS, _MOST_GROUPS * 4)
+        raw = connection.getsockopt(socket.SOL_SOCKET, _SO_PEERGROUPS, _LONGEST_OPTION)
         return list(struct.unpack(f"{len(raw) // 4}I", raw))
-    except OSError:  # before Linux 4.13: what the user database says
+    except OSError:  # more groups, or Linux before 4.13: what the user database says
         try:
             return os.getgrouplist(pwd.getpwuid(uid).pw_name, gid)
         except KeyError:

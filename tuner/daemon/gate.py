@@ -120,7 +120,11 @@ async def answer(
 ) -> None:
     """Answer with an error's JSON and end the connection."""
     body = json.dumps(body_of(error).model_dump()).encode()
-    more = ((b"content-type", b"application/json"), (b"connection", b"close"))
+    more = (
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(body)).encode()),
+        (b"connection", b"close"),
+    )
     await send(
         {"type": "http.response.start", "status": status or status_of(error), "headers": [*more, *headers]}
     )

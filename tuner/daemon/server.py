@@ -70,6 +70,7 @@ def run_daemon(settings: Mapping[str, Any]) -> None:
     """
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(message)s")
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    signal.signal(signal.SIGTERM, _leave)  # until the loop takes over: the socket must not stay
     with _owned(paths.state_dir()), contextlib.ExitStack() as stack:
         gid = gid_of(settings["group"])
         path = Path(settings["socket"])
@@ -82,6 +83,10 @@ def run_daemon(settings: Mapping[str, Any]) -> None:
             _log.warning("there is no group '%s': only root and this user may connect", settings["group"])
         policy = Policy(gid, os.geteuid(), frozenset(settings["root_only_workloads"]), token is not None)
         asyncio.run(_serve(settings, policy, token, sockets))
+
+
+def _leave(number: int, frame: object) -> None:
+    raise SystemExit(0)
 
 
 @contextlib.contextmanager
