@@ -28,7 +28,8 @@ def open_socket(path: Path, gid: int | None) -> socket.socket:
     try:
         made.bind(str(path))
         if gid is not None:
-            os.chown(path, -1, gid)
+            if path.lstat().st_gid != gid:  # the service's sandbox has no chown, and needs none
+                os.chown(path, -1, gid)
             path.chmod(0o660)
         made.listen(BACKLOG)
     except OSError as error:
