@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
 import sys
+from contextlib import redirect_stdout
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import quote
 
@@ -16,6 +19,11 @@ from hypothesis import strategies as st
 
 from tests.daemon.conftest import TX2, Daemon, occupy, raw_request, short_folder
 from tests.daemon.test_service import free_port
+from tests.profiles.examples import tx2_profile
+from tuner.daemon import task_process
+from tuner.errors import TunerError
+from tuner.profiles import read_profile, write_profile
+from tuner.tuning.opening import default_context, open_device
 
 CASES = int(os.environ.get("TUNER_FUZZ_CASES", "150"))
 some = settings(
@@ -89,6 +97,48 @@ def test_no_profile_lies_outside_of_its_folder(shared_daemon: Daemon, path: str)
     assert answer.startswith(b"HTTP/1.1 404")
 
 
+@st.composite
+def spoilt_profiles(draw: st.DrawFn) -> bytes:
+    """A good profile with a few bytes or a few values changed."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "p.toml"
+        write_profile(path, tx2_profile())
+        text = path.read_bytes()
+    for _ in range(draw(st.integers(1, 3))):
+        start = draw(st.integers(0, len(text)))
+        end = start + draw(st.integers(0, 12))
+        text = (
+            text[:start]
+            + draw(st.binary(max_size=6) | st.sampled_from([b"-1", b"1e999", b"nan", b"[["]))
+            + text[end:]
+        )
+    return text
+
+
+@some
+@given(spoilt_profiles())
+def test_a_spoilt_profile_is_refused_or_means_what_it_says(tmp_path: Path, text: bytes) -> None:
+    """Whatever a file holds, the board has its old values or exactly those of a profile that can be read."""
+    path = tmp_path / "p.toml"
+    path.write_bytes(text)
+    device = open_device(TX2, default_context()).device
+    before = dict(device.baseline())
+    answer = io.StringIO()
+    with redirect_stdout(answer):
+        try:
+            if read_profile(path).device != TX2:
+                return
+        except TunerError:
+            pass
+        task_process.main(["apply", str(path)])
+    now = {name: device.actuator.read_option(name) for name in before}
+    if "error" in json.loads(answer.getvalue()):
+        assert now == before
+    else:
+        assert now == before | read_profile(path).configuration("board")
+        task_process.main(["revert", str(path)])
+
+
 def test_schemathesis_finds_no_server_error() -> None:
     """What the OpenAPI document promises holds, for a few hundred generated requests."""
     pytest.importorskip("schemathesis", reason="schemathesis is not installed")
@@ -101,14 +151,17 @@ def test_schemathesis_finds_no_server_error() -> None:
         try:
             daemon.start()
             occupy(daemon)
+            seconds = os.environ.get("TUNER_FUZZ_SECONDS")
+            long = ["--max-time", seconds or "0", "--phases", "examples,coverage,fuzzing,stateful"]
+            short = ["--max-examples", "10", "--phases", "examples,fuzzing", "--seed", "1"]
             done = subprocess.run(
-                [str(Path(sys.executable).parent / "schemathesis"), "run",
+                [str(Path(sys.executable).parent / "schemathesis"), "run", *(long if seconds else short),
                  f"http://127.0.0.1:{port}/openapi.json", "--header", "Authorization: Bearer 0123456789abcdef",
                  "--checks", "not_a_server_error,status_code_conformance,response_schema_conformance",
-                 "--max-examples", os.environ.get("TUNER_FUZZ_EXAMPLES", "10"), "--phases", "examples,fuzzing",
-                 "--seed", "1", "--request-timeout", "60", "--exclude-path", "/device"],
-                cwd=folder, capture_output=True, text=True, timeout=900,
+                 "--request-timeout", "60", "--exclude-path", "/device"],
+                cwd=folder, capture_output=True, text=True, timeout=1200,
             )  # fmt: skip
+            print(done.stdout[-1500:])
             assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
             assert daemon.process is not None
             assert daemon.process.poll() is None

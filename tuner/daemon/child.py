@@ -30,7 +30,12 @@ class Child:
         self._process, self._wake, self._on_wake = process, wake, on_wake
         self.suspending = False
         self.progressed_s = time.monotonic()
-        asyncio.get_running_loop().add_reader(wake, self._woken)
+        self.listen()
+
+    def listen(self) -> None:
+        """Be woken by the next event. Once only: many events then cost one look at the log."""
+        if self._wake >= 0:
+            asyncio.get_running_loop().add_reader(self._wake, self._woken)
 
     @property
     def pid(self) -> int:
@@ -52,13 +57,20 @@ class Child:
     async def ended(self) -> int:
         """Wait for its end; return the exit status (negative: the signal that killed it)."""
         code = await self._process.wait()
-        asyncio.get_running_loop().remove_reader(self._wake)
-        os.close(self._wake)
+        self._deafen()
         return code
 
+    def _deafen(self) -> None:
+        if self._wake >= 0:
+            asyncio.get_running_loop().remove_reader(self._wake)
+            os.close(self._wake)
+            self._wake = -1
+
     def _woken(self) -> None:
-        if not os.read(self._wake, 65536):
-            asyncio.get_running_loop().remove_reader(self._wake)  # closed: its end is near
+        if os.read(self._wake, 65536):
+            asyncio.get_running_loop().remove_reader(self._wake)
+        else:
+            self._deafen()  # closed: its end is near
         self.progressed_s = time.monotonic()
         self._on_wake()
 

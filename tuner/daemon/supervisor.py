@@ -37,7 +37,7 @@ MAX_QUEUED = 100
 #: Processes of one session that may die in a row without a finished trial.
 MAX_CRASHES = 5
 #: New events are taken in together, at most this often.
-CATCH_UP_S = 0.1
+CATCH_UP_S = 0.25
 #: When a device is in use by somebody else, it is asked for again after this long.
 BUSY_RETRY_S = 10.0
 #: A session without a sign of life for three time limits of a repeat and this long has stalled.
@@ -372,6 +372,8 @@ class Supervisor:
         self._late.discard(record.id)
         if record.id not in self._records:
             return
+        if record.id in self._children:
+            self._children[record.id].listen()
         save = False
         descriptor = os.open(self._log_path(record.id), os.O_RDONLY)
         try:
