@@ -60,13 +60,13 @@ def test_a_session_is_left_watched_paused_and_stopped(shared_daemon: Daemon) -> 
 
 def test_start_beside_a_daemon_ends_as_in_the_foreground(shared_daemon: Daemon) -> None:
     output = shared_daemon.root / "mine.toml"
-    done = shared_daemon.tuner("start", *CHEAP, "--budget", "9", "--output", str(output))
+    done = shared_daemon.tuner("start", *CHEAP, "--budget", "5", "--output", str(output))
     assert done.returncode == 0, done.stderr
-    assert "[9/9]" in done.stdout
+    assert "[5/5]" in done.stdout
     assert f"tuner profile apply {output}" in done.stdout
     assert read_profile(output).board == "jetson-tx2"
     with shared_daemon.client() as client:
-        assert client.list_sessions(1)[0].trials == 9
+        assert client.list_sessions(1)[0].trials == 5
     wrong = shared_daemon.tuner("start", *CHEAP, "--objective", "beauty", "--json")
     assert wrong.returncode == 10
     assert json.loads(wrong.stdout.splitlines()[-1])["error"] == "UnknownObjectiveError"
@@ -158,14 +158,11 @@ def test_without_a_daemon_start_runs_in_the_foreground_and_others_say_so() -> No
         daemon = Daemon(folder)
         done = daemon.tuner("start", *CHEAP, "--budget", "3", "--json")
         assert done.returncode == 0, done.stderr
-        for command in (["attach"], ["pause"], ["resume"], ["stop"], ["logs"], ["status", "x"],
-                        ["start", *CHEAP, "--detach"]):  # fmt: skip
+        for command in (["attach"], ["status", "x"], ["start", *CHEAP, "--detach"]):
             refused = daemon.tuner(*command)
             assert refused.returncode == 52, (command, refused.stderr)
             assert "tuner daemon" in refused.stderr
         assert daemon.tuner("status").returncode == 0
-        (folder / "t.sock").write_text("")
-        assert daemon.tuner("start", *CHEAP, "--budget", "3", "--json").returncode == 0
 
 
 @pytest.fixture
