@@ -104,8 +104,8 @@ def unexplained(board: EmulatedBoard, failed: Sequence[str]) -> list[str]:
 def _setting(path: str) -> str:
     if match := re.search(r"/(cpu\d+)/online$", path):
         return f"{match[1]}/online"
-    if match := re.search(r"/(policy\d+)/scaling_(governor|m..)", path):
-        return f"{match[1]}/{'governor' if match[2] == 'governor' else 'limits'}"
+    if match := re.search(r"/(policy\d+)/", path):
+        return f"{match[1]}/{'governor' if path.endswith('_governor') else 'limits'}"
     if path.endswith(("/railgate_enable", "/power/control")):
         return "gpu/power"
     if "gbus" in path:

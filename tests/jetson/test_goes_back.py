@@ -164,6 +164,10 @@ def _restore(board: EmulatedBoard, folder: Path, faults: str) -> Sequence[str]:
 
 
 KEPT = (
+    # (A bug of this test's own: it did not know a file of a cluster that could not be woken up again.)
+    Schedule(
+        ("jetson-agx-thor", "38.2"), None, 258, 2, ("at write 28: kill",), ("after 1 reads: EIO on cpu*/online",)
+    ),
     # A cluster that wakes up has forgotten its limits: the journal must not have forgotten them before.
     Schedule(("jetson-agx-xavier", "32.7"), None, 2, 1, ("after 39 reads: EIO on cpu*/online",)),
     # Another program wrote between the reads of minimum and maximum: a pair upside down was journalled.
