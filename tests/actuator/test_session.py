@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from tests.actuator.conftest import CPU, Connect, Machine
 from tests.actuator.sshd import Far, far_board, why_no_fuse, why_not
 from tests.cli.conftest import Run, Tuner
 from tuner.actuator.connection import Connection
-from tuner.actuator.transport import parse_address
+from tuner.actuator.transport import end, parse_address
 from tuner.errors import BoardUnreachableError
 
 LATENCY = "command:echo latency_s=0.0$TUNER_OPTION_CPU_MAX_FREQ_KHZ"
@@ -120,17 +121,20 @@ def test_over_ssh_a_board_is_set_runs_a_command_and_is_put_back(
     before = machine.files()
     address = parse_address(far.address)
     connection = Connection(address.connect(archive, machine.arguments), far.address)
-    connection.request("apply", target={"cpu_max_freq_khz": 345600})
-    program = address.start_program(archive, "tuner_plugins.workloads._command_child")
-    request = {
-        "do": "run",
-        "line": f"cat {machine.root}/{CPU}/*/policy0/scaling_max_freq",
-        "env": {},
-        "timeout_s": 9,
-    }
-    out, _ = program.communicate(json.dumps(request).encode() + b"\n")
-    assert json.loads(out)["stdout"].startswith("345600")
-    connection.close()
+    with contextlib.closing(connection):
+        connection.request("apply", target={"cpu_max_freq_khz": 345600})
+        program = address.start_program(archive, "tuner_plugins.workloads._command_child")
+        request = {
+            "do": "run",
+            "line": f"cat {machine.root}/{CPU}/*/policy0/scaling_max_freq",
+            "env": {},
+            "timeout_s": 9,
+        }
+        assert program.stdin is not None
+        assert program.stdout is not None
+        program.stdin.write(json.dumps(request).encode() + b"\n")
+        assert json.loads(program.stdout.readline())["stdout"].startswith("345600")
+        end(program)
     assert machine.files() == before
     assert machine.journals == []
 
