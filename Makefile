@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEMO := $(VENV)/demo
 
-.PHONY: demo test lint bench bench-large screens clean help
+.PHONY: demo test test-boards lint bench bench-large screens clean help
 
 help:
-	@echo "make demo | test | lint | bench | bench-large | screens | clean"
+	@echo "make demo | test | test-boards | lint | bench | bench-large | screens | clean"
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -29,6 +29,10 @@ demo: $(STAMP)
 test: $(STAMP)
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
+# A session in real time on every emulated board; minutes each.
+test-boards: $(STAMP)
+	$(BIN)/python -m pytest tests/jetson/test_end_to_end.py -m '' -v
+
 lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -38,12 +42,15 @@ lint: $(STAMP)
 bench: $(STAMP)
 	$(BIN)/python benchmarks/overhead.py
 	$(BIN)/python benchmarks/suggestion_cost.py
+	$(BIN)/python benchmarks/jetson_apply.py
+	$(BIN)/python benchmarks/jetson_sampling.py
 
 # Installs SMAC3 and OpenBox into environments of their own, inside .venv.
 bench-large: $(STAMP)
 	$(BIN)/python benchmarks/large_space.py --work $(VENV)/peers
 
 screens: $(STAMP)
+	$(BIN)/python benchmarks/doctor_screens.py
 	$(BIN)/python benchmarks/tui_screens.py
 
 clean:

@@ -130,8 +130,15 @@ class RootedFiles:
         return sorted("/" + str(p.relative_to(self.root)) for p in self.root.glob(pattern.lstrip("/")))
 
     def writable(self, path: str) -> bool:
-        """Return whether the kernel would let this process write (a read-only /sys does not)."""
-        return os.access(self._real(path), os.W_OK)
+        """Return whether the kernel lets this process open the file for writing; nothing is written.
+
+        `access` says yes to root in a container whose /sys is mounted read-only below.
+        """
+        try:
+            os.close(os.open(self._real(path), os.O_WRONLY | os.O_CLOEXEC))
+        except OSError:
+            return False
+        return True
 
     def open_reader(self, path: str) -> Reader:
         """Open a file for reading it often."""

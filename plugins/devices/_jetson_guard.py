@@ -137,7 +137,7 @@ class JetsonGuard:
 
     def _verdict(self, oc_events: int, elapsed_s: float) -> GuardVerdict:
         seen, limits = self._seen, self._limits
-        effective = {name: median(rates) for name, rates in seen.clocks.items()}
+        effective = {name: round(median(rates)) for name, rates in seen.clocks.items()}
         reasons: list[str] = []
         if seen.hottest is not None and seen.hottest[1] > limits.measure_c:
             reasons.append(f"{_heat(seen.hottest)}, numbers count up to {limits.measure_c:g} °C")
@@ -149,7 +149,7 @@ class JetsonGuard:
             )
         for name, floor in self._floors.items():
             if name in effective and effective[name] < (1 - TOLERANCE) * floor:
-                reasons.append(f"{name} ran at {effective[name]:.0f} where {floor} is the least that was set")
+                reasons.append(f"{name} ran at {effective[name]} where {floor} is the least that was set")
         hottest_c = seen.hottest[1] if seen.hottest else None
         return GuardVerdict(bool(reasons), tuple(reasons), hottest_c, oc_events, effective)
 
@@ -200,9 +200,10 @@ def _clocks_of(files: Files, layout: Layout) -> Sequence[_Clock]:
     if layout.gpu:
         floor = partial(_number, files, f"{layout.gpu.folder}/min_freq")
         clocks.append(_Clock("gpu_freq_hz", floor, partial(_gpu_hz, files, layout.gpu)))
-    if layout.emc:
-        floor = partial(_locked_emc_hz, files, layout.emc)
-        clocks.append(_Clock("emc_freq_hz", floor, partial(_number, files, layout.emc.rate)))
+    for option, lock in (("emc_freq_hz", layout.emc), ("gpu_freq_hz", layout.gbus)):
+        if lock:
+            floor = partial(_locked_hz, files, lock)
+            clocks.append(_Clock(option, floor, partial(_number, files, lock.rate)))
     return clocks
 
 
@@ -214,9 +215,9 @@ def _gpu_hz(files: Files, gpu: Gpu) -> int | None:
     return rate if before and after else None
 
 
-def _locked_emc_hz(files: Files, emc: Emc) -> int | None:
-    """Return the rate that the memory is locked at, None while the load moves it."""
-    return _number(files, emc.rate) if _number(files, emc.lock) == 1 else None
+def _locked_hz(files: Files, clock: Emc) -> int | None:
+    """Return the rate that a clock is locked at, None while the load moves it."""
+    return _number(files, clock.rate) if _number(files, clock.lock) == 1 else None
 
 
 def _number(files: Files, path: str) -> int | None:

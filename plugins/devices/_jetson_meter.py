@@ -4,56 +4,23 @@ from __future__ import annotations
 
 import errno
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from tuner.errors import MeasurementError
 from tuner.ports import Clock, EnergyReading, Unsupported
 from tuner.profiles.hardware import Hardware, Rails
 
-from ._jetson_files import TRANSIENT, Files, Reader, open_reader, typed
+from ._jetson_files import TRANSIENT, Files, typed
+from ._jetson_lag import LOAD_S, corrected, measured_lag_s
+from ._jetson_open_rails import OpenRails
 from ._jetson_pace import Pace, lag_s, pace_of, with_measured_update
-from ._jetson_rails import Chip, Rail, find_chips
+from ._jetson_rails import Chip, find_chips
 from ._jetson_sampler import EnergyWindow, PowerSample, sampler_for
 
 NAME = "jetson"
 #: Readings of a sample at a window's ends before the window goes without.
 _ATTEMPTS = 3
-
-
-class RailReader:
-    """One rail with its files held open."""
-
-    def __init__(self, files: Files, rail: Rail) -> None:
-        self._unit_w = rail.unit_w
-        self._readers: list[Reader] = []
-        try:
-            for path in rail.factors:
-                self._readers.append(open_reader(files, path))
-        except OSError:
-            self.close()
-            raise
-
-    def power_w(self) -> float:
-        """Return the power shown now; voltage and current are read right after one another.
-
-        Raises:
-            OSError: a file does not answer; EIO as well where what it answers is no number.
-        """
-        power_w = self._unit_w
-        for reader in self._readers:
-            text = reader.read()
-            try:
-                power_w *= int(text)
-            except ValueError as error:
-                raise OSError(errno.EIO, f"{text!r} is no number") from error
-        return power_w
-
-    def close(self) -> None:
-        """Close the files."""
-        for reader in self._readers:
-            reader.close()
 
 
 class JetsonMeter:
@@ -70,10 +37,11 @@ class JetsonMeter:
     summary = "power rails of a Jetson"
 
     def __init__(self, files: Files, total: Rails, chips: Sequence[Chip], clock: Clock) -> None:
-        self._files, self._total, self._clock = files, total, clock
+        self._total, self._clock = total, clock
         self._chips = tuple(chips)
+        self._rails = OpenRails(files, chips)
         self._sampler = sampler_for(clock)
-        self._readers: dict[str, RailReader] = {}
+        self._measured_chips: dict[Chip, list[str]] = {}
         self._lags_s: dict[str, float] = {}
         self._known_pace: Pace | None = None
         self._window: EnergyWindow | None = None
@@ -101,9 +69,9 @@ class JetsonMeter:
     def probe(self) -> Unsupported | None:
         """Return None where the rails of the total can be read; one that fails now and then can."""
         try:
-            self._open()
+            self._rails.open()
             for label in self._total.total:
-                self._readers[label].power_w()
+                self._rails.power_w(label)
         except OSError as error:
             if error.errno in TRANSIENT:
                 return None
@@ -116,7 +84,7 @@ class JetsonMeter:
         return f"{self._total.provenance}; {self._pace().text}"
 
     def min_window_s(self) -> float:
-        """Return ten updates, which is ten times that the shown value is renewed (of an INA238 a hundred)."""
+        """Return ten updates, which is ten times that the shown value is renewed (of an INA238: 200 times)."""
         return self._pace().min_window_s
 
     def settle_s(self) -> float:
@@ -152,23 +120,48 @@ class JetsonMeter:
             raise typed(self._fatal, self._folder, "read")
         return window.close(self._clock.now_s(), self._pace().shortest_s)
 
+    def calibrate(self, start: Callable[[], None], stop: Callable[[], None]) -> float | None:
+        """Measure how far the sensor trails behind with a step of the load, and go by that from now on.
+
+        What the sensor's files say stays where the step confirms it within 20%. Worth its seven seconds where
+        `provenance` says that the average is assumed.
+
+        Args:
+            start: Starts a load that draws much more than the board does now.
+            stop: Ends it at once; is called again in the end, whatever happened.
+
+        Returns:
+            The lag in seconds; None where the step was too small to tell, and nothing has changed.
+
+        Raises:
+            DeviceError, PermissionDeniedError: the sensor's files cannot be opened.
+        """
+        self._pace()
+        try:
+            start()
+            self._clock.sleep(LOAD_S)
+            found_s = measured_lag_s(self.power_w, self._clock, stop)
+        finally:
+            stop()
+        if found_s:
+            chips = self._measured_chips.items()
+            self._known_pace = self._paced(
+                {replace(chip, timing=corrected(chip.timing, found_s)): labels for chip, labels in chips}
+            )
+        return found_s
+
     # --- more -------------------------------------------------------------------------------------
 
     def rails(self) -> Mapping[str, float]:
         """Return the power in W of every rail that answers now, by label; averaged as its sensor does."""
-        found: dict[str, float] = {}
-        with suppress(OSError):
-            self._open()
-        for label, reader in self._readers.items():
-            with suppress(OSError):
-                found[label] = reader.power_w()
-        return found
+        return self._rails.powers_w()
 
     def power_w(self) -> float | None:
         """Return the total now, None where one of its rails does not answer."""
-        rails = self.rails()
-        total = [rails.get(label) for label in self._total.total]
-        return None if None in total else sum(rail_w for rail_w in total if rail_w is not None)
+        try:
+            return sum(self._rails.power_w(label) for label in self._total.total)
+        except OSError:
+            return None
 
     def failures(self) -> Mapping[str, int]:
         """Return how many readings of samples failed so far, by errno name; windows went without those."""
@@ -178,32 +171,13 @@ class JetsonMeter:
         """End a window that is open and let go of the files; usable again afterwards."""
         self._sampler.stop()
         self._window = None
-        readers, self._readers = self._readers, {}
-        for reader in readers.values():
-            reader.close()
+        self._rails.close()
 
     # --- samples ----------------------------------------------------------------------------------
 
     @property
     def _folder(self) -> str:
         return self._chips[0].folder
-
-    def _open(self) -> None:
-        """Open every rail, once; of two with the same label the first counts.
-
-        Raises:
-            OSError: a file cannot be opened.
-        """
-        if self._readers:
-            return
-        try:
-            for chip in self._chips:
-                for rail in chip.rails:
-                    if rail.label not in self._readers:
-                        self._readers[rail.label] = RailReader(self._files, rail)
-        except OSError:
-            self.close()
-            raise
 
     def _pace(self) -> Pace:
         """Return the sensors' pace, with the files open; on first need it is measured.
@@ -212,32 +186,29 @@ class JetsonMeter:
             DeviceError, PermissionDeniedError: the files cannot be opened.
         """
         try:
-            self._open()
+            self._rails.open()
         except OSError as error:
             raise typed(error, self._folder, "read") from error
         if self._known_pace is None:
-            self._known_pace = self._measured_pace()
+            home = {r.label: chip for chip in reversed(self._chips) for r in chip.rails}
+            labels: dict[Chip, list[str]] = {}
+            for label in self._total.total:
+                labels.setdefault(home[label], []).append(label)
+            self._known_pace = self._paced({self._measured(c, names): names for c, names in labels.items()})
         return self._known_pace
 
-    def _measured_pace(self) -> Pace:
-        """Measure the chips of the total; note by how much each of its rails lags."""
-        home = {r.label: chip for chip in reversed(self._chips) for r in chip.rails}
-        labels: dict[Chip, list[str]] = {}
-        for label in self._total.total:
-            labels.setdefault(home[label], []).append(label)
-        measured = {chip: self._measured(chip, its_labels) for chip, its_labels in labels.items()}
-        self._lags_s = {
-            label: lag_s(measured[chip].timing) for chip, its_labels in labels.items() for label in its_labels
-        }
-        return pace_of(list(measured.values()))
+    def _paced(self, chips: dict[Chip, list[str]]) -> Pace:
+        """Take over the timing of chips (with their labels of the total); return their pace."""
+        self._measured_chips = chips
+        self._lags_s = {label: lag_s(chip.timing) for chip, labels in chips.items() for label in labels}
+        return pace_of(list(chips))
 
     def _measured(self, chip: Chip, labels: Sequence[str]) -> Chip:
         """Return `chip` with the update period that its `labels` show."""
-        readers = [self._readers[label] for label in labels]
 
         def values() -> list[float] | None:
             try:
-                return [reader.power_w() for reader in readers]
+                return [self._rails.power_w(label) for label in labels]
             except OSError:
                 return None
 
@@ -257,7 +228,7 @@ class JetsonMeter:
         power_w = pending_j = 0.0
         try:
             for label, behind_s in self._lags_s.items():
-                rail_w = self._readers[label].power_w()
+                rail_w = self._rails.power_w(label)
                 power_w += rail_w
                 pending_j += rail_w * behind_s
         except OSError as error:

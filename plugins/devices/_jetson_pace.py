@@ -9,12 +9,16 @@ from dataclasses import dataclass, replace
 from tuner.ports import Clock
 
 from ._jetson_rails import Chip, Timing
+from ._jetson_sampler import MIN_SAMPLES
 
 #: Samples per renewal. More find nothing new: the average is that smooth.
 _SAMPLES_PER_RENEWAL = 5
-_SHORTEST_PERIOD_S = 0.005
+#: Fifty times a second cost less than a percent of a core (benchmarks/jetson_sampling.py).
+_SHORTEST_PERIOD_S = 0.02
 _SHORTEST_WINDOW_S = 0.5
 _SETTLE_RENEWALS = 3
+#: A window shorter than this part of a trusted one is refused: one update of a running average.
+_REFUSED_BELOW = 10
 #: Least settling time and window where the averaging time is assumed.
 _UNKNOWN_S = 1.0
 #: Looking for updates: how often, for how long, how many changes are enough.
@@ -31,8 +35,8 @@ class Pace:
 
     Attributes:
         period_s: Between samples.
-        shortest_s: A shorter window says more about what was before it than about itself.
-        min_window_s: From here on a window is trusted: ten times that the shown value is renewed altogether.
+        shortest_s: A shorter window is refused: it says more about what was before it than about itself.
+        min_window_s: From here on a window is trusted.
         settle_s: How long after a change the shown power is still partly the old one.
         text: The timing, for people.
     """
@@ -49,9 +53,10 @@ def pace_of(chips: Sequence[Chip]) -> Pace:
     renewal_s = max(_renewal_s(chip.timing) for chip in chips)
     window_s = max(chip.timing.window_updates * _renewal_s(chip.timing) for chip in chips)
     known = all(chip.timing.known for chip in chips)
+    period_s = max(_SHORTEST_PERIOD_S, renewal_s / _SAMPLES_PER_RENEWAL)
     return Pace(
-        period_s=max(_SHORTEST_PERIOD_S, renewal_s / _SAMPLES_PER_RENEWAL),
-        shortest_s=renewal_s,
+        period_s=period_s,
+        shortest_s=max(window_s / _REFUSED_BELOW, MIN_SAMPLES * period_s),
         min_window_s=max(window_s, _SHORTEST_WINDOW_S if known else _UNKNOWN_S),
         settle_s=max(_SETTLE_RENEWALS * renewal_s, 0.0 if known else _UNKNOWN_S),
         text=", ".join(dict.fromkeys(_described(chip) for chip in chips)),

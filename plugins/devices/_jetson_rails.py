@@ -101,7 +101,7 @@ def running_average(cycle_s: float, samples: int, known: bool, text: str) -> Tim
 
 def block_average(block_s: float, known: bool, text: str) -> Timing:
     """Return the timing of an INA238: the mean of each block, shown until the next is complete."""
-    return Timing(block_s, block_s, block_s / 2, 100, known, text)
+    return Timing(block_s, block_s, block_s / 2, 200, known, text)
 
 
 #: What drivers do where no file says it: R35's `nvpower.sh`; the shortest conversions of NVIDIA's driver

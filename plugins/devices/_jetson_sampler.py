@@ -13,6 +13,8 @@ from tuner.ports import Clock, EnergyReading
 #: Fewest samples of a window, and the largest share of it that may pass between two.
 MIN_SAMPLES = 5
 _MAX_GAP_SHARE = 1 / 3
+#: What sums of times may be off.
+_TIME_ERROR_S = 1e-6
 
 
 @dataclass(frozen=True)
@@ -74,9 +76,10 @@ class EnergyWindow:
             MeasurementError: too short, too few samples, a long time without one, or no energy.
         """
         duration_s = end_s - self._start_s
-        if duration_s < shortest_s or duration_s <= 0:
+        if duration_s < shortest_s - _TIME_ERROR_S or duration_s <= 0:
             raise MeasurementError(
-                f"A window of {duration_s:.3f} s is shorter than the power sensor's average of {shortest_s:.2f} s.",
+                f"A window of {duration_s:.3f} s is shorter than the {shortest_s:.2f} s that the power sensor "
+                "averages over.",
                 "Let a repeat last longer (more inferences).",
             )
         if self._samples < MIN_SAMPLES or self._first is None or self._last is None:

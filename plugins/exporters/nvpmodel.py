@@ -75,8 +75,8 @@ def _board(profile: Profile) -> Board:
 
 def _no_nvpmodel(profile: Profile) -> OptionValueError:
     return OptionValueError(
-        f"Board '{profile.board}' has no nvpmodel, so there is no power mode to write.",
-        "Export it as shell or json.",
+        f"Board '{profile.board}' has no nvpmodel in a board file.",
+        "Put it into the board's own file with --into /etc/nvpmodel.conf, or export it as json.",
     )
 
 

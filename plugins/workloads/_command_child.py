@@ -72,6 +72,7 @@ def _follow(
         now_s = perf_counter()
         if "tuner" in ready:  # no request comes before the answer: it is the end of input
             _kill_group(process)
+            process.wait()  # who waits for this process to end must find the command dead
             os._exit(0)
         for name in tails:
             if name in ready:

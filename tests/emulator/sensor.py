@@ -216,6 +216,8 @@ class Ina238:
         rng: Phase of the blocks.
     """
 
+    block_s = _BLOCK_S
+
     def __init__(self, spec: SensorChip, rng: random.Random) -> None:
         self.spec = spec
         self.rails = spec.rails

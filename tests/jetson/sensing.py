@@ -29,17 +29,18 @@ def truth_j(board: EmulatedBoard) -> float:
     return module_j if board.monitor is None else board.plant.rail_j[board.monitor.rails[0].label]
 
 
-def half_steps_w(board: EmulatedBoard) -> float:
-    """Return what rounding alone can make of a constant power: half a current step per rail of the total.
+def step_w(board: EmulatedBoard) -> float:
+    """Return the current step of the total's rails at their voltages.
 
-    As the root of the sum of squares over rails; with one rail it is the bound.
+    As the root of the sum of squares over rails; half of it is what rounding may make of a constant power
+    (the bound where the total is one rail).
     """
     if board.monitor is not None:
         return 0.0  # a power file in uW
     steps_w = [
-        0.5 * 40e-6 / (rail.shunt_milliohm / 1000) * rail.volts
+        40e-6 / (rail.shunt_milliohm / 1000) * rail.volts
         for chip in board.chips
         for rail in chip.rails
         if rail.label in board.spec.total_rails
     ]
-    return float(sum(step_w**2 for step_w in steps_w) ** 0.5)
+    return float(sum(each_w**2 for each_w in steps_w) ** 0.5)

@@ -81,6 +81,6 @@ def test_a_long_silence_is_no_measurement(times_s: list[float]) -> None:
 
 def test_a_window_shorter_than_the_average_is_refused() -> None:
     made = window([0.01 * k for k in range(20)], [5.0] * 20)
-    with pytest.raises(MeasurementError, match="shorter than the power sensor's average"):
+    with pytest.raises(MeasurementError, match="that the power sensor averages over"):
         made.close(0.2, shortest_s=0.43)
     assert made.close(0.2, shortest_s=0.2).energy_j == pytest.approx(1.0)

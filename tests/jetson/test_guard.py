@@ -213,7 +213,7 @@ def test_files_that_do_not_answer_are_left_out(fault: str) -> None:
 @pytest.mark.parametrize(
     ("name", "release", "clocks"),
     [
-        ("jetson-tx1", "28.2", {"cpu_freq_khz", "emc_freq_hz"}),
+        ("jetson-tx1", "28.2", {"cpu_freq_khz", "gpu_freq_hz", "emc_freq_hz"}),
         ("jetson-nano", "32.7", {"cpu_freq_khz", "gpu_freq_hz", "emc_freq_hz"}),
         ("jetson-tx2", "32.7", {"denver_freq_khz", "cpu_freq_khz", "gpu_freq_hz", "emc_freq_hz"}),
         ("jetson-agx-xavier", "35.4", {"cpu_freq_khz", "gpu_freq_hz", "emc_freq_hz"}),

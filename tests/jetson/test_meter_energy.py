@@ -6,7 +6,7 @@ import pytest
 
 from tuner_emulator.board import EmulatedBoard
 
-from .sensing import WITH_SENSOR, half_steps_w, meter_of, truth_j
+from .sensing import WITH_SENSOR, meter_of, step_w, truth_j
 
 LOADS = ["constant 0.6", "square 0.5s 0..1", "square 3s 0.2..0.9", "ramp 2s 0..1"]
 SEEDS = range(3)
@@ -26,12 +26,12 @@ def measured(
     board.clock.sleep(window_s)
     reading = meter.end()
     assert reading.duration_s == pytest.approx(window_s)
-    return reading.energy_j, truth_j(board) - before_j, half_steps_w(board) * window_s
+    return reading.energy_j, truth_j(board) - before_j, step_w(board) / 2 * window_s
 
 
 def shown_for_s(board: EmulatedBoard) -> float:
     """Return the sensor's update: until nothing of the past is shown."""
-    return 3 * 1052e-6 * 16 if board.monitor is not None else board.chips[0].window_s
+    return board.chips[0].window_s if board.monitor is None else board.monitor.block_s
 
 
 @pytest.mark.parametrize("load", LOADS)

@@ -70,7 +70,7 @@ class Guard:
 class Board:
     """A device and its own actuator.
 
-    `rounds` makes what is set of what is asked; `drift` is written behind everybody's back in a repeat;
+    `rounds` makes what is set of what is asked; `drifts_to` is written behind everybody's back in a repeat;
     `temperatures_c` are read one after another, the last for ever.
     """
 
@@ -79,7 +79,7 @@ class Board:
     band_c: float | None = None
     verdicts: list[GuardVerdict] = field(default_factory=list)
     overheats: str = ""
-    drift: Mapping[str, OptionValue] = field(default_factory=dict)
+    drifts_to: Mapping[str, OptionValue] = field(default_factory=dict)
     values: dict[str, OptionValue] = field(default_factory=lambda: dict(START))
     log: list[str] = field(default_factory=list)
     clock: Clock = field(default_factory=Clock)
@@ -135,7 +135,7 @@ class Workload:
         return self
 
     def repeat(self, inferences: int) -> Reading:
-        self.board.values.update(self.board.drift)
+        self.board.values.update(self.board.drifts_to)
         if self.stop.is_set():
             raise Interrupted("The session was stopped.")
         latency_s = latency_of(self.board.values)

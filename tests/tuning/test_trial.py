@@ -67,7 +67,7 @@ def test_a_throttled_trial_is_measured_again_after_cooling(tmp_path: Path) -> No
     record = ran.outcome.records[1]
     assert (record.state, record.throttled, record.effective) == ("complete", 1, {"cpu_freq_khz": 299.0})
     assert "measured again after cooling (cpu-thermal reached 91 °C)" in record.reason
-    assert record.violations == {NO_THROTTLING: 0.0}
+    assert record.violations == {NO_THROTTLING: -1.0}
     assert ran.phases[3:] == ["apply", "warm-up", "measure", "cool-down", "warm-up", "measure"]
     assert ran.warnings == ["trial 1 throttled (cpu-thermal reached 91 °C): measured once more after cooling"]
     assert ran.trials[1].throttled == 1
@@ -82,7 +82,7 @@ def test_a_trial_that_throttles_twice_is_infeasible_for_every_strategy(tmp_path:
     assert record.effective == {"cpu_freq_khz": 250.0}
     assert ran.outcome.best == baseline  # though it is slower
     told = ran.store.study.get_trials()
-    assert [list(t.constraints.values()) for t in told] == [[0.0], [1.0]]
+    assert [list(t.constraints.values()) for t in told] == [[-1.0], [1.0]]
 
 
 def test_numbers_under_throttling_are_not_passed_on(
@@ -132,7 +132,7 @@ def test_the_hard_limit_ends_the_session_and_everything_goes_back(tmp_path: Path
     board.overheats = when
     with pytest.raises(OverheatedError, match="during trial 1: the die reached 99 °C") as caught:
         run_session(board, tmp_path, FAST, store=store, events=events)
-    assert "--study" in caught.value.hint
+    assert "--study fake." in caught.value.hint
     assert board.values == START
     assert board.log[-4:] == ["workload off", "guard off", "cpu_freq_khz=100", "cores=1"]
     record = store.records()[1]
@@ -225,7 +225,7 @@ def test_five_failures_of_another_kind_do(tmp_path: Path) -> None:
 
 
 def test_a_setting_that_did_not_hold_is_no_measurement(tmp_path: Path) -> None:
-    board = Board(drift={"cpu_freq_khz": 200})
+    board = Board(drifts_to={"cpu_freq_khz": 200})
     board.values["cpu_freq_khz"] = 200
     store = new_store()
     ran = run_session(board, tmp_path, {"cpu_freq_khz": 400, "cores": 1}, store=store, trials=0)

@@ -177,7 +177,9 @@ def _print(checks: list[Check]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("check", "state", "finding", "what to do")
+    table = Table("check", "state")
+    for head in ("finding", "what to do"):  # paths are longer than a column: fold them, cut nothing off
+        table.add_column(head, overflow="fold")
     for check in checks:
         table.add_row(check.what, check.state, check.finding, check.remedy)
     Console(width=None if sys.stdout.isatty() else 140).print(table)

@@ -206,7 +206,8 @@ def _open(spec: str) -> Iterator[Device]:
 def _options_for(profile: Profile) -> tuple[Sequence[Option] | None, str]:
     """Return the options that a profile is checked against and whose they are, else None and why not.
 
-    A board file is taken where there is one; else the device itself is asked, as the profile names it.
+    The device itself is asked, as the profile names it: its kernel's levels count. Where it is not here, the
+    board file is taken, if it names every option of the profile.
 
     Raises:
         WrongBoardError: the device is another board.
@@ -217,18 +218,23 @@ def _options_for(profile: Profile) -> tuple[Sequence[Option] | None, str]:
     from tuner.profiles.validate import require_board
 
     try:
-        return load_board(profile.board).options, f"board '{profile.board}'"
+        declared = load_board(profile.board).options
     except UnknownBoardError:
-        pass
+        declared = ()
     with contextlib.ExitStack() as stack:
         try:
             device = stack.enter_context(_open(profile.device))
-        except UnknownNameError:
-            raise  # the profile names what nobody has
         except TunerError as error:
+            if declared and set(profile.configuration("board")) <= {o.name for o in declared}:
+                return declared, f"board '{profile.board}'"
+            if isinstance(error, UnknownNameError):
+                raise  # the profile names what nobody has
             return None, f"its device '{profile.device}' cannot be opened here: {error}"
         require_board(profile, device.board)
-        return [*supported(device), *_workload_options(profile, device)], f"device '{device.spec}'"
+        found = supported(device)
+        if found == list(declared):
+            return declared, f"board '{profile.board}'"
+        return [*found, *_workload_options(profile, device)], f"device '{device.spec}'"
 
 
 def _workload_options(profile: Profile, device: Device) -> list[Option]:

@@ -191,12 +191,14 @@ def trial_text(event: TrialFinished, unit: str) -> str:
         parts.append(f"saving {format_saving(own)}")
     if event.best_trial == event.trial:
         parts.append("best so far")
-    parts += [f"{name} ran at {format_option(name, value)}" for name, value in _slower(event)]
+    parts += [f"{name} ran at {format_option(name, value)}" for name, value in _astray(event)]
     return ", ".join(parts) + (f": {event.reason}" if event.reason else "")
 
 
-def _slower(event: TrialFinished) -> list[tuple[str, int | float]]:
-    """Return the clocks that really ran elsewhere than they were set, for the reader of one line."""
+def _astray(event: TrialFinished) -> list[tuple[str, int | float]]:
+    """Return the clocks of a throttled trial that ran elsewhere than set. (A governor's clock always may.)"""
+    if not event.throttled:
+        return []
     found = []
     for name, value in event.effective.items():
         level = event.configuration.get(name)

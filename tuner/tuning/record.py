@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 #: User attribute that holds the record.
 RECORD = "tuner"
-#: Key of `TrialRecord.violations` that every trial on a guarded device has: 1 where it throttled twice.
+#: Key of `TrialRecord.violations` that every trial on a guarded device has (samplers want the same constraints in
+#: all trials): 1 where it throttled twice, else -1, so that what lies between is as far from either.
 NO_THROTTLING = "no throttling"
 #: Origin of a trial that measures what the board made of an earlier trial's configuration.
 ROUNDED = "rounded"

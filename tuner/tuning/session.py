@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shlex
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -193,7 +194,7 @@ class Session:
             )
         found = violations(self._constraints, measurement.values)
         if result.guarded:
-            found[NO_THROTTLING] = 0.0 if result.holds else 1.0
+            found[NO_THROTTLING] = -1.0 if result.holds else 1.0
         return replace(
             blank,
             configuration=result.configuration,
@@ -251,7 +252,10 @@ class Session:
         )
 
     def _give_up(self, record: TrialRecord, error: TunerError) -> None:
-        if record.origin == BASELINE or isinstance(error, OverheatedError):
+        if isinstance(error, OverheatedError):
+            then = f", then go on with --study {shlex.quote(self._store.name)}."
+            raise OverheatedError(error.what, error.hint.rstrip(".") + then) from error
+        if record.origin == BASELINE:
             raise error
         last = [r for r in self._records if not r.rounded][-FAILURES_IN_A_ROW:]
         if len(last) == FAILURES_IN_A_ROW and all(r.state == "failed" for r in last):

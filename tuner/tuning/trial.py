@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from tuner.control.restoring import read_value, same
+from tuner.control.restoring import read_values, same
 from tuner.errors import Interrupted, OptionValueError, OverheatedError, TunerError, VerifyError
 from tuner.events import Notice, SensorReading, Sink, TrialPhase, TrialReading
 from tuner.measurement.plan import MeasurementPlan
@@ -160,7 +160,8 @@ def _apply(trial: _Trial) -> Configuration:
 
 def _differs(bench: Bench, board: Mapping[str, OptionValue]) -> bool:
     """Return whether applying `board` has to write anything."""
-    return any(not same(read_value(bench.device.actuator, name), value) for name, value in board.items())
+    current = read_values(bench.device.actuator, board)
+    return any(not same(current[name], value) for name, value in board.items())
 
 
 def _other(
@@ -223,7 +224,7 @@ def _measure(trial: _Trial, guard: Guard | None) -> Measurement:
 def _overheated(trial: _Trial, reason: str) -> OverheatedError:
     return OverheatedError(
         f"The board got too hot during trial {trial.number}: {reason}.",
-        "Let it cool, improve its cooling or choose a lower power mode, then go on with the same --study.",
+        "Let it cool, improve its cooling or choose a lower power mode.",
     )
 
 
