@@ -12,6 +12,7 @@ from typing import Any, Callable, Mapping, Sequence  # noqa: UP035 - subscripted
 
 from tuner.actuator.protocol import probe_to_json
 from tuner.control import ControlSession, RestoreReport
+from tuner.control.restoring import read_values
 from tuner.errors import MeasurementError, OptionValueError, TunerError, UnknownMeterError
 from tuner.ports import Device, Guard, Guarded, PowerMeter, Settling, Supported
 from tuner.space import Option, OptionValue
@@ -90,7 +91,7 @@ class OwnedBoard:
         Raises:
             OptionValueError: no such option. TunerError: the device does not answer.
         """
-        return {name: self.device.actuator.read_option(self._option(name).name) for name in names}
+        return read_values(self.device.actuator, [self._option(name).name for name in names])
 
     def apply(self, target: Mapping[str, OptionValue]) -> dict[str, OptionValue]:
         """Make the board have `target`, all of it or nothing.
