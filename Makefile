@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEMO := $(VENV)/demo
 
-.PHONY: demo test test-boards lint bench bench-large screens clean help
+.PHONY: demo test test-boards lint fuzz bench bench-daemon bench-large screens clean help
 
 help:
-	@echo "make demo | test | test-boards | lint | bench | bench-large | screens | clean"
+	@echo "make demo | test | test-boards | lint | fuzz | bench | bench-daemon | bench-large | screens | clean"
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -39,11 +39,20 @@ lint: $(STAMP)
 	$(BIN)/mypy tuner plugins
 	$(BIN)/lint-imports
 
+# The daemon against malformed input: ten minutes of schemathesis, then over 100,000 requests and profiles.
+fuzz: $(STAMP)
+	TUNER_FUZZ_CASES=30000 TUNER_FUZZ_SECONDS=600 $(BIN)/python -m pytest tests/daemon/test_malformed.py -s
+
 bench: $(STAMP)
 	$(BIN)/python benchmarks/overhead.py
 	$(BIN)/python benchmarks/suggestion_cost.py
 	$(BIN)/python benchmarks/jetson_apply.py
 	$(BIN)/python benchmarks/jetson_sampling.py
+
+bench-daemon: $(STAMP)
+	PYTHONPATH=. $(BIN)/python benchmarks/daemon.py idle
+	PYTHONPATH=. $(BIN)/python benchmarks/daemon.py clients
+	PYTHONPATH=. $(BIN)/python benchmarks/daemon.py long
 
 # Installs SMAC3 and OpenBox into environments of their own, inside .venv.
 bench-large: $(STAMP)

@@ -336,6 +336,50 @@ class BoardUnsupportedError(TunerError):
     exit_code = 53
 
 
+class UnknownSessionError(UnknownNameError):
+    """The daemon has no session of that id."""
+
+    exit_code = 60
+    kind = "session"
+
+
+class SessionStateError(TunerError):
+    """What was asked of a session does not go with its state."""
+
+    exit_code = 61
+
+
+class DaemonUnreachableError(TunerError):
+    """No daemon answers at its socket, or it stopped answering."""
+
+    exit_code = 62
+
+
+class DaemonRunningError(TunerError):
+    """Another daemon owns the state directory or the socket."""
+
+    exit_code = 63
+
+
+class UnknownProfileError(UnknownNameError):
+    """The daemon has no profile of that name."""
+
+    exit_code = 64
+    kind = "profile"
+
+
+class RequestError(TunerError):
+    """The daemon got a request that is no such request: too long, too slow, malformed."""
+
+    exit_code = 65
+
+
+class ServiceManagerError(TunerError):
+    """systemd is not here, or refused."""
+
+    exit_code = 66
+
+
 class Interrupted(TunerError):  # noqa: N818 - not an error of anybody's making
     """SIGINT or SIGTERM asked the session to stop."""
 

@@ -5,6 +5,8 @@ Faces (TUI, plain log, JSON lines) draw events and nothing else; a face can join
 
 from __future__ import annotations
 
+import dataclasses
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar
@@ -159,6 +161,32 @@ class BeliefUpdated(Event):
 
 
 @dataclass(frozen=True)
+class SessionPaused(Event):
+    """Between two trials the session waits; the device is as it was found."""
+
+    event: ClassVar[str] = "paused"
+
+
+@dataclass(frozen=True)
+class SessionContinued(Event):
+    """A paused session goes on."""
+
+    event: ClassVar[str] = "continued"
+
+
+@dataclass(frozen=True)
+class ConfigurationQuarantined(Event):
+    """A configuration is never tried again in this study: the device crashed or restarted with it.
+
+    `crashes` is how often that coincided.
+    """
+
+    event: ClassVar[str] = "quarantined"
+    configuration: Mapping[str, OptionValue]
+    crashes: int
+
+
+@dataclass(frozen=True)
 class SessionFinished(Event):
     """The last event of a session that has a result."""
 
@@ -195,3 +223,39 @@ class SessionFailed(Event):
 
 
 Sink = Callable[[Event], None]
+
+
+def strict(value: Any) -> Any:
+    """Return `value` with mappings as dicts of string keys and non-finite numbers as None."""
+    if isinstance(value, Mapping):
+        return {str(key): strict(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [strict(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def parse_event(values: Mapping[str, Any]) -> Event | None:
+    """Return the event that `Event.to_json` made `values` of.
+
+    None for an event of a kind, or with fields, that this version does not know: faces ignore those.
+    """
+    kind = _KINDS.get(str(values.get("event")))
+    if kind is None:
+        return None
+    names = {f.name for f in fields(kind)}
+    known = {name: _frozen(value) for name, value in values.items() if name in names}
+    needed = {f.name for f in fields(kind) if f.default is f.default_factory is dataclasses.MISSING}
+    return kind(**known) if needed <= known.keys() else None
+
+
+def _frozen(value: Any) -> Any:
+    if isinstance(value, list):
+        return tuple(_frozen(item) for item in value)
+    if isinstance(value, dict):
+        return {key: _frozen(item) for key, item in value.items()}
+    return value
+
+
+_KINDS: dict[str, type[Event]] = {kind.event: kind for kind in Event.__subclasses__()}

@@ -176,6 +176,20 @@ class Watchful(Protocol):
         ...
 
 
+class Restored(Protocol):
+    """What became of putting a device back (`tuner.control.RestoreReport`)."""
+
+    @property
+    def device(self) -> str:
+        """The device's specification."""
+        ...
+
+    @property
+    def failed(self) -> Mapping[str, str]:
+        """What could not be put back -> why."""
+        ...
+
+
 class Control(Protocol):
     """The one writer of a device's options while it is open: `tuner.control.ControlSession`, or a board's own."""
 
@@ -193,6 +207,10 @@ class Control(Protocol):
 
     def verify(self, target: Configuration) -> dict[str, OptionValue]:
         """Return the values now; raises `VerifyError` where one is not as `target` has it."""
+        ...
+
+    def restore(self) -> Restored:
+        """Put every original back; may be called again."""
         ...
 
 

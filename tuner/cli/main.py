@@ -15,7 +15,12 @@ from tuner.errors import TunerError
 #: Command -> one line for `--help`. The command itself is `command` in the module `tuner.cli.<name>`.
 COMMANDS = {
     "start": "Tune: find the best configuration for an objective.",
+    "attach": "Watch a session of the daemon.",
     "status": "Show running and past sessions.",
+    "pause": "Pause a session of the daemon before its next trial.",
+    "resume": "Let a paused session go on.",
+    "stop": "End a session of the daemon; what it measured is kept.",
+    "logs": "Print what a session of the daemon said.",
     "study": "List, show or export studies.",
     "source": "Learn, show, list or compare what an environment taught.",
     "profile": "Show, validate, compare, apply or export profile files.",
@@ -23,6 +28,7 @@ COMMANDS = {
     "doctor": "Say what works on this machine, what does not, and what to do.",
     "bench": "Check on measured tables what strategies and their models are worth.",
     "list": "List devices, workloads, strategies, meters and exporters.",
+    "daemon": "Serve sessions to any number of terminals.",
     "config": "Show the effective settings and where each comes from.",
 }
 #: Name of the setting that every command takes.

@@ -15,15 +15,15 @@ from tuner.config.settings import BY_KEY, SETTINGS, Setting
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def start_options() -> Callable[[F], F]:
-    """Return a decorator that adds one option for each setting.
+def start_options(*audiences: str) -> Callable[[F], F]:
+    """Return a decorator that adds one option for each setting of these audiences (none named: of all).
 
     Values arrive as text under the setting's key, None or () where the flag was not given: types and
     defaults are the layers' matter (`tuner.config.load`), not click's.
     """
 
     def decorate(command: F) -> F:
-        for setting in reversed(SETTINGS):
+        for setting in reversed([s for s in SETTINGS if not audiences or s.audience in audiences]):
             command = click.option(
                 setting.flag,
                 setting.key,

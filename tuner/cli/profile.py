@@ -1,4 +1,4 @@
-"""`tuner profile`: show, validate, compare, apply, export and import profile files."""
+"""`tuner profile`: show, validate, compare, apply, export and import profile files, also at boot."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tuner.errors import OptionValueError, TunerError, UnknownBoardError, UnknownNameError, UsageError
+from tuner.cli._boot import disable, enable
+from tuner.errors import TunerError, UnknownBoardError, UnknownNameError, UsageError
 
 if TYPE_CHECKING:
     from tuner.ports import Device
@@ -23,6 +24,10 @@ _PATH = click.argument("path", type=click.Path(path_type=Path))
 @click.group("profile")
 def command() -> None:
     """Show, validate, compare, apply, export or import profile files."""
+
+
+command.add_command(enable)
+command.add_command(disable)
 
 
 @command.command()
@@ -88,6 +93,7 @@ def diff(left: Path, right: Path) -> None:
 def apply_command(path: Path, spec: str | None, revert: bool, dry_run: bool) -> None:
     """Set a profile's board options, verify them, and leave them set (until --revert or a reboot)."""
     from tuner.profiles import read_profile
+    from tuner.tuning.applying import board_target
 
     if revert and dry_run:
         raise UsageError("--revert and --dry-run do not go together.", "Give one of them.")
@@ -96,7 +102,7 @@ def apply_command(path: Path, spec: str | None, revert: bool, dry_run: bool) -> 
         if revert:
             _revert(device)
             return
-        target = _board_target(profile, device)
+        target = board_target(profile, device)
         current = {name: device.actuator.read_option(name) for name in target}
         if dry_run:
             _say_dry(profile, current, target)
@@ -249,39 +255,6 @@ def _workload_options(profile: Profile, device: Device) -> list[Option]:
         return [p.option for p in workload.probe() if isinstance(p, Supported)]
     except TunerError:
         return []  # the caller says which options stay unchecked
-
-
-def _board_target(profile: Profile, device: Device) -> dict[str, OptionValue]:
-    """Return the board options to set, checked against the device.
-
-    Raises:
-        WrongBoardError, OptionValueError: the profile does not fit the device.
-        UsageError: there is nothing that could be set.
-    """
-    from tuner.cli._profile_into import supported
-    from tuner.ports import Unsupported
-    from tuner.profiles.validate import require_board, require_valid
-
-    require_board(profile, device.board)
-    if device.rows() is not None:
-        raise UsageError(
-            f"'{device.spec}' is a table of measurements: there is no board to set.",
-            "Name the board that you are on with --device.",
-        )
-    target = profile.configuration("board")
-    if not target:
-        raise UsageError(
-            f"Profile '{profile.name}' sets nothing on the board, only runtime options.",
-            f"Use them in your program: {_assignments(profile.configuration('workload'))}.",
-        )
-    for probe in device.probe():
-        if isinstance(probe, Unsupported) and probe.name in target:
-            raise OptionValueError(
-                f"Option '{probe.name}' cannot be set here: {probe.reason}.",
-                probe.remedy or "Mend that, or use a profile without it.",
-            )
-    require_valid(profile, supported(device))
-    return target
 
 
 def _journals() -> Path:

@@ -14,19 +14,74 @@ from tuner.cli.options import start_options
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@start_options()
+@start_options("session", "client")
 @click.option("--json", "as_json", is_flag=True, help="Write one event a line, as JSON.")
 @click.option("--plain", is_flag=True, help="Write one line a trial, also on a terminal.")
-def command(as_json: bool, plain: bool, **flags: Any) -> int:
+@click.option(
+    "--foreground", is_flag=True, help="Run the session in this process, also where a daemon answers."
+)
+@click.option("--detach", is_flag=True, help="Leave the session to the daemon and print its id.")
+def command(as_json: bool, plain: bool, foreground: bool, detach: bool, **flags: Any) -> int:
     """Tune: find the best configuration for an objective.
 
     The first trial is the device's current configuration; savings are counted from it. Ctrl-C stops cleanly;
-    the same command with --study NAME goes on.
+    the same command with --study NAME goes on. Where the daemon answers at its socket, the session is its,
+    and Ctrl-C asks whether to stop it or to leave it running.
     """
     from tuner.config.load import load
+    from tuner.daemon.probe import daemon_answers
+    from tuner.errors import UsageError
 
+    if foreground and detach:
+        raise UsageError("--foreground and --detach do not go together.", "Give one of them.")
     settings = load(flags, os.environ, Path.cwd())
+    if not foreground and (detach or daemon_answers(settings["socket"])):
+        return _submit(settings, as_json, plain, detach)
     return _run(settings, as_json, plain)
+
+
+def _submit(settings: Any, as_json: bool, plain: bool, detach: bool) -> int:
+    """Give the session to the daemon; watch it unless `detach`."""
+    from tuner.cli._sessions import connect, watch
+    from tuner.config.settings import SETTINGS
+    from tuner.daemon.models import SessionRequest
+
+    wanted = {s.key: settings[s.key] for s in SETTINGS if s.audience == "session"}
+    chosen = {s.key: wanted[s.key] for s in SETTINGS if s.key in wanted and wanted[s.key] != s.default}
+    output = chosen.pop("output", None)
+    if output and detach:
+        raise _no_output()
+    lists = {k: list(v) if isinstance(v, tuple) else v for k, v in chosen.items()}
+    with connect(settings["socket"]) as client:
+        session = client.create_session(SessionRequest(settings=lists, cwd=os.getcwd()))
+        if not detach:
+            click.echo(f"session {session.id}", err=True)
+            return watch(client, session.id, as_json, plain, output)
+        _settled(client, session.id)
+        click.echo(session.id)
+        return 0
+
+
+def _no_output() -> Exception:
+    from tuner.errors import UsageError
+
+    return UsageError(
+        "--output and --detach do not go together: who writes the file?",
+        "The daemon keeps the profile; `curl --unix-socket` or `tuner attach` get it later.",
+    )
+
+
+def _settled(client: Any, session: str) -> None:
+    """Wait until a session has begun, or failed to, or has to wait for another."""
+    from tuner.daemon.wire_errors import error_of
+
+    if client.show_session(session).reason:
+        return
+    for event in client.follow_session(session):
+        if event["event"] == "error":
+            raise error_of(event)
+        if event["event"] == "started":
+            return
 
 
 def _run(settings: Any, as_json: bool, plain: bool) -> int:

@@ -10,13 +10,23 @@ import click
 
 
 @click.command()
+@click.argument("wanted", metavar="[SESSION]", required=False)
+@click.option("--socket", metavar="PATH", help="Where the daemon listens.")
 @click.option("--json", "as_json", is_flag=True, help="Write a JSON list.")
 @click.option("--all", "show_all", is_flag=True, help="Show all sessions, not only the last ten.")
-def command(as_json: bool, show_all: bool) -> None:
-    """Show running and past sessions."""
+def command(wanted: str | None, socket: str | None, as_json: bool, show_all: bool) -> None:
+    """Show running and past sessions: the daemon's, where it answers, and those of the foreground.
+
+    With SESSION: all that the daemon knows of it.
+    """
     from tuner.tuning.progress import read_progress
 
-    sessions = read_progress()
+    if wanted is not None:
+        _one(wanted, socket, as_json)
+        return
+    theirs = _daemon_sessions(socket, show_all)
+    known = {s["study"] for s in theirs}
+    sessions = [*theirs, *(s for s in read_progress() if s["study"] not in known)]
     if not show_all:
         sessions = sessions[:10]
     if as_json:
@@ -31,6 +41,39 @@ def command(as_json: bool, show_all: bool) -> None:
         click.echo("A killed session's device is put back by `tuner restore` or by the next `tuner start`.")
 
 
+def _daemon_sessions(socket: str | None, show_all: bool) -> list[dict[str, Any]]:
+    """Return what the daemon has, the latest first; nothing where none answers or we may not ask."""
+    from tuner.cli.options import effective
+    from tuner.daemon.probe import daemon_answers
+    from tuner.errors import PermissionDeniedError
+
+    path = effective({"socket": socket})["socket"]
+    try:
+        if not daemon_answers(path):
+            return []
+    except PermissionDeniedError as error:
+        click.echo(str(error), err=True)
+        return []
+    from tuner.daemon.client import DaemonClient
+
+    with DaemonClient(path) as client:
+        views = client.list_sessions(500 if show_all else 10)
+    return [v.model_dump(exclude={"settings"}) | {"session": v.id} for v in reversed(views)]
+
+
+def _one(session: str, socket: str | None, as_json: bool) -> None:
+    from tuner.cli._sessions import connect, pick
+
+    with connect(socket) as client:
+        view = pick(client, session).model_dump()
+    if as_json:
+        click.echo(json.dumps(view))
+        return
+    for key, value in view.items():
+        if value not in (None, "", [], {}):
+            click.echo(f"{key}: {json.dumps(value) if isinstance(value, (dict, list)) else value}")
+
+
 def _line(session: dict[str, Any]) -> str:
     from tuner.units import format_quantity
 
@@ -40,8 +83,10 @@ def _line(session: dict[str, Any]) -> str:
     saved = f"{saving:+.1f} % saved" if saving is not None else "no saving yet"
     age_s = max(0.0, time.time() - session.get("updated_s", 0.0))
     age = f"{age_s:.0f} s" if age_s < 120 else f"{age_s / 60:.0f} min"
+    name = f"{session['session']}  " if "session" in session else ""
+    reason = f" ({session['reason']})" if session.get("reason") else ""
     return (
-        f"{session['study']}  {session['state']}  {session['device']}  "
+        f"{name}{session['study']}  {session['state']}{reason}  {session['device']}  "
         f"{session['objective']} {value}  {saved}  "
         f"{session['trials']} trials of {session['budget']}  {age} ago"
     )

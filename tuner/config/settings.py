@@ -25,6 +25,7 @@ class Setting:
         help: One sentence, unit included.
         metavar: What stands for the value in the help.
         unset: What None means.
+        audience: Whose it is: a ``session``'s, the ``daemon``'s, or the ``client``'s that finds the daemon.
     """
 
     key: str
@@ -35,6 +36,7 @@ class Setting:
     help: str
     metavar: str
     unset: str = ""
+    audience: str = "session"
 
     @property
     def variable(self) -> str:
@@ -133,8 +135,10 @@ def _setting(
     *,
     multiple: bool = False,
     unset: str = "",
+    audience: str = "session",
 ) -> Setting:
-    return Setting(key, "--" + key.replace("_", "-"), type, default, multiple, help, metavar, unset)
+    flag = "--" + key.replace("_", "-")
+    return Setting(key, flag, type, default, multiple, help, metavar, unset, audience)
 
 
 SETTINGS: tuple[Setting, ...] = (
@@ -251,6 +255,37 @@ SETTINGS: tuple[Setting, ...] = (
         unset="this machine",
     ),
     _setting("meter", text, None, "NAME", "Power meter.", unset="the first that works here"),
+    _setting("socket", text, "/run/tuner/tuner.sock", "PATH", "Where the daemon listens.", audience="client"),
+    _setting(
+        "group", text, "tuner", "NAME", "Whose members may use the daemon, beside root.", audience="daemon"
+    ),
+    _setting(
+        "root_only_workloads",
+        text,
+        ("command",),
+        "NAME",
+        "Workloads that only root may start through the daemon; several allowed, 'none' for no such limit.",
+        multiple=True,
+        audience="daemon",
+    ),
+    _setting(
+        "listen",
+        text,
+        None,
+        "HOST:PORT",
+        "TCP address to listen at as well; needs a token file.",
+        unset="no TCP",
+        audience="daemon",
+    ),
+    _setting(
+        "token_file",
+        text,
+        None,
+        "FILE",
+        "The bearer token of TCP clients; readable by its owner only.",
+        unset="no token",
+        audience="daemon",
+    ),
 )
 
 BY_KEY: dict[str, Setting] = {s.key: s for s in SETTINGS}

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tuner.control import journal
 from tuner.errors import DeviceError, PermissionDeniedError, RestoreError, TunerError
-from tuner.ports import Actuator, ReadsTogether
+from tuner.ports import Actuator, ReadsTogether, Restored
 from tuner.space import OptionValue
 
 
@@ -32,7 +32,7 @@ class RestoreReport:
     problems: tuple[str, ...] = ()
 
 
-def restore_error(report: RestoreReport) -> RestoreError:
+def restore_error(report: Restored) -> RestoreError:
     """Return the error that names what could not be put back."""
     failures = "; ".join(f"{name}: {reason}" for name, reason in report.failed.items())
     return RestoreError(

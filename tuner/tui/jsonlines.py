@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Mapping
 from types import TracebackType
-from typing import Any, TextIO
+from typing import TextIO
 
-from tuner.events import Event
+from tuner.events import Event, strict
 from tuner.tui.stream import LineStream
 
 
@@ -33,14 +31,3 @@ class JsonFace:
     def __call__(self, event: Event) -> None:
         """Write one event; non-ASCII characters are escaped, so that any encoding can carry them."""
         self._lines.write(json.dumps(strict(event.to_json()), allow_nan=False, default=str))
-
-
-def strict(value: Any) -> Any:
-    """Return `value` with mappings as dicts of string keys and non-finite numbers as None."""
-    if isinstance(value, Mapping):
-        return {str(key): strict(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [strict(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value

@@ -5,8 +5,16 @@ from __future__ import annotations
 from types import TracebackType
 from typing import TextIO
 
-from tuner.events import Event, Notice, SessionStarted, TrialFinished
-from tuner.tui.state import trial_text
+from tuner.events import (
+    ConfigurationQuarantined,
+    Event,
+    Notice,
+    SessionContinued,
+    SessionPaused,
+    SessionStarted,
+    TrialFinished,
+)
+from tuner.tui.state import service_line, trial_text
 from tuner.tui.stream import LineStream
 from tuner.tui.text import device_label, format_configuration
 
@@ -38,6 +46,8 @@ class PlainFace:
             self._started(event)
         elif isinstance(event, Notice):
             self._lines.write(f"{event.level}: {event.text}")
+        elif isinstance(event, (SessionPaused, SessionContinued, ConfigurationQuarantined)):
+            self._lines.write("{}: {}".format(*service_line(event)))
         elif isinstance(event, TrialFinished):
             self._done += 1
             count = f"{self._done}/{self._total}" if self._total is not None else f"{self._done}"

@@ -8,11 +8,14 @@ from typing import NamedTuple
 
 from tuner.events import (
     BeliefUpdated,
+    ConfigurationQuarantined,
     Event,
     ImportanceUpdated,
     Notice,
     SensorReading,
+    SessionContinued,
     SessionFinished,
+    SessionPaused,
     SessionStarted,
     TrialFinished,
     TrialPhase,
@@ -20,7 +23,7 @@ from tuner.events import (
     TrialStarted,
 )
 from tuner.space import OptionValue
-from tuner.tui.text import format_option, format_saving, format_value
+from tuner.tui.text import format_configuration, format_option, format_saving, format_value
 
 KEPT_LINES = 100
 KEPT_SENSORS = 400
@@ -175,10 +178,22 @@ def reduce(state: ViewState, event: Event) -> ViewState:
         return replace(state, belief=event)
     if isinstance(event, Notice):
         return _with_line(state, Line(event.time_s, event.level, event.text))
+    if isinstance(event, (SessionPaused, SessionContinued, ConfigurationQuarantined)):
+        return _with_line(state, Line(event.time_s, *service_line(event)))
     if isinstance(event, SessionFinished):
         line = Line(event.time_s, "info", f"finished after {event.trials} trials ({event.stopped_by})")
         return _with_line(replace(state, result=event, current=None), line)
     return state
+
+
+def service_line(event: SessionPaused | SessionContinued | ConfigurationQuarantined) -> tuple[str, str]:
+    """Return level and text of what a service, not a trial, has to say."""
+    if isinstance(event, SessionPaused):
+        return "info", "paused; the device is as it was found"
+    if isinstance(event, SessionContinued):
+        return "info", "goes on"
+    options = format_configuration(event.configuration)
+    return "error", f"quarantined, the device went down with it {event.crashes} times: {options}"
 
 
 def trial_text(event: TrialFinished, unit: str) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 from tuner import __version__, paths
 from tuner.control import ControlSession
 from tuner.errors import Interrupted, NoTrialError
-from tuner.events import Notice, SessionFinished, Sink
+from tuner.events import ConfigurationQuarantined, Notice, SessionFinished, Sink
 from tuner.measurement.statistics import ratio_saving_ci
 from tuner.objective import find_metric
 from tuner.ports import Control, ControlledElsewhere, Device, StopToken, Strategy, StrategyContext
@@ -36,7 +36,8 @@ from tuner.tuning.setup import (
 )
 from tuner.tuning.stop import TripStop
 from tuner.tuning.storage import open_storage, storage_url
-from tuner.tuning.study import StudyStore, identity
+from tuner.tuning.study import LeftInFlight, StudyStore, identity
+from tuner.tuning.supervision import Supervision
 from tuner.tuning.trial import Bench
 
 
@@ -52,10 +53,19 @@ class _Session:
     store: StudyStore
     emit: Sink
     stop: TripStop
+    supervision: Supervision
 
 
-def run_session(settings: Mapping[str, Any], emit: Sink, stop: StopToken) -> SessionFinished:
+def run_session(
+    settings: Mapping[str, Any], emit: Sink, stop: StopToken, supervision: Supervision | None = None
+) -> SessionFinished:
     """Tune, and return (and emit) the result.
+
+    Args:
+        settings: As `tuner.config.load` gives them.
+        emit: Takes the events.
+        stop: Ends the session.
+        supervision: Where somebody watches over the session.
 
     Raises:
         TunerError: no result; the device is as it was found unless a `RestoreError` says otherwise.
@@ -67,7 +77,8 @@ def run_session(settings: Mapping[str, Any], emit: Sink, stop: StopToken) -> Ses
             goal = read_goal(settings, target)
             strategy, context = open_strategy(settings, target, goal)
             store = _open_study(settings, target, goal)
-            session = _Session(settings, target, goal, strategy, context, store, emit, either)
+            watched = supervision or Supervision()
+            session = _Session(settings, target, goal, strategy, context, store, emit, either, watched)
             return _tune(session)
         finally:
             target.device.close()
@@ -84,7 +95,7 @@ def _open_study(settings: Mapping[str, Any], target: Target, goal: Goal) -> Stud
 def _tune(session: _Session) -> SessionFinished:
     target, goal, store = session.target, session.goal, session.store
     with _control_of(target.device) as control:
-        stale = store.clean()
+        stale = store.clean(_went_down(session))
         resumed = len(store.records())
         session.emit(started_event(store.name, target, goal, session.strategy.name, resumed))
         _tell_notes(session, stale)
@@ -97,7 +108,7 @@ def _tune(session: _Session) -> SessionFinished:
         )  # fmt: skip
         loop = Session(
             bench, store, session.strategy, session.context, goal.constraints, goal.budget, session.emit,
-            time.monotonic, goal.stop_when,
+            time.monotonic, goal.stop_when, session.supervision,
         )  # fmt: skip
         state = "failed"
         try:
@@ -120,18 +131,27 @@ def _control_of(device: Device) -> Control:
     return ControlSession(device.actuator, device.spec, journal_dir())
 
 
-def _tell_notes(session: _Session, stale: list[int]) -> None:
+def _went_down(session: _Session) -> bool:
+    """Return whether the device, or the session's process by itself, went down since the last session."""
+    device = session.target.device
+    restarted = session.store.note_boot(device.actuator.boot_id())
+    if device.rows() is not None:
+        return False  # a table of measurements cannot crash; its boot is the process's
+    return restarted or session.supervision.crashed
+
+
+def _tell_notes(session: _Session, stale: list[LeftInFlight]) -> None:
     emit = session.emit
     for note in session.target.device.notes():
         emit(Notice(time.time(), "info", note))
     if session.target.meter is not None and not session.target.device.emulated:
         emit(Notice(time.time(), "info", f"energy is measured by {session.target.meter.provenance()}"))
-    for number in stale:
-        emit(
-            Notice(
-                time.time(), "warning", f"trial {number} was in flight when its process died: marked failed"
-            )
-        )
+    for left in stale:
+        cause = "the device went down" if left.crashes else "its process died"
+        text = f"trial {left.number} was in flight when {cause}: marked failed"
+        emit(Notice(time.time(), "warning", text))
+        if left.quarantined:
+            emit(ConfigurationQuarantined(time.time(), left.configuration, left.crashes))
 
 
 def _tell_sources(session: _Session) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from tuner.space import ConfigurationSpace, Option
 from tuner.tuning.distributions import distributions
-from tuner.tuning.record import RECORD
+from tuner.tuning.record import RECORD, says_nothing
 
 if TYPE_CHECKING:
     import optuna
@@ -102,7 +102,8 @@ class Codec:
 def observe(study: optuna.Study, codec: Codec, exclude: int) -> Observations:
     """Return what `study` knows, without trial `exclude`.
 
-    Interrupted trials count as never asked for. A value that is not finite counts as a failure.
+    Interrupted trials count as never asked for, quarantined ones as failed. A value that is not finite counts
+    as a failure.
     """
     from optuna.trial import TrialState
 
@@ -110,7 +111,7 @@ def observe(study: optuna.Study, codec: Codec, exclude: int) -> Observations:
     failed: list[tuple[int, ...]] = []
     pending: list[tuple[int, ...]] = []
     for trial in study.get_trials(deepcopy=False):
-        if trial.number == exclude or trial.user_attrs.get("interrupted"):
+        if trial.number == exclude or says_nothing(trial):
             continue
         where = codec.indices(trial.params or trial.system_attrs.get("fixed_params", {}))
         if all(i < 0 for i in where):

@@ -20,6 +20,8 @@ RECORD = "tuner"
 NO_THROTTLING = "no throttling"
 #: Origin of a trial that measures what the board made of an earlier trial's configuration.
 ROUNDED = "rounded"
+#: User attributes of trials that never ended: why; that the device or the process went down with it; for good.
+INTERRUPTED, CRASHED, QUARANTINED = "interrupted", "crashed", "quarantined"
 State = Literal["complete", "infeasible", "failed", "interrupted"]
 
 
@@ -89,6 +91,12 @@ def read_record(trial: FrozenTrial) -> TrialRecord | None:
     data: dict[str, Any] = json.loads(text)
     data["ci"] = tuple(data["ci"]) if data.get("ci") else None
     return TrialRecord(trial=trial.number, **data)
+
+
+def says_nothing(trial: FrozenTrial) -> bool:
+    """Return whether a trial counts as never asked for: it was interrupted, and is not quarantined."""
+    attrs = trial.user_attrs
+    return bool(attrs.get(INTERRUPTED)) and not attrs.get(QUARANTINED)
 
 
 def violations(constraints: Sequence[Constraint], values: Mapping[str, float]) -> dict[str, float]:

@@ -19,6 +19,7 @@ from optuna.trial import FrozenTrial, TrialState
 from tuner.errors import SpaceExhaustedError
 from tuner.space import ConfigurationSpace
 from tuner.tuning.distributions import distributions
+from tuner.tuning.record import says_nothing
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -139,10 +140,10 @@ class SpaceSampler(BaseSampler):
 
 
 def taken_indices(study: optuna.Study, space: ConfigurationSpace, exclude: int) -> set[tuple[int, ...]]:
-    """Return the configurations of all other trials, save those that were interrupted."""
+    """Return the configurations of all other trials, save those that were interrupted (not quarantined)."""
     taken: set[tuple[int, ...]] = set()
     for trial in study.get_trials(deepcopy=False):
-        if trial.number == exclude or trial.user_attrs.get("interrupted"):
+        if trial.number == exclude or says_nothing(trial):
             continue
         params = trial.params or trial.system_attrs.get("fixed_params", {})
         taken.add(tuple(int(params.get(o.name, -1)) for o in space.options))

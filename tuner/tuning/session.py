@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from tuner.control.restoring import restore_error
 from tuner.errors import (
     BoardLostError,
     DiskFullError,
@@ -21,7 +22,16 @@ from tuner.errors import (
     StorageError,
     TunerError,
 )
-from tuner.events import BeliefUpdated, ImportanceUpdated, Notice, Sink, TrialFinished, TrialStarted
+from tuner.events import (
+    BeliefUpdated,
+    ImportanceUpdated,
+    Notice,
+    SessionContinued,
+    SessionPaused,
+    Sink,
+    TrialFinished,
+    TrialStarted,
+)
 from tuner.objective import Constraint
 from tuner.ports import Belief, Strategy, StrategyContext
 from tuner.space import OptionValue
@@ -33,6 +43,7 @@ from tuner.tuning.record import NO_THROTTLING, ROUNDED, TrialRecord, best_record
 from tuner.tuning.sampler import Neighbourhood, SpaceSampler
 from tuner.tuning.stop_when import StopWhen
 from tuner.tuning.study import StudyStore
+from tuner.tuning.supervision import Supervision
 from tuner.tuning.trial import Bench, SetOtherwiseError, TrialResult, run_trial
 
 if TYPE_CHECKING:
@@ -80,10 +91,12 @@ class Session:
         emit: Sink,
         now_s: Callable[[], float],
         stop_when: StopWhen | None = None,
+        supervision: Supervision | None = None,
     ) -> None:
         self._bench, self._store, self._strategy, self._context = bench, store, strategy, context
         self._constraints, self._budget, self._emit, self._now_s = constraints, budget, emit, now_s
         self._stop_when = stop_when
+        self._supervision = supervision or Supervision()
         self._near = Neighbourhood(bench.space)
         self._records = store.records()
 
@@ -94,10 +107,11 @@ class Session:
             TunerError: what makes going on pointless (the baseline fails, the storage fails, the board
                 passes its hard temperature limit).
         """
-        start_s = self._now_s()
+        start_s = self._now_s() - self._supervision.spent_s
         stopped_by = "budget"
         try:
             while not self._spent(self._now_s() - start_s):
+                start_s += self._wait_while_paused()
                 if self._bench.stop.is_set():
                     raise Interrupted("The session was stopped.")
                 self._one()
@@ -108,6 +122,21 @@ class Session:
         except Interrupted:
             stopped_by = "interrupted"
         return Outcome(tuple(self._records), stopped_by)
+
+    def _wait_while_paused(self) -> float:
+        """Wait with the device as it was found; return the seconds that it took."""
+        pause = self._supervision.pause
+        if not pause.is_set():
+            return 0.0
+        began_s = self._now_s()
+        report = self._bench.control.restore()
+        if report.failed:
+            raise restore_error(report)
+        self._emit(SessionPaused(time.time()))
+        pause.wait(self._bench.stop)
+        if not self._bench.stop.is_set():
+            self._emit(SessionContinued(time.time()))
+        return self._now_s() - began_s
 
     def _spent(self, elapsed_s: float) -> bool:
         if self._budget.trials is not None:

@@ -14,12 +14,24 @@ from tuner.environment import Environment
 from tuner.errors import StudyMismatchError, UnknownStudyError
 from tuner.objective import Constraint, Objective
 from tuner.space import Configuration, ConfigurationSpace
-from tuner.tuning.distributions import to_params
-from tuner.tuning.record import RECORD, TrialRecord, read_record
+from tuner.tuning.distributions import from_params, to_params
+from tuner.tuning.record import (
+    CRASHED,
+    INTERRUPTED,
+    QUARANTINED,
+    RECORD,
+    TrialRecord,
+    read_record,
+    says_nothing,
+)
 from tuner.tuning.storage import storage_errors
 
 #: User attribute of the study that holds what a resume must share.
 IDENTITY = "tuner_identity"
+#: User attribute of the study that holds the boot of the device at its last session.
+BOOT = "tuner_boot"
+#: So often may the device go down with a configuration until that is never tried again.
+CRASHES_ALLOWED = 2
 
 
 @dataclass(frozen=True)
@@ -50,6 +62,20 @@ def identity(
         environment.identity(), objective.name, metric.name, metric.unit,
         tuple(sorted(c.text for c in constraints)), space.signature(),
     )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class LeftInFlight:
+    """A trial that was in flight when its process died.
+
+    `crashes` is how often the device went down with this configuration, this time included; 0 where only
+    the process was killed this time.
+    """
+
+    number: int
+    configuration: Configuration
+    crashes: int
+    quarantined: bool
 
 
 class StudyStore:
@@ -93,11 +119,12 @@ class StudyStore:
             )
         return True
 
-    def clean(self) -> list[int]:
-        """Mark trials that were in flight when a process died as failed; return their numbers.
+    def clean(self, crashed: bool = False) -> list[LeftInFlight]:
+        """Mark trials that were in flight when a process died as failed; return them.
 
         They are asked for again: enqueued ones by their parameters, the sampler's by its seed, which counts
-        finished trials only.
+        finished trials only. The exception is a configuration with which the device (`crashed`) went down
+        `CRASHES_ALLOWED` times before: that is quarantined, and no sampler gets to suggest it again.
         """
         stale = []
         with storage_errors(self.url):
@@ -106,21 +133,46 @@ class StudyStore:
                 if record is not None:
                     self._close(optuna.trial.Trial(self.study, trial._trial_id), record)
                     continue  # it was measured and stored; only its last write was missing
-                stale.append(trial.number)
-                self.interrupt(trial, "the process was killed while this trial ran")
+                stale.append(self._left(trial, crashed))
         return stale
 
-    def interrupt(self, trial: FrozenTrial | optuna.Trial, reason: str) -> None:
+    def _left(self, trial: FrozenTrial, crashed: bool) -> LeftInFlight:
+        params = _asked(trial)
+        crashes = 0
+        if crashed:
+            self.study._storage.set_trial_user_attr(trial._trial_id, CRASHED, True)
+            others = self.study.get_trials(deepcopy=False)
+            crashes = 1 + sum(
+                _asked(t) == params and bool(t.user_attrs.get(CRASHED))
+                for t in others
+                if t.number != trial.number
+            )
+        quarantined = crashes >= CRASHES_ALLOWED
+        if quarantined:
+            self.study._storage.set_trial_user_attr(trial._trial_id, QUARANTINED, True)
+        reason = "the device went down" if crashed else "the process was killed"
+        self.interrupt(trial, f"{reason} while this trial ran", again=not quarantined)
+        return LeftInFlight(trial.number, from_params(self._space, params), crashes, quarantined)
+
+    def interrupt(self, trial: FrozenTrial | optuna.Trial, reason: str, again: bool = True) -> None:
         """End a trial that says nothing about its configuration; queue an enqueued one again."""
         frozen = self._frozen(trial.number)
         storage, trial_id = self.study._storage, frozen._trial_id
         fixed = frozen.system_attrs.get("fixed_params")
         waiting = self.study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
-        if fixed is not None and all(t.system_attrs.get("fixed_params") != fixed for t in waiting):
+        if again and fixed is not None and all(t.system_attrs.get("fixed_params") != fixed for t in waiting):
             attrs = {"origin": frozen.user_attrs.get("origin", "enqueued")}
             self.study.enqueue_trial(fixed, user_attrs=attrs)
-        storage.set_trial_user_attr(trial_id, "interrupted", reason)
+        storage.set_trial_user_attr(trial_id, INTERRUPTED, reason)
         storage.set_trial_state_values(trial_id, state=TrialState.FAIL)
+
+    def note_boot(self, boot_id: str) -> bool:
+        """Record the device's boot; return whether an earlier session knew another one."""
+        with storage_errors(self.url):
+            known = self.study.user_attrs.get(BOOT)
+            if known != boot_id:
+                self.study.set_user_attr(BOOT, boot_id)
+        return known is not None and known != boot_id
 
     def _frozen(self, number: int) -> FrozenTrial:
         return next(t for t in self.study.get_trials(deepcopy=False) if t.number == number)
@@ -136,7 +188,7 @@ class StudyStore:
         params = to_params(self._space, configuration)
         with storage_errors(self.url):
             for trial in self.study.get_trials(deepcopy=False):
-                if trial.user_attrs.get("interrupted"):
+                if says_nothing(trial):
                     continue
                 if params in (trial.params, trial.system_attrs.get("fixed_params")):
                     return False
@@ -159,6 +211,10 @@ class StudyStore:
             if not any(key.endswith(f":{text}") for key in known):
                 trial.set_constraint(text, violation)
         self.study.tell(trial, record.value)
+
+
+def _asked(trial: FrozenTrial) -> Mapping[str, Any]:
+    return trial.params or trial.system_attrs.get("fixed_params", {})
 
 
 def _differences(known: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:

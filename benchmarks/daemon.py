@@ -1,0 +1,192 @@
+"""What the daemon costs: idle, with clients, and over a long session. The board is emulated.
+
+- ``idle``: CPU and resident memory of a daemon that has nothing to do;
+- ``clients``: time per trial of a session without clients, and with three (a plain log, a dashboard on a
+  terminal of its own, one that reads nothing); and the CPU of daemon and dashboard meanwhile;
+- ``long``: memory, handles and time per trial over many trials, and how fast `tuner status` answers.
+
+Run: python benchmarks/daemon.py idle|clients|long [--seconds 300] [--trials 10000]
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import pty
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+from tests.daemon.conftest import Daemon, read_until
+
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def cpu_s(pid: int) -> float:
+    """Return the CPU seconds that a process (not its children) used so far."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+def resident_mb(pid: int) -> float:
+    """Return resident memory in MB (10^6 bytes)."""
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def handles(pid: int) -> int:
+    return len(os.listdir(f"/proc/{pid}/fd"))
+
+
+def row(what: str, value: str, bound: str) -> None:
+    print(f"| {what} | {value} | {bound} |", flush=True)
+
+
+def idle(daemon: Daemon, pid: int, seconds: float) -> None:
+    """Measure a daemon that has nothing to do."""
+    time.sleep(2)  # what it does once
+    used_s, began_s = cpu_s(pid), time.monotonic()
+    time.sleep(seconds)
+    share = (cpu_s(pid) - used_s) / (time.monotonic() - began_s)
+    row(f"CPU, idle for {seconds:.0f} s", f"{100 * share:.3f} %", "0.1 %")
+    row("resident memory, idle", f"{resident_mb(pid):.1f} MB", "80 MB")
+
+
+def drain(descriptor: int) -> None:
+    """Read a terminal to its end, as a terminal does."""
+    try:
+        while os.read(descriptor, 65536):
+            pass
+    except OSError:
+        pass
+
+
+def dashboard(daemon: Daemon, session: str) -> int:
+    """Attach the dashboard on a terminal of its own; return its process."""
+    pid, master = pty.fork()
+    if pid == 0:
+        os.execve(
+            sys.executable,
+            [sys.executable, "-m", "tuner", "attach", session],
+            {**daemon.env, "TERM": "xterm"},
+        )
+    threading.Thread(target=drain, args=(master,), daemon=True).start()
+    return pid
+
+
+def per_trial(daemon: Daemon, trials: int, with_clients: bool) -> tuple[float, float, float, float]:
+    """Return seconds per trial, the shares of a core that daemon and dashboard used, and the CPU seconds of the
+    session's process per trial (which other programs of the machine disturb less)."""
+    assert daemon.process is not None
+    pid = daemon.process.pid
+    with daemon.client() as client:
+        # A session that costs as on a board: the strategy's own work, and readings twice a second or so.
+        session = daemon.new(client, budget=str(trials + 10), seed=3).id
+        view = None
+        if with_clients:
+            subprocess.Popen(
+                [sys.executable, "-m", "tuner", "attach", "--plain", session], env=daemon.env,
+                stdout=subprocess.DEVNULL,
+            )  # fmt: skip
+            view = dashboard(daemon, session)
+            stuck = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            stuck.connect(daemon.socket)
+            stuck.sendall(f"GET /sessions/{session}/events?follow=true HTTP/1.1\r\nhost: t\r\n\r\n".encode())
+        started = read_until(client, session, "trial", 10)[-1]
+        began_s, used_s = time.monotonic(), cpu_s(pid)
+        shown_s = cpu_s(view) if view else 0.0
+        child = daemon.record(session)["pid"]
+        child_s = cpu_s(child)
+        while daemon.record(session)["trials"] < trials:  # asks the file, not the daemon
+            time.sleep(0.2)
+        wall_s = time.monotonic() - began_s
+        shares = (
+            (cpu_s(pid) - used_s) / wall_s,
+            (cpu_s(view) - shown_s) / wall_s if view else 0.0,
+            (cpu_s(child) - child_s) / (trials - 10),
+        )
+        events = list(client.follow_session(session, started["id"]))
+        done = [e["time_s"] for e in events if e["event"] == "trial"]
+        return (done[-1] - started["time_s"]) / len(done), *shares
+
+
+def clients(daemon: Daemon, trials: int) -> None:
+    """Compare a session without and with clients, in turn."""
+    alone, watched = [], []
+    for _ in range(3):
+        alone.append(per_trial(daemon, trials, False))
+        watched.append(per_trial(daemon, trials, True))
+
+    def median(of: list[tuple[float, float, float, float]], which: int) -> float:
+        return sorted(values[which] for values in of)[1]
+
+    wall, cpu = (median(watched, i) / median(alone, i) for i in (0, 3))
+    row(
+        "time per trial with three clients / without", f"{wall:.3f} ({1000 * median(alone, 0):.0f} ms)", "1.1"
+    )
+    row("CPU of the session per trial, likewise", f"{cpu:.3f} ({1000 * median(alone, 3):.0f} ms)", "1.1")
+    rate = 1 / median(watched, 0)
+    row(f"CPU of the daemon at {rate:.1f} trials/s", f"{100 * median(watched, 1):.2f} %", "-")
+    row(f"CPU of a dashboard at {rate:.1f} trials/s", f"{100 * median(watched, 2):.2f} %", "-")
+
+
+def long(daemon: Daemon, pid: int, trials: int) -> None:
+    """Run one long session; compare its first thousand trials with its last."""
+    with daemon.client() as client:
+        session = daemon.new(client, budget=str(trials), precision="0.5", max_repeats=1, warmup_runs=0).id
+        first = min(1000, trials // 4)
+        times: list[float] = []
+        child = 0
+        after = (0.0, 0.0, 0, 0)
+        for event in client.follow_session(session):
+            if event["event"] != "trial":
+                continue
+            times.append(event["time_s"])
+            if len(times) == first:
+                child = daemon.record(session)["pid"]
+                after = (resident_mb(pid), resident_mb(child), handles(pid), handles(child))
+            if len(times) == trials - 50:
+                last = (resident_mb(pid), resident_mb(child), handles(pid), handles(child))
+                began_s = time.monotonic()
+                daemon.tuner("status")
+                status_s = time.monotonic() - began_s
+    early = (times[first] - times[0]) / first
+    late = (times[-1] - times[-first - 1]) / first
+    row(
+        f"daemon's memory after {first} and {trials} trials", f"{after[0]:.1f} and {last[0]:.1f} MB", "+20 MB"
+    )
+    row("the session's process", f"{after[1]:.1f} and {last[1]:.1f} MB", "+20 MB")
+    row("handles, daemon and session", f"{after[2:]} and {last[2:]}", "the same")
+    row("`tuner status`", f"{status_s:.2f} s", "2 s")
+    row("time per trial, last / first thousand", f"{late / early:.2f} ({1000 * early:.0f} ms)", "2")
+
+
+def main() -> None:
+    """Print a table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("what", choices=["idle", "clients", "long"])
+    parser.add_argument("--seconds", type=float, default=300)
+    parser.add_argument("--trials", type=int, default=None)
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="tuner-") as folder:
+        daemon = Daemon(Path(folder))
+        try:
+            daemon.start()
+            assert daemon.process is not None
+            pid = daemon.process.pid
+            print("| what | value | bound |\n|---|---|---|")
+            if given.what == "idle":
+                idle(daemon, pid, given.seconds)
+            elif given.what == "clients":
+                clients(daemon, given.trials or 150)
+            else:
+                long(daemon, pid, given.trials or 10_000)
+        finally:
+            daemon.kill_if_alive()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,87 @@
+"""The log of events: ids, replay from an id, and what a power cut leaves."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tuner.daemon.event_log import EventWriter, line_id, offset_after, read_lines
+from tuner.events import (
+    Event,
+    Notice,
+    SessionFinished,
+    SessionStarted,
+    TrialFinished,
+    parse_event,
+    strict,
+)
+
+texts = st.lists(st.text(max_size=200), max_size=40)
+
+
+def ids_after(path: Path, after: int) -> list[int]:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        offset, found = offset_after(descriptor, after), []
+        while data := read_lines(descriptor, offset, 64):
+            found += [line_id(line + b"\n") for line in data.splitlines()]
+            offset += len(data)
+        return found
+    finally:
+        os.close(descriptor)
+
+
+def written(path: Path, said: list[str], gap: int = 0) -> None:
+    writer = EventWriter(path, gap)
+    for text in said:
+        writer.write(Notice(1.0, "info", text).to_json())
+    writer.close()
+
+
+@given(texts, st.integers(0, 45), st.integers(0, 3))
+def test_replay_gives_all_that_follows_an_id(said: list[str], after: int, gap: int) -> None:
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "log"
+        written(path, said)
+        written(path, said, gap)
+        first = list(range(1, len(said) + 1))
+        expected = first + [i + len(said) + gap for i in first]
+        assert ids_after(path, 0) == expected
+        assert ids_after(path, after) == [i for i in expected if i > after]
+
+
+@given(texts.filter(bool), st.integers(1, 400), st.sampled_from([b"", b"\0" * 50, b"{}\n", b'{"id": 7, x\n']))
+def test_what_a_power_cut_tore_is_cut_off_and_ids_go_on(said: list[str], cut: int, garbage: bytes) -> None:
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "log"
+        written(path, said)
+        whole = path.read_bytes()
+        torn = whole[: max(0, len(whole) - cut)]
+        path.write_bytes(torn + garbage)
+        kept = torn[: torn.rfind(b"\n") + 1].count(b"\n")
+        written(path, ["again"], gap=10)
+        assert ids_after(path, 0) == [*range(1, kept + 1), kept + 11]
+
+
+def test_events_survive_the_way_over_json() -> None:
+    trial = TrialFinished(1.0, 3, "complete", {"a": 1, "b": "x"}, "tpe", 0.5, {"latency_s": 0.5}, (0.4, 0.6),
+                          "", 0.5, 3, None, None, 1.0)  # fmt: skip
+    for event in (trial, Notice(2.0, "info", "x")):
+        assert parse_event(strict(event.to_json())) == event
+
+
+def test_events_of_another_version_are_read_or_left_out() -> None:
+    known = Notice(2.0, "info", "x").to_json()
+    assert parse_event({**known, "id": 4, "more": 1}) == Notice(2.0, "info", "x")
+    assert parse_event({"event": "unheard of", "time_s": 1.0}) is None
+    assert parse_event({"event": "notice", "time_s": 1.0}) is None
+
+
+@pytest.mark.parametrize("kind", [SessionStarted, SessionFinished, TrialFinished])
+def test_every_kind_of_event_has_a_name_of_its_own(kind: type[Event]) -> None:
+    assert [k.event for k in Event.__subclasses__()].count(kind.event) == 1

@@ -1,0 +1,110 @@
+"""What docs/operations.md and the units say: the commands run, the units are as closed as stated."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.daemon.conftest import TX2, Daemon, until
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+DOC = (ROOT / "docs" / "operations.md").read_text()
+COMMANDS = [
+    line.partition("  #")[0].strip()
+    for block in re.findall(r"^```sh\n(.*?)^```", DOC, re.MULTILINE | re.DOTALL)
+    for line in block.splitlines()
+    if line.strip()
+]
+#: Need a whole system with systemd; the test of the package runs them.
+SYSTEM = ("sudo ",)
+
+
+def test_every_documented_command_is_of_a_kind_that_is_tested() -> None:
+    assert COMMANDS
+    for command in COMMANDS:
+        assert command.startswith((*SYSTEM, "tuner ", "curl --unix-socket /run/tuner/tuner.sock ")), command
+
+
+def test_documented_commands_of_sessions_run(shared_daemon: Daemon) -> None:
+    """In the page's order, on the emulated board; the watched ones are left with Ctrl-C."""
+    shared_daemon.env.update(TUNER_DEVICE=TX2, TUNER_STRATEGY="random", TUNER_BUDGET="5000")
+    wanted = [c for c in COMMANDS if c.startswith("tuner ")]
+    assert len(wanted) == 8
+    for command in wanted:
+        arguments = shlex.split(command.replace(" --workload onnx:model.onnx", ""))[1:]
+        if arguments == ["start", "--objective", "energy"]:
+            arguments += ["--budget", "2"]
+        if arguments == ["attach"]:
+            _watched_and_left(shared_daemon)
+            continue
+        done = shared_daemon.tuner(*arguments)
+        assert done.returncode == 0, (command, done.stderr)
+        if arguments == ["pause"]:
+            with shared_daemon.client() as client:
+                until(lambda: client.list_sessions(1)[0].state == "paused", "it pauses")
+
+
+def _watched_and_left(daemon: Daemon) -> None:
+    import sys
+
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tuner", "attach"],
+        env=daemon.env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    next(line for line in process.stdout if b"[2/" in line)
+    process.send_signal(signal.SIGINT)
+    assert b"goes on" in process.communicate(timeout=60)[1]
+
+
+@pytest.mark.skipif(not shutil.which("curl"), reason="there is no curl")
+def test_documented_requests_are_answered(shared_daemon: Daemon) -> None:
+    with shared_daemon.client() as client:
+        session = client.list_sessions(1)[0].id if client.list_sessions(1) else "ID"
+    for command in (c for c in COMMANDS if c.startswith("curl ")):
+        words = shlex.split(command.replace("/run/tuner/tuner.sock", shared_daemon.socket))
+        words[-1] = words[-1].replace("/ID/", f"/{session}/")
+        done = subprocess.run([*words, "--silent", "--fail"], capture_output=True, timeout=60)
+        assert done.returncode == 0 or "/ID/" in words[-1], command
+        assert done.stdout or "/ID/" in words[-1]
+
+
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="there is no systemd-analyze")
+@pytest.mark.parametrize(("unit", "most"), [("tuner", 0.8), ("tuner-restore", 1.2), ("tuner-apply@", 1.2)])
+def test_units_are_as_closed_as_stated(unit: str, most: float, tmp_path: Path) -> None:
+    path = tmp_path / (unit + ("x" if unit.endswith("@") else "") + ".service")
+    path.write_text((ROOT / "systemd" / f"{unit}.service").read_text())
+    done = subprocess.run(
+        ["systemd-analyze", "security", "--offline=true", "--no-pager", str(path)],
+        capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    if "offline" in done.stderr:
+        pytest.skip("this systemd-analyze has no --offline")
+    found = re.search(r"exposure level for \S+: ([\d.]+)", done.stdout)
+    assert found, done.stderr
+    assert float(found[1]) <= most
+    assert f"{most:g} for `{unit}.service`" in re.sub(r"\s+", " ", DOC).replace("and 1.2", "1.2")
+
+
+@pytest.mark.parametrize("unit", ["tuner.service", "tuner-restore.service", "tuner-apply@.service"])
+def test_units_name_commands_that_exist(unit: str) -> None:
+    from click.testing import CliRunner
+
+    from tuner.cli.main import cli
+
+    text = (ROOT / "systemd" / unit).read_text()
+    commands = re.findall(r"^Exec\w+=[-+]*/usr/bin/tuner (.*)$", text, re.MULTILINE)
+    assert commands
+    for command in commands:
+        words = [w for w in command.split() if not w.startswith(("-", "/"))]
+        assert CliRunner().invoke(cli, [*words, "--help"]).exit_code == 0, command
+        help_text = CliRunner().invoke(cli, [*words, "--help"]).output
+        assert all(flag in help_text for flag in command.split() if flag.startswith("--"))

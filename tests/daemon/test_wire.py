@@ -1,0 +1,118 @@
+"""What both ends must agree on: errors, models, operations."""
+
+from __future__ import annotations
+
+import inspect
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tuner.config.settings import SETTINGS
+from tuner.daemon.access import Policy
+from tuner.daemon.app import Service, create_app
+from tuner.daemon.client import DaemonClient
+from tuner.daemon.files import SessionFiles
+from tuner.daemon.profile_store import ProfileStore
+from tuner.daemon.settings import effective, parse_settings
+from tuner.daemon.supervisor import Supervisor
+from tuner.daemon.tasks import Tasks
+from tuner.daemon.wire_errors import body_of, error_of, status_of
+from tuner.errors import TunerError, UnknownNameError, UnknownSettingError, UsageError
+
+
+def kinds(kind: type[TunerError] = TunerError) -> Iterator[type[TunerError]]:
+    yield kind
+    for below in kind.__subclasses__():
+        yield from kinds(below)
+
+
+@pytest.mark.parametrize("kind", sorted(set(kinds()), key=lambda k: k.__name__))
+def test_an_error_arrives_as_the_error_that_it_was(kind: type[TunerError]) -> None:
+    made = (
+        kind("nme", ["name"]) if issubclass(kind, UnknownNameError) else kind("What is wrong.", "What to do.")
+    )  # type: ignore[arg-type]
+    arrived = error_of(body_of(made).model_dump())
+    assert type(arrived) is kind
+    assert (arrived.what, arrived.hint, arrived.exit_code, str(arrived)) == (
+        made.what, made.hint, made.exit_code, str(made),
+    )  # fmt: skip
+    assert 400 <= status_of(made) < 600
+
+
+def test_an_error_of_a_newer_daemon_keeps_its_words_and_code() -> None:
+    arrived = error_of({"error": "NewError", "what": "W.", "hint": "H.", "exit_code": 99})
+    assert type(arrived) is TunerError
+    assert (str(arrived), arrived.exit_code) == ("W. H.", 99)
+
+
+def test_the_client_has_every_operation_of_the_openapi_document(tmp_path: Path) -> None:
+    service = Service(
+        Supervisor(SessionFiles(tmp_path), "auto"), ProfileStore(tmp_path), Tasks(),
+        Policy(None, 0, frozenset()), "auto", time.monotonic(),
+    )  # fmt: skip
+    document = create_app(service).openapi()
+    operations = {
+        operation["summary"].lower().replace(" ", "_"): operation
+        for verbs in document["paths"].values()
+        for operation in verbs.values()
+    }
+    methods = {
+        name for name, f in inspect.getmembers(DaemonClient, inspect.isfunction) if not name.startswith("_")
+    }
+    assert methods - {"follow_session"} == set(operations)
+    for name, operation in operations.items():
+        taken = set(inspect.signature(getattr(DaemonClient, name)).parameters) - {"self", "request"}
+        assert taken == {p["name"] for p in operation.get("parameters", [])}, name
+        assert {"4XX", "422"} <= set(operation["responses"])
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=30),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+setting_keys = st.sampled_from([s.key for s in SETTINGS])
+
+
+@given(st.dictionaries(setting_keys | st.text(max_size=10), json_values, max_size=4))
+def test_settings_are_taken_whole_or_refused_with_a_typed_error(given_: dict[str, Any]) -> None:
+    try:
+        parsed = parse_settings(given_)
+    except (UsageError, UnknownSettingError):
+        return
+    assert set(parsed) == set(given_)
+    assert parse_settings(parsed) == parsed
+    found = effective(parsed, "s")
+    assert found["study"] == "s"
+
+
+@pytest.mark.parametrize("key", ["output", "storage", "socket", "group", "root_only_workloads", "token_file"])
+def test_nobody_says_over_the_socket_where_the_daemon_writes(key: str) -> None:
+    with pytest.raises((UsageError, UnknownSettingError)):
+        parse_settings({key: "/etc/passwd"})
+
+
+def test_the_daemons_own_process_loads_nothing_heavy() -> None:
+    code = "import sys, tuner.daemon.server; print('\\n'.join(sys.modules))"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    packages = {name.partition(".")[0] for name in loaded.splitlines()}
+    assert "fastapi" in packages
+    assert not packages & {"optuna", "numpy", "sklearn", "scipy", "pandas", "rich", "httpx", "tuner_plugins"}
+
+
+@pytest.mark.parametrize("argument", [["--help"], ["start", "--help"]])
+def test_help_loads_nothing_of_the_daemon(argument: list[str]) -> None:
+    code = (
+        "import sys; from tuner.cli.main import run; run(sys.argv[1:], False); print('\\n'.join(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *argument], capture_output=True, text=True, check=True)
+    packages = {name.partition(".")[0] for name in done.stdout.splitlines()}
+    assert "click" in packages
+    assert not packages & {"optuna", "numpy", "fastapi", "pydantic", "httpx", "uvicorn", "rich"}

@@ -1,0 +1,164 @@
+"""What the commands share that speak to the daemon: which daemon, which session, watching one."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from tuner.cli.options import effective
+from tuner.daemon.probe import daemon_answers
+from tuner.errors import DaemonUnreachableError, InfeasibleError, Interrupted, UnknownSessionError, UsageError
+
+if TYPE_CHECKING:
+    from tuner.daemon.client import DaemonClient
+    from tuner.daemon.models import SessionView
+    from tuner.events import Event, SessionFinished
+
+SOCKET = click.option("--socket", metavar="PATH", help="Where the daemon listens.")
+SESSION = click.argument("session", required=False)
+
+
+def connect(socket: str | None) -> DaemonClient:
+    """Return a client of the daemon that the settings name.
+
+    Raises:
+        DaemonUnreachableError: nobody answers.
+        PermissionDeniedError: we may not.
+    """
+    path = effective({"socket": socket})["socket"]
+    if not daemon_answers(path):
+        raise DaemonUnreachableError(
+            f"No daemon answers at {path}.", "Start it: `systemctl start tuner`, or `tuner daemon`."
+        )
+    from tuner.daemon.client import DaemonClient
+
+    return DaemonClient(path)
+
+
+def pick(client: DaemonClient, session: str | None, ended_too: bool = False) -> SessionView:
+    """Return the session of that id (or the only one whose id begins or ends so), or the only active one.
+
+    Args:
+        client: The daemon's.
+        session: As the user wrote it; None where they wrote nothing.
+        ended_too: Without an active session, the last one will do.
+
+    Raises:
+        UnknownSessionError: there is none.
+        UsageError: several would do.
+    """
+    sessions = client.list_sessions(500)
+    if session is not None:
+        found = [s for s in sessions if session == s.id] or [
+            s for s in sessions if session in (s.study, s.id[-4:]) or s.id.startswith(session)
+        ]
+        if not found:
+            raise UnknownSessionError(session, [s.id for s in sessions[-5:]])
+    else:
+        found = [s for s in sessions if not s.ended] or (sessions[-1:] if ended_too else [])
+        if not found:
+            raise UsageError("No session of the daemon is active.", "`tuner status` lists them.")
+    if len(found) > 1:
+        names = ", ".join(f"{s.id} ({s.state})" for s in found[:5])
+        raise UsageError(f"Several sessions would do: {names}.", "Name one of them.")
+    return found[0]
+
+
+def watch(client: DaemonClient, session: str, as_json: bool, plain: bool, output: str | None = None) -> int:
+    """Draw a session until it ends or the user leaves; return the exit code.
+
+    Ctrl-C asks on a terminal whether to detach or to stop; elsewhere it detaches.
+
+    Raises:
+        TunerError: what ended the session.
+    """
+    after = 0
+    interactive = sys.stdin.isatty() and sys.stdout.isatty()
+    while True:
+        seen = _Seen(after)
+        try:
+            _draw(client, session, seen, as_json, plain)
+            break
+        except KeyboardInterrupt:
+            if not _stays(client, session, interactive):
+                return 0 if interactive else Interrupted.exit_code
+            # The dashboard is drawn anew from all events, the log goes on where it was.
+            after = seen.last if plain or as_json or not sys.stdout.isatty() else 0
+    return _conclude(client, seen.end, as_json, output)
+
+
+@dataclasses.dataclass
+class _Seen:
+    """How far a face has come."""
+
+    last: int
+    end: Event | None = None
+
+
+def _draw(client: DaemonClient, session: str, seen: _Seen, as_json: bool, plain: bool) -> None:
+    from tuner.events import SessionFailed, SessionFinished, parse_event
+    from tuner.tui.choose import choose_face
+
+    with choose_face(as_json, plain, sys.stdout) as sink:
+        for values in client.follow_session(session, seen.last):
+            seen.last = int(values["id"])
+            event = parse_event(values)
+            if event is None:
+                continue
+            sink(event)
+            if isinstance(event, (SessionFinished, SessionFailed)):
+                seen.end = event
+
+
+def _stays(client: DaemonClient, session: str, interactive: bool) -> bool:
+    """Ask what a Ctrl-C means; return whether to go on watching."""
+    hint = f"Session {session} goes on. `tuner attach {session}` watches it, `tuner stop {session}` ends it."
+    if not interactive:
+        click.echo(hint, err=True)
+        return False
+    answer = click.prompt(
+        "Detach, stop the session, or continue watching?",
+        type=click.Choice(["d", "s", "c"], case_sensitive=False), default="d", err=True,
+    )  # fmt: skip
+    if answer == "s":
+        client.stop_session(session)
+    elif answer == "d":
+        click.echo(hint, err=True)
+    return bool(answer != "d")
+
+
+def _conclude(client: DaemonClient, end: Event | None, as_json: bool, output: str | None) -> int:
+    from tuner.events import SessionFailed, SessionFinished
+
+    if isinstance(end, SessionFailed):
+        from tuner.daemon.wire_errors import error_of
+
+        raise error_of(end.to_json())
+    if not isinstance(end, SessionFinished):
+        return 0
+    finished: SessionFinished = _fetched(client, end, Path(output)) if output else end
+    if not as_json:
+        from rich.console import Console
+
+        from tuner.tui.summary import print_summary
+
+        print_summary(Console(), finished)
+    if finished.stopped_by == "interrupted":
+        return Interrupted.exit_code
+    return 0 if finished.feasible else InfeasibleError.exit_code
+
+
+def _fetched(client: DaemonClient, end: SessionFinished, path: Path) -> SessionFinished:
+    """Write the session's profile where the user wants it."""
+    import shlex
+
+    from tuner.profiles import atomic_write
+
+    profile = client.show_profile(Path(end.profile).parent.name)
+    atomic_write(path, profile.text)
+    command = f"tuner profile apply {shlex.quote(str(path))}"
+    return dataclasses.replace(end, profile=str(path), apply_command=command)

@@ -1,0 +1,24 @@
+"""`tuner daemon`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from tuner.cli.options import effective, start_options
+
+
+@click.command()
+@start_options("client", "daemon")
+@click.option(
+    "--device", default=None, metavar="SPEC", help="What sessions tune that name no device.  [default: auto]"
+)
+def command(**flags: Any) -> None:
+    """Serve sessions over HTTP on a Unix socket, until SIGTERM.
+
+    As a service: `systemctl enable --now tuner`. What it serves is described by /openapi.json.
+    """
+    from tuner.daemon.server import run_daemon
+
+    run_daemon(effective(flags))

@@ -1,0 +1,118 @@
+"""Who may: what the kernel says of a socket's other end, and what that allows."""
+
+from __future__ import annotations
+
+import grp
+import os
+import pwd
+import socket
+import struct
+from dataclasses import dataclass
+
+from tuner import registry
+from tuner.errors import PermissionDeniedError
+
+_UCRED = struct.Struct("3i")  # pid, uid, gid
+_SO_PEERGROUPS = 59
+_LONGEST_OPTION = 1024  # what Python's `getsockopt` takes: 256 groups
+
+
+@dataclass(frozen=True)
+class Peer:
+    """Somebody at the other end of a connection; `uid` is None for a TCP client, known by its token only."""
+
+    uid: int | None
+    groups: frozenset[int]
+
+    def __str__(self) -> str:
+        return "the holder of the token" if self.uid is None else f"user {_user_name(self.uid)}"
+
+
+def peer_of(connection: socket.socket) -> Peer:
+    """Return who connected; of a TCP connection nothing is known."""
+    if connection.family != socket.AF_UNIX:
+        return Peer(None, frozenset())
+    raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
+    _, uid, gid = _UCRED.unpack(raw)
+    return Peer(uid, frozenset({gid, *_supplementary(connection, uid, gid)}))
+
+
+def _supplementary(connection: socket.socket, uid: int, gid: int) -> list[int]:
+    try:
+        raw = connection.getsockopt(socket.SOL_SOCKET, _SO_PEERGROUPS, _LONGEST_OPTION)
+        return list(struct.unpack(f"{len(raw) // 4}I", raw))
+    except OSError:  # more groups, or Linux before 4.13: what the user database says
+        try:
+            return os.getgrouplist(pwd.getpwuid(uid).pw_name, gid)
+        except KeyError:
+            return []
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What the settings allow.
+
+    Attributes:
+        group: Gid whose members may use the daemon, None where there is no such group.
+        owner: Uid that the daemon runs as: its files are that user's anyway.
+        root_only_workloads: Workloads that only root and the owner may start.
+        has_token: TCP clients come with a token that was checked before.
+    """
+
+    group: int | None
+    owner: int
+    root_only_workloads: frozenset[str]
+    has_token: bool = False
+
+    def is_root(self, peer: Peer) -> bool:
+        """Return whether a peer may do everything."""
+        return peer.uid is not None and peer.uid in (0, self.owner)
+
+    def require_member(self, peer: Peer) -> None:
+        """Raise unless `peer` may use the daemon at all.
+
+        Raises:
+            PermissionDeniedError: it is neither root nor of the group.
+        """
+        if self.is_root(peer) or (self.group is not None and self.group in peer.groups):
+            return
+        if peer.uid is None and self.has_token:
+            return
+        name = _group_name(self.group)
+        hint = f"Ask for membership: `usermod --append --groups {name} USER`." if name else "Ask root."
+        raise PermissionDeniedError(f"{peer} may not use the daemon.".capitalize(), hint)
+
+    def require_workload(self, peer: Peer, workload: str | None) -> None:
+        """Raise unless `peer` may start a session with this workload.
+
+        Raises:
+            PermissionDeniedError: it is for root only.
+        """
+        name = registry.split_spec(workload)[0] if workload else ""
+        if name in self.root_only_workloads and not self.is_root(peer):
+            raise PermissionDeniedError(
+                f"Workload '{name}' may be started through the daemon by root only.",
+                "Run it with --foreground, or ask for the setting 'root_only_workloads' to allow it.",
+            )
+
+
+def gid_of(group: str) -> int | None:
+    """Return a group's id, None where there is no such group."""
+    try:
+        return grp.getgrnam(group).gr_gid
+    except KeyError:
+        return None
+
+
+def _group_name(gid: int | None) -> str:
+    try:
+        return "" if gid is None else grp.getgrgid(gid).gr_name
+    except KeyError:
+        return ""
+
+
+def _user_name(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)

@@ -1,0 +1,203 @@
+"""The HTTP interface. Its OpenAPI document is at ``/openapi.json``; the client is `tuner.daemon.client`."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections import Counter
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from fastapi import FastAPI, Path, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from tuner import __version__
+from tuner.daemon import metrics
+from tuner.daemon.access import Peer, Policy
+from tuner.daemon.event_stream import EventStream
+from tuner.daemon.gate import PEER
+from tuner.daemon.models import (
+    Applied,
+    DeviceFacts,
+    ErrorBody,
+    Health,
+    ProfileView,
+    SessionRequest,
+    SessionView,
+)
+from tuner.daemon.profile_store import ProfileStore
+from tuner.daemon.supervisor import Supervisor
+from tuner.daemon.tasks import Tasks
+from tuner.daemon.wire_errors import body_of, status_of
+from tuner.errors import RequestError, TunerError, UsageError
+
+#: Facts of a device are asked for at most this often.
+FACTS_AGE_S = 10.0
+MOST_LISTED = 500
+_ERRORS: dict[int | str, dict[str, Any]] = {
+    "4XX": {"model": ErrorBody, "description": "what is wrong with the request, and what to do"},
+    "5XX": {"model": ErrorBody, "description": "what went wrong, and what to do"},
+    422: {"model": ErrorBody, "description": "a value that cannot be"},
+}
+
+SessionId = Annotated[str, Path(max_length=100, description="as `GET /sessions` gives it")]
+ProfileName = Annotated[str, Path(max_length=120, description="as `GET /profiles` gives it")]
+
+_log = logging.getLogger("tuner.daemon")
+
+
+@dataclass
+class Service:
+    """What the routes work on. `facts` is the last answer of the device and when it came."""
+
+    supervisor: Supervisor
+    profiles: ProfileStore
+    tasks: Tasks
+    policy: Policy
+    device: str
+    started_s: float
+    facts: tuple[float, DeviceFacts] | None = None
+
+
+def create_app(service: Service) -> FastAPI:
+    """Return the application."""
+    app = FastAPI(
+        title="tuner", version=__version__, docs_url=None, redoc_url=None, responses=_ERRORS,
+        description="Sessions, profiles and the device of one board. Errors are `ErrorBody`.",
+    )  # fmt: skip
+    _handle_errors(app)
+    _add_sessions(app, service)
+    _add_profiles(app, service)
+    _add_facts(app, service)
+    return app
+
+
+def _handle_errors(app: FastAPI) -> None:
+    @app.exception_handler(TunerError)
+    async def typed(request: Request, error: TunerError) -> JSONResponse:
+        return JSONResponse(body_of(error).model_dump(), status_of(error))
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])[:200]
+        usage = UsageError(f"The request's {where} cannot be: {first['msg']}.", "See /openapi.json.")
+        return JSONResponse(body_of(usage).model_dump(), 422)
+
+    @app.exception_handler(HTTPException)
+    async def refused(request: Request, error: HTTPException) -> JSONResponse:
+        wrong = RequestError(f"{request.method} {request.url.path}: {error.detail}.", "See /openapi.json.")
+        return JSONResponse(body_of(wrong).model_dump(), error.status_code, headers=error.headers)
+
+    @app.exception_handler(Exception)
+    async def internal(request: Request, error: Exception) -> JSONResponse:
+        _log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+        failed = TunerError("The daemon failed in a way it should not.", "Report what its log says.")
+        return JSONResponse(body_of(failed).model_dump(), 500)
+
+
+def _add_sessions(app: FastAPI, service: Service) -> None:
+    supervisor = service.supervisor
+
+    @app.post("/sessions", status_code=201)
+    async def create_session(request: Request, wanted: SessionRequest) -> SessionView:
+        """Queue a session."""
+        peer: Peer = request.scope[PEER]
+        workload = wanted.settings.get("workload")
+        service.policy.require_workload(peer, workload if isinstance(workload, str) else None)
+        record = supervisor.create(wanted, peer.uid)
+        _log.info("session %s made by %s", record.id, peer)
+        return record
+
+    @app.get("/sessions")
+    async def list_sessions(limit: Annotated[int, Query(ge=1, le=MOST_LISTED)] = 50) -> list[SessionView]:
+        """Return the newest sessions, oldest first."""
+        return list(supervisor.all()[-limit:])
+
+    @app.get("/sessions/{session}")
+    async def show_session(session: SessionId) -> SessionView:
+        """Return one session."""
+        return supervisor.get(session)
+
+    @app.post("/sessions/{session}/pause")
+    async def pause_session(session: SessionId) -> SessionView:
+        """Pause before the next trial; the device is put back meanwhile."""
+        return supervisor.pause(session)
+
+    @app.post("/sessions/{session}/resume")
+    async def resume_session(session: SessionId) -> SessionView:
+        """Go on after a pause."""
+        return supervisor.resume(session)
+
+    @app.post("/sessions/{session}/stop")
+    async def stop_session(session: SessionId) -> SessionView:
+        """End a session; what it measured is kept."""
+        return supervisor.stop(session)
+
+    @app.get(
+        "/sessions/{session}/events",
+        status_code=200,
+        response_class=EventStream,
+        responses={200: {"content": {"application/x-ndjson": {"schema": {"type": "string"}}}}},
+    )
+    async def session_events(
+        session: SessionId,
+        after: Annotated[int, Query(ge=0, le=2**53, description="id of the last event seen")] = 0,
+        follow: Annotated[bool, Query(description="wait for what comes until the session ends")] = False,
+    ) -> Response:
+        """Return the session's events, one JSON object a line, each with an `id` that only grows."""
+        supervisor.get(session)
+        return EventStream(supervisor, session, after, follow)
+
+
+def _add_profiles(app: FastAPI, service: Service) -> None:
+    @app.get("/profiles")
+    async def list_profiles() -> list[ProfileView]:
+        """Return the profiles that sessions left."""
+        return service.profiles.list()
+
+    @app.get("/profiles/{name}")
+    async def show_profile(name: ProfileName) -> ProfileView:
+        """Return one profile with its TOML text."""
+        return service.profiles.show(name)
+
+    @app.post("/profiles/{name}/apply")
+    async def apply_profile(name: ProfileName) -> Applied:
+        """Set a profile's board options, verify them and leave them set."""
+        path = service.profiles.path(name)
+        return Applied.model_validate(await service.tasks.run("apply", str(path)))
+
+    @app.post("/profiles/{name}/revert")
+    async def revert_profile(name: ProfileName) -> Applied:
+        """Put back what applying a profile replaced."""
+        path = service.profiles.path(name)
+        return Applied.model_validate(await service.tasks.run("revert", str(path)))
+
+
+def _add_facts(app: FastAPI, service: Service) -> None:
+    registry = metrics.metrics_registry(service.supervisor)
+
+    @app.get("/device")
+    async def device_facts() -> DeviceFacts:
+        """Return what the device is, what it can set, and what it senses now."""
+        if service.facts is None or time.monotonic() - service.facts[0] > FACTS_AGE_S:
+            found = DeviceFacts.model_validate(await service.tasks.run("facts", service.device))
+            service.facts = (time.monotonic(), found)
+        return service.facts[1]
+
+    @app.get("/health")
+    async def health() -> Health:
+        """Return how the daemon is."""
+        counts = Counter(r.state for r in service.supervisor.all())
+        return Health(
+            version=__version__, pid=os.getpid(), uptime_s=time.monotonic() - service.started_s,
+            sessions={str(state): n for state, n in counts.items()}, stalled=service.supervisor.stalled(),
+        )  # fmt: skip
+
+    @app.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
+    async def prometheus() -> Response:
+        """Return metrics for Prometheus."""
+        return Response(metrics.exposition(registry), media_type=metrics.CONTENT_TYPE)

@@ -1,0 +1,181 @@
+"""The client of the daemon: one method for each operation of its OpenAPI document, and the same errors."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Any
+
+import httpx
+from pydantic import TypeAdapter
+
+from tuner.daemon.models import (
+    Applied,
+    DeviceFacts,
+    Health,
+    ProfileView,
+    SessionRequest,
+    SessionView,
+)
+from tuner.daemon.wire_errors import error_of
+from tuner.errors import DaemonUnreachableError
+
+#: The daemon sends at least an empty line every 15 s; three that are missing mean that it hangs.
+SILENCE_S = 50.0
+#: Device facts and applying a profile open the device.
+ANSWER_S = 150.0
+#: How long a follower waits for a daemon that went away (an upgrade, a reboot).
+AWAY_S = 120.0
+_SESSIONS = TypeAdapter(list[SessionView])
+_PROFILES = TypeAdapter(list[ProfileView])
+
+
+class DaemonClient:
+    """Speaks to the daemon at a Unix socket. A context manager.
+
+    All methods raise `DaemonUnreachableError` where nobody answers, and otherwise what the daemon raised.
+
+    Args:
+        path: The socket.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._http = httpx.Client(
+            transport=httpx.HTTPTransport(uds=path), base_url="http://tuner",
+            timeout=httpx.Timeout(ANSWER_S, connect=5.0),
+        )  # fmt: skip
+
+    def __enter__(self) -> DaemonClient:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._http.close()
+
+    def create_session(self, request: SessionRequest) -> SessionView:
+        """Queue a session."""
+        return SessionView.model_validate(self._json("POST", "/sessions", json=request.model_dump()))
+
+    def list_sessions(self, limit: int = 50) -> list[SessionView]:
+        """Return the newest sessions, oldest first."""
+        return _SESSIONS.validate_python(self._json("GET", "/sessions", params={"limit": limit}))
+
+    def show_session(self, session: str) -> SessionView:
+        """Return one session."""
+        return self._session("GET", session, "")
+
+    def pause_session(self, session: str) -> SessionView:
+        """Pause before the next trial."""
+        return self._session("POST", session, "/pause")
+
+    def resume_session(self, session: str) -> SessionView:
+        """Go on after a pause."""
+        return self._session("POST", session, "/resume")
+
+    def stop_session(self, session: str) -> SessionView:
+        """End a session."""
+        return self._session("POST", session, "/stop")
+
+    def session_events(self, session: str, after: int = 0, follow: bool = False) -> Iterator[dict[str, Any]]:
+        """Yield a session's events, each with its `id`; ends when the session or the connection does."""
+        params: dict[str, Any] = {"after": after, "follow": follow}
+        timeout = httpx.Timeout(SILENCE_S, connect=5.0)
+        with (
+            _transport_errors(self._path),
+            self._http.stream(
+                "GET", f"/sessions/{session}/events", params=params, timeout=timeout
+            ) as response,
+        ):
+            if response.status_code != 200:
+                response.read()
+                raise _error(response)
+            for line in response.iter_lines():
+                if line.strip():
+                    yield json.loads(line)
+
+    def follow_session(self, session: str, after: int = 0) -> Iterator[dict[str, Any]]:
+        """Yield a session's events until it has ended, across restarts of the daemon; misses none.
+
+        Raises:
+            DaemonUnreachableError: the daemon stayed away.
+        """
+        gone_s: float | None = None
+        while True:
+            try:
+                for event in self.session_events(session, after, follow=True):
+                    gone_s = None
+                    after = int(event["id"])
+                    yield event
+                view = self.show_session(session)
+                if view.ended and view.last_event <= after:
+                    return
+            except DaemonUnreachableError:
+                gone_s = time.monotonic() if gone_s is None else gone_s
+                if time.monotonic() - gone_s > AWAY_S:
+                    raise
+            time.sleep(0.5)  # between two attempts to connect
+
+    def list_profiles(self) -> list[ProfileView]:
+        """Return the profiles that sessions left."""
+        return _PROFILES.validate_python(self._json("GET", "/profiles"))
+
+    def show_profile(self, name: str) -> ProfileView:
+        """Return one profile with its text."""
+        return ProfileView.model_validate(self._json("GET", f"/profiles/{name}"))
+
+    def apply_profile(self, name: str) -> Applied:
+        """Set a profile's board options and leave them set."""
+        return Applied.model_validate(self._json("POST", f"/profiles/{name}/apply"))
+
+    def revert_profile(self, name: str) -> Applied:
+        """Put back what applying a profile replaced."""
+        return Applied.model_validate(self._json("POST", f"/profiles/{name}/revert"))
+
+    def device_facts(self) -> DeviceFacts:
+        """Return what the device is and has."""
+        return DeviceFacts.model_validate(self._json("GET", "/device"))
+
+    def health(self) -> Health:
+        """Return how the daemon is."""
+        return Health.model_validate(self._json("GET", "/health"))
+
+    def prometheus(self) -> str:
+        """Return the metrics' text."""
+        return self._request("GET", "/metrics").text
+
+    def _session(self, method: str, session: str, verb: str) -> SessionView:
+        return SessionView.model_validate(self._json(method, f"/sessions/{session}{verb}"))
+
+    def _json(self, method: str, path: str, **more: Any) -> Any:
+        return self._request(method, path, **more).json()
+
+    def _request(self, method: str, path: str, **more: Any) -> httpx.Response:
+        with _transport_errors(self._path):
+            response = self._http.request(method, path, **more)
+        if response.status_code >= 400:
+            raise _error(response)
+        return response
+
+
+@contextlib.contextmanager
+def _transport_errors(path: str) -> Iterator[None]:
+    try:
+        yield
+    except httpx.TransportError as error:
+        raise DaemonUnreachableError(
+            f"The daemon at {path} does not answer: {error or type(error).__name__}.",
+            "`systemctl status tuner` says how it is.",
+        ) from error
+
+
+def _error(response: httpx.Response) -> Exception:
+    try:
+        body = response.json()
+    except ValueError:
+        body = {"what": f"The daemon answered {response.status_code}: {response.text[:200]}."}
+    return error_of(body if isinstance(body, dict) else {})

@@ -1,0 +1,176 @@
+"""What every request passes before it reaches the application: who, how long, how slow.
+
+`GateProtocol` knows the connection, `Gate` wraps the application.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import json
+import logging
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from tuner.daemon.access import Peer, Policy, peer_of
+from tuner.daemon.wire_errors import body_of, status_of
+from tuner.errors import PermissionDeniedError, RequestError, TunerError
+
+#: Longest head and body of a request, in bytes.
+LONGEST_HEAD = 16 * 1024
+LONGEST_BODY = 256 * 1024
+#: How long a client may take for a request's head, and for its body.
+HEAD_S = 10.0
+BODY_S = 10.0
+PEER, ABORT = "tuner.peer", "tuner.abort"
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+_log = logging.getLogger("tuner.daemon")
+
+
+class GateProtocol(H11Protocol):
+    """uvicorn's protocol, with the peer's credentials and a limit on how long a request's head may take."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._head_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: Any) -> None:
+        """Ask the kernel who connected."""
+        super().connection_made(transport)
+        self.app = _with_peer(self.app, peer_of(transport.get_extra_info("socket")), transport.abort)
+        self._head_timer = self.loop.call_later(HEAD_S, transport.abort)
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes; the clock runs while a head is incomplete."""
+        super().data_received(data)
+        if self.cycle is not None and not self.cycle.response_complete:
+            self._stop_timer()
+        elif self._head_timer is None:
+            self._head_timer = self.loop.call_later(HEAD_S, self.transport.abort)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the clock."""
+        self._stop_timer()
+        super().connection_lost(exc)
+
+    def _stop_timer(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+
+def _with_peer(app: Any, peer: Peer, abort: Callable[[], None]) -> Any:
+    async def call(scope: Scope, receive: Receive, send: Send) -> None:
+        await app({**scope, PEER: peer, ABORT: abort}, receive, send)
+
+    return call
+
+
+class Gate:
+    """Refuses whom the policy does not know, and bodies that are too long or too slow.
+
+    Args:
+        app: What is behind.
+        policy: Who may.
+        token: What TCP clients must bear.
+    """
+
+    def __init__(self, app: App, policy: Policy, token: str | None) -> None:
+        self._app, self._policy, self._token = app, policy, token
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            return
+        peer: Peer = scope[PEER]
+        try:
+            if peer.uid is None and not self._bears_token(scope):
+                denied = PermissionDeniedError("The token is missing or wrong.", "Send it as a bearer token.")
+                await answer(send, denied, 401, ((b"www-authenticate", b"Bearer"),))
+                return
+            self._policy.require_member(peer)
+            body = await _body(scope, receive)
+        except TunerError as error:
+            if isinstance(error, PermissionDeniedError):
+                _log.warning("%s %s refused: %s", scope["method"], scope["path"], error.what)
+            await answer(send, error)
+            return
+        await self._app(scope, _replayed(body, receive), send)
+
+    def _bears_token(self, scope: Scope) -> bool:
+        header = next((v for k, v in scope["headers"] if k == b"authorization"), b"")
+        scheme, _, given = header.partition(b" ")
+        return (
+            self._token is not None
+            and scheme.lower() == b"bearer"
+            and hmac.compare_digest(given.strip(), self._token.encode())
+        )
+
+
+async def answer(
+    send: Send, error: TunerError, status: int | None = None, headers: tuple[tuple[bytes, bytes], ...] = ()
+) -> None:
+    """Answer with an error's JSON and end the connection."""
+    body = json.dumps(body_of(error).model_dump()).encode()
+    more = (
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(body)).encode()),
+        (b"connection", b"close"),
+    )
+    await send(
+        {"type": "http.response.start", "status": status or status_of(error), "headers": [*more, *headers]}
+    )
+    await send({"type": "http.response.body", "body": body})
+
+
+async def _body(scope: Scope, receive: Receive) -> bytes:
+    """Return the whole body of a request.
+
+    Raises:
+        RequestError: it is too long, does not come in time, or its sender went away.
+    """
+    too_long = RequestError(f"The body is longer than {LONGEST_BODY} bytes.", "Send less.")
+    declared = next((v for k, v in scope["headers"] if k == b"content-length"), b"0")
+    if int(declared) > LONGEST_BODY:  # h11 has checked that it is a number
+        raise too_long
+    parts: list[bytes] = []
+
+    async def read() -> None:
+        length, more = 0, True
+        while more:
+            message = await receive()
+            if message["type"] != "http.request":
+                raise RequestError("The client went away.", "")
+            parts.append(message.get("body", b""))
+            length += len(parts[-1])
+            if length > LONGEST_BODY:
+                raise too_long
+            more = message.get("more_body", False)
+
+    try:
+        await asyncio.wait_for(read(), BODY_S)
+    except asyncio.TimeoutError:
+        raise RequestError(f"The body did not come within {BODY_S:.0f} s.", "Send it at once.") from None
+    return b"".join(parts)
+
+
+def _replayed(body: bytes, receive: Receive) -> Receive:
+    """Return a `receive` that gives `body` first."""
+    given = False
+
+    async def again() -> Message:
+        nonlocal given
+        if not given:
+            given = True
+            return {"type": "http.request", "body": body, "more_body": False}
+        return await receive()
+
+    return again

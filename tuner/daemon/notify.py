@@ -1,0 +1,52 @@
+"""What systemd is told (`Type=notify`), and when its watchdog is fed; silent where there is no systemd."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+
+import sdnotify
+
+
+class ServiceManager:
+    """The service manager that started us, if any."""
+
+    def __init__(self) -> None:
+        self._notifier = sdnotify.SystemdNotifier()
+        self._status = ""
+
+    @property
+    def watchdog_s(self) -> float | None:
+        """The time within which it wants to hear of us, None where it does not."""
+        text = os.environ.get("WATCHDOG_USEC", "")
+        meant = os.environ.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
+        return int(text) / 1e6 if text.isdigit() and int(text) and meant else None
+
+    def ready(self) -> None:
+        """We answer."""
+        self._notifier.notify("READY=1")
+
+    def status(self, text: str) -> None:
+        """Say in a sentence what goes on (`systemctl status` shows it)."""
+        if text != self._status:
+            self._status = text
+            self._notifier.notify(f"STATUS={text}")
+
+    def stopping(self) -> None:
+        """We are about to end."""
+        self._notifier.notify("STOPPING=1")
+
+    async def feed(self, stalled: Callable[[], str], status: Callable[[], str]) -> None:
+        """Feed the watchdog for as long as something advances, or legitimately nothing has to.
+
+        Runs in the loop that serves clients and sessions: where that hangs, nobody feeds. Where it does not,
+        `stalled` says what else does not advance, and then the watchdog is not fed either.
+        """
+        interval_s = (self.watchdog_s or 60.0) / 3
+        while True:
+            problem = stalled()
+            self.status(f"stalled: {problem}" if problem else status())
+            if self.watchdog_s is not None and not problem:
+                self._notifier.notify("WATCHDOG=1")
+            await asyncio.sleep(interval_s)

@@ -1,0 +1,66 @@
+"""The profiles that sessions left: one folder each in the data directory."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from tuner.daemon.models import ProfileView
+from tuner.errors import TunerError, UnknownProfileError
+from tuner.profiles import read_profile
+
+FILE = "best.toml"
+_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,119}")
+
+
+class ProfileStore:
+    """Names -> profile files.
+
+    Args:
+        root: The folder of all profiles.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def names(self) -> list[str]:
+        """Return the names of all profiles."""
+        return sorted(p.parent.name for p in self._root.glob(f"*/{FILE}") if _NAME.fullmatch(p.parent.name))
+
+    def path(self, name: str) -> Path:
+        """Return a profile's file.
+
+        Raises:
+            UnknownProfileError: there is none of that name.
+        """
+        path = self._root / name / FILE
+        if not _NAME.fullmatch(name) or not path.is_file():
+            raise UnknownProfileError(name, self.names())
+        return path
+
+    def list(self) -> list[ProfileView]:
+        """Return all profiles that can be read."""
+        found = []
+        for name in self.names():
+            try:
+                found.append(self._view(name))
+            except TunerError:
+                continue  # `show` says what is wrong with it
+        return found
+
+    def show(self, name: str) -> ProfileView:
+        """Return a profile with its text.
+
+        Raises:
+            UnknownProfileError: there is none; or why it cannot be read.
+        """
+        path = self.path(name)
+        return self._view(name).model_copy(update={"text": path.read_text(encoding="utf-8")})
+
+    def _view(self, name: str) -> ProfileView:
+        profile = read_profile(self.path(name))
+        return ProfileView(
+            name=name, board=profile.board, device=profile.device, objective=profile.objective,
+            saving_percent=profile.saving_percent, feasible=profile.feasible, emulated=profile.emulated,
+            created=profile.created,
+        )  # fmt: skip

@@ -1,0 +1,48 @@
+"""The settings of a session that come over the socket."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tuner.config.load import Effective
+from tuner.config.settings import BY_KEY, SETTINGS
+from tuner.errors import UnknownSettingError, UsageError
+
+#: Files of the daemon's own: nobody says over the socket where it writes.
+_OWN = ("output", "storage")
+
+
+def parse_settings(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `given` in final types, JSON-able, or raise what is wrong with it.
+
+    Raises:
+        UnknownSettingError: no such key, or one that is no session's.
+        UsageError: a value of another type, out of range, or of a setting that is the daemon's own.
+    """
+    known = {s.key: s for s in SETTINGS if s.audience == "session"}
+    parsed: dict[str, Any] = {}
+    for key, raw in given.items():
+        if key not in known:
+            raise UnknownSettingError(key, known)
+        if key in _OWN:
+            raise UsageError(
+                f"The daemon keeps its own files, so '{key}' cannot be set for its sessions.",
+                "Leave it out, or run the session with --foreground.",
+            )
+        try:
+            value = known[key].parse(raw)
+        except UsageError as error:
+            raise UsageError(f"'{key}': {error.what}", error.hint) from error
+        parsed[key] = list(value) if isinstance(value, tuple) else value
+    return parsed
+
+
+def effective(stored: Mapping[str, Any], study: str) -> Effective:
+    """Return the settings that a session runs with: defaults, then what was stored, then the study's name."""
+    values = {s.key: s.default for s in SETTINGS}
+    origins = {s.key: "default" for s in SETTINGS}
+    for key, raw in {**stored, "study": study}.items():
+        if key in BY_KEY:
+            values[key], origins[key] = BY_KEY[key].parse(raw), "the session's request"
+    return Effective(values, origins)

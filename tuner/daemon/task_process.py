@@ -1,0 +1,98 @@
+"""The process of one short job: ``python -m tuner.daemon.task_process VERB ...``; see `tuner.daemon.tasks`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tuner.control import apply_persistently, revert_applied
+from tuner.control.restoring import restore_error
+from tuner.daemon.wire_errors import body_of
+from tuner.errors import TunerError
+from tuner.events import strict
+from tuner.ports import Device, Probe, Supported
+from tuner.profiles import read_profile
+from tuner.tuning.applying import board_target
+from tuner.tuning.opening import Opened, default_context, open_device
+from tuner.tuning.setup import journal_dir
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Do the job and write its answer."""
+    verb, *arguments = sys.argv[1:] if argv is None else argv
+    try:
+        answer = _JOBS[verb](*arguments)
+    except TunerError as error:
+        answer = {"error": body_of(error).model_dump()}
+    print(json.dumps(strict(answer), allow_nan=False, default=str))
+    return 0
+
+
+@contextmanager
+def _opened(spec: str) -> Iterator[Opened]:
+    opened = open_device(spec, default_context())
+    try:
+        yield opened
+    finally:
+        opened.device.close()
+
+
+def facts(spec: str) -> dict[str, Any]:
+    """Return what a device is and has."""
+    with _opened(spec) as opened:
+        device: Device = opened.device
+        sensors = device.sensors()
+        return {
+            "device": device.spec,
+            "board": device.board,
+            "emulated": device.emulated,
+            "reason": opened.reason,
+            "temperature_c": sensors.temperature_c,
+            "power_w": sensors.power_w,
+            "options": [_fact(probe) for probe in device.probe()],
+        }
+
+
+def _fact(probe: Probe) -> dict[str, Any]:
+    if isinstance(probe, Supported):
+        option = probe.option
+        return {
+            "name": option.name,
+            "unit": option.unit,
+            "current": probe.current,
+            "values": list(option.values),
+        }
+    return {"name": probe.name, "unavailable": probe.reason}
+
+
+def apply(path: str) -> dict[str, Any]:
+    """Set a profile's board options, verify them, leave them set."""
+    profile = read_profile(Path(path))
+    with _opened(profile.device) as opened:
+        device = opened.device
+        values = apply_persistently(
+            device.actuator, device.spec, journal_dir(), board_target(profile, device)
+        )
+        return {"device": device.spec, "options": values, "note": "set and verified by reading back"}
+
+
+def revert(path: str) -> dict[str, Any]:
+    """Put back what applying a profile replaced."""
+    with _opened(read_profile(Path(path)).device) as opened:
+        device = opened.device
+        report = revert_applied(device.actuator, device.spec, journal_dir())
+        if report.failed:
+            raise restore_error(report)
+        note = "the device has restarted since and forgot the profile by itself" if report.discarded else ""
+        return {"device": device.spec, "options": dict(report.restored), "note": note or "put back"}
+
+
+_JOBS: dict[str, Callable[..., dict[str, Any]]] = {"facts": facts, "apply": apply, "revert": revert}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,55 @@
+"""What somebody who watches over a session (the daemon) asks of it and knows of its past."""
+
+from __future__ import annotations
+
+import os
+import select
+from dataclasses import dataclass, field
+
+from tuner.ports import StopToken
+
+
+class PauseSwitch:
+    """Pauses a session between two trials. `pause` and `resume` may be called from any thread."""
+
+    def __init__(self) -> None:
+        self._read, self._write = os.pipe()
+        os.set_blocking(self._read, False)
+        os.set_blocking(self._write, False)
+        self._paused = False
+
+    def pause(self) -> None:
+        """Ask for a pause before the next trial."""
+        self._paused = True
+
+    def resume(self) -> None:
+        """Let the session go on."""
+        self._paused = False
+        os.write(self._write, b"x")
+
+    def is_set(self) -> bool:
+        """Return whether a pause is asked for."""
+        return self._paused
+
+    def wait(self, stop: StopToken) -> None:
+        """Wait until the session may go on, or until a stop is asked for."""
+        while self._paused and not stop.is_set():
+            ready, _, _ = select.select([self._read, stop.fileno()], [], [])
+            if self._read in ready:
+                os.read(self._read, 4096)
+
+
+@dataclass(frozen=True)
+class Supervision:
+    """One session as its supervisor sees it.
+
+    Attributes:
+        pause: Asked between trials.
+        crashed: The session's process died by itself when it ran last, so the trial that was in flight is
+            suspect even if the device did not restart.
+        spent_s: Seconds of a time budget that earlier runs of the same session used.
+    """
+
+    pause: PauseSwitch = field(default_factory=PauseSwitch)
+    crashed: bool = False
+    spent_s: float = 0.0
