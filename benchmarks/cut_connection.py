@@ -59,7 +59,8 @@ def _start(far: Far, board: Path, folder: Path, budget: int) -> subprocess.Popen
     command = [
         sys.executable, "-m", "tuner", "start", "--board", far.address, "--device", f"jetson:{board}",
         "--objective", "latency", "--workload", _WORKLOAD,
-        "--strategy", "random", "--budget", str(budget), "--max-repeats", "2", "--study", "cut", "--json",
+        "--strategy", "random", "--budget", str(budget), "--max-repeats", "2", "--warmup-runs", "0", "--meter", "rapl",
+        "--study", "cut", "--json",
     ]  # fmt: skip
     environment = {
         **os.environ, "PATH": f"{far.path}:{os.environ['PATH']}",

@@ -8,7 +8,6 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from itertools import pairwise
 
 from tuner.ports import Clock
 
@@ -68,7 +67,8 @@ def _mean_lag_s(high_w: float, seen: Sequence[tuple[float, float]]) -> float | N
         step_w = high_w - low_w
         if step_w < max(_LEAST_STEP_W, _LEAST_STEP_SHARE * high_w):
             return None
-        area_j = sum((t1 - t0) * ((w0 + w1) / 2 - low_w) for (t0, w0), (t1, w1) in pairwise(used))
+        steps = zip(used, used[1:])  # noqa: B905, RUF007 - Python 3.8 has no pairwise
+        area_j = sum((t1 - t0) * ((w0 + w1) / 2 - low_w) for (t0, w0), (t1, w1) in steps)
         found_s = max(0.0, area_j / step_w)
         until_s = min(seen[-1][0], _LAGS * found_s)
     return found_s

@@ -95,7 +95,7 @@ def connect(machine: Machine, archive: bytes, local: Address) -> Iterator[Connec
 
 def oldest_python() -> str:
     """Return a Python 3.8, skip where there is none."""
-    wanted = ("/usr/bin/python3.8", *map(str, Path("/root/.pyenv/versions").glob("3.8*/bin/python3.8")))
+    wanted = ("/usr/bin/python3.8", *map(str, Path.home().glob(".pyenv/versions/3.8*/bin/python3.8")))
     if sys.version_info[:2] == (3, 8):
         return sys.executable
     found = next((p for p in wanted if os.access(p, os.X_OK)), None)

@@ -10,6 +10,7 @@ from tuner.actuator.server import Server
 from tuner.errors import DeviceError, MeasurementError
 from tuner.ports import (
     EnergyReading,
+    GuardVerdict,
     PowerMeter,
     PowerMode,
     Probe,
@@ -114,6 +115,40 @@ class FakeMeter:
             raise MeasurementError("No window was begun.", "Begin one.")
         self.begun = False
         return EnergyReading(2.0, 0.5, 10)
+
+
+class FakeGuard:
+    """A guard that trips when it is told to."""
+
+    def __init__(self) -> None:
+        self.on_abort: Callable[[str], None] = lambda _reason: None
+        self.marks = 0
+        self.stopped = False
+
+    def start(self, on_abort: Callable[[str], None]) -> None:
+        self.on_abort = on_abort
+
+    def mark(self) -> None:
+        self.marks += 1
+
+    def stop(self) -> GuardVerdict:
+        self.stopped = True
+        return GuardVerdict(True, ("CPU reached 91.0 °C",), 91.0, 3, {"freq_hz": 522750000})
+
+
+class GuardedDevice(FakeDevice):
+    """Is watched, and needs time after a change."""
+
+    def __init__(self, values: dict[str, OptionValue]) -> None:
+        super().__init__(values)
+        self.guards: list[FakeGuard] = []
+
+    def guard(self) -> FakeGuard:
+        self.guards.append(FakeGuard())
+        return self.guards[-1]
+
+    def settle_s(self) -> float:
+        return 1.5
 
 
 class RefusingDevice(FakeDevice):

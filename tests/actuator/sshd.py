@@ -70,7 +70,9 @@ def far_board(folder: Path) -> Iterator[Far]:
         yield Far(f"ssh://root@127.0.0.1:{port}", binaries, state)
     finally:
         server.terminate()
-        server.communicate()
+        server.wait()
+        if server.stderr is not None:
+            server.stderr.close()  # not read to its end: sessions that still run have it open too
 
 
 def _free_port() -> int:

@@ -18,7 +18,7 @@ from tests.actuator.conftest import Machine, oldest_python
 from tests.actuator.sshd import dirty, mounted_board, why_no_fuse
 from tuner.actuator import bundle
 from tuner.actuator.connection import Connection
-from tuner.actuator.transport import parse_address
+from tuner.actuator.transport import end, parse_address
 from tuner.errors import MeasurementError
 
 #: What Python 3.8 does not have, of what one reaches for.
@@ -147,6 +147,13 @@ def test_every_module_imports_and_a_board_is_served_under_python_3_8(
     assert machine.files() != before
     connection.close()
     assert machine.files() == before
+    program = address.start_program(archive, "tuner_plugins.workloads._command_child")
+    assert program.stdin is not None
+    assert program.stdout is not None
+    program.stdin.write(b'{"do":"run","line":"echo $X; exit 3","env":{"X":"hi"},"timeout_s":30}\n')
+    answer = json.loads(program.stdout.readline())
+    assert (answer["stdout"], answer["status"], answer["timed_out"]) == ("hi\n", 3, False)
+    end(program)
 
 
 def test_an_emulated_jetson_is_set_metered_and_put_back_under_python_3_8(

@@ -9,7 +9,7 @@ import pytest
 
 from tests.actuator.conftest import Connect, Machine
 from tuner.actuator.connection import Connection
-from tuner.actuator.transport import parse_address
+from tuner.actuator.transport import end, parse_address
 from tuner.errors import (
     BoardProtocolError,
     BoardUnreachableError,
@@ -112,3 +112,35 @@ def test_only_the_archives_programs_can_be_started(archive: bytes) -> None:
     assert process.returncode == 2
     assert b"no program 'os'" in said
     assert os.name == "posix"
+
+
+@pytest.fixture
+def not_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Let ``ssh`` log in to this machine as a user who is not root; return what `sudo` was asked."""
+    asked, folder = tmp_path / "sudo", tmp_path / "fake"
+    folder.mkdir()
+    scripts = {
+        "ssh": 'for last; do :; done; exec sh -c "$last"',
+        "id": "echo 1000",
+        "sudo": f'echo "$*" >> {asked}; [ "$1" = -n ] && [ ! -e {folder}/password ] && shift && exec "$@"\n'
+        "echo sudo: a password is required >&2; exit 1",
+    }  # fmt: skip
+    for name, script in scripts.items():
+        (folder / name).write_text(f"#!/bin/sh\n{script}\n")
+        (folder / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+    return asked
+
+
+def test_the_actuator_takes_roots_rights_and_the_workload_does_not(
+    not_root: Path, machine: Machine, archive: bytes
+) -> None:
+    address = parse_address("ssh://user@board")
+    end(address.start_program(archive, "tuner_plugins.workloads._command_child"))
+    assert not not_root.exists()
+    connection = Connection(address.connect(archive, machine.arguments), "there")
+    connection.close()
+    assert not_root.read_text().startswith("-n python3 -I -S -c")
+    (not_root.parent / "fake/password").touch()
+    with pytest.raises(PermissionDeniedError, match="password is required"):
+        Connection(address.connect(archive, machine.arguments), "there")

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.actuator.conftest import Machine
+from tests.actuator.conftest import CPU, Machine
+from tests.cli.conftest import Tuner
 from tuner.actuator.connection import Connection
 from tuner.actuator.listen import bind
 from tuner.actuator.transport import parse_address
@@ -159,3 +160,20 @@ def test_a_stranger_is_refused_by_the_kernel_and_by_the_service(
     assert PermissionDeniedError.__name__ in done.stdout, done.stderr
     session = connected(place)
     session.close()
+
+
+def test_a_session_sets_by_the_service_and_runs_its_workload_itself(
+    machine: Machine, service: Service, place: Path, tuner: Tuner, tmp_path: Path
+) -> None:
+    (machine.root / CPU / "cpu1/online").unlink()  # files do not follow the switch as a kernel does
+    before = machine.files()
+    service()
+    run = tuner(
+        "start", "--board", f"unix:{place}", "--objective", "latency", "--strategy", "random", "--budget", "3",
+        "--max-repeats", "2", "--json",
+        "--workload", f"command:echo run >> {tmp_path}/who; echo latency_s=0.0$TUNER_OPTION_CPU_MAX_FREQ_KHZ",
+    )  # fmt: skip
+    assert run.code == 0, run.err
+    assert all(t["value"] == float(f"0.0{t['configuration']['cpu_max_freq_khz']}") for t in run.trials())
+    assert (tmp_path / "who").read_text() != ""
+    assert machine.files() == before

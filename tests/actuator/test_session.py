@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.actuator.conftest import CPU, Connect, Machine
-from tests.actuator.sshd import dirty, far_board, mounted_board, why_no_fuse, why_not
+from tests.actuator.sshd import Far, far_board, why_no_fuse, why_not
 from tests.cli.conftest import Run, Tuner
+from tuner.actuator.connection import Connection
+from tuner.actuator.transport import end, parse_address
+from tuner.errors import BoardUnreachableError
 
 LATENCY = "command:echo latency_s=0.0$TUNER_OPTION_CPU_MAX_FREQ_KHZ"
 
@@ -101,29 +106,43 @@ def test_restore_over_a_connection(tuner: Tuner, machine: Machine, connect: Conn
     assert (again.code, again.out) == (0, "Nothing to restore.\n")
 
 
-def test_over_ssh_an_emulated_jetson_is_tuned_and_put_back(tuner: Tuner, tmp_path: Path) -> None:
-    reason = why_not() or why_no_fuse()
-    if reason:
-        pytest.skip(reason)
-    with mounted_board(tmp_path / "board") as board, far_board(tmp_path / "far") as far:
-        run = tuner(
-            "start", "--board", far.address, "--device", f"jetson:{board}", "--workload",
-            f"command:cat {board}/.emulator/dirty > {tmp_path}/seen; echo latency_s=0.01", "--objective", "latency",
-            "--strategy", "random", "--budget", "3", "--max-repeats", "2", "--json",
-            env={"PATH": f"{far.path}:{os.environ['PATH']}"},
-        )  # fmt: skip
-        assert run.code == 0, (run.out, run.err)
-        assert run.events[0]["board"] == "jetson-orin-nano"
-        assert run.events[0]["emulated"]
-        assert (tmp_path / "seen").read_text() != "", "the board was never changed"
-        assert dirty(board) == ""
-        assert [p.suffix for p in (far.state / "journals").iterdir()] == [".lock"]
-        denied = tuner(
-            "start", "--board", far.address.replace("root@", "nobody@"), "--workload", "command:true", "--json",
-            env={"PATH": f"{far.path}:{os.environ['PATH']}"},
-        )  # fmt: skip
-        assert denied.code == 50
-        assert "Permission denied" in json.loads(denied.out.splitlines()[-1])["what"]
+@pytest.fixture
+def far(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Far]:
+    if why_not():
+        pytest.skip(why_not())
+    with far_board(tmp_path / "far") as found:
+        monkeypatch.setenv("PATH", f"{found.path}:{os.environ['PATH']}")
+        yield found
+
+
+def test_over_ssh_a_board_is_set_runs_a_command_and_is_put_back(
+    far: Far, machine: Machine, archive: bytes
+) -> None:
+    before = machine.files()
+    address = parse_address(far.address)
+    connection = Connection(address.connect(archive, machine.arguments), far.address)
+    with contextlib.closing(connection):
+        connection.request("apply", target={"cpu_max_freq_khz": 345600})
+        program = address.start_program(archive, "tuner_plugins.workloads._command_child")
+        request = {
+            "do": "run",
+            "line": f"cat {machine.root}/{CPU}/*/policy0/scaling_max_freq",
+            "env": {},
+            "timeout_s": 9,
+        }
+        assert program.stdin is not None
+        assert program.stdout is not None
+        program.stdin.write(json.dumps(request).encode() + b"\n")
+        assert json.loads(program.stdout.readline())["stdout"].startswith("345600")
+        end(program)
+    assert machine.files() == before
+    assert machine.journals == []
+
+
+def test_over_ssh_a_user_who_may_not_log_in_is_told_why(far: Far, archive: bytes) -> None:
+    stranger = parse_address(far.address.replace("root@", "nobody@"))
+    with pytest.raises(BoardUnreachableError, match="Permission denied"):
+        Connection(stranger.connect(archive, []), far.address)
 
 
 def test_over_ssh_a_cut_connection_is_survived(tmp_path: Path) -> None:

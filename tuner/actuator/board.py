@@ -12,6 +12,7 @@ from typing import Any, Callable, Mapping, Sequence  # noqa: UP035 - subscripted
 
 from tuner.actuator.protocol import probe_to_json
 from tuner.control import ControlSession, RestoreReport
+from tuner.control.restoring import read_values
 from tuner.errors import MeasurementError, OptionValueError, TunerError, UnknownMeterError
 from tuner.ports import Device, Guard, Guarded, PowerMeter, Settling, Supported
 from tuner.space import Option, OptionValue
@@ -44,6 +45,15 @@ class OwnedBoard:
     """
 
     def __init__(self, opener: Opener, journal_dir: Path) -> None:
+        self._windows: set[str] = set()
+        self._guard: Guard | None = None
+        self._take(opener, journal_dir)
+        self.recovered = self._control.recovered
+        if self.recovered is not None:
+            self.close()
+            self._take(opener, journal_dir)
+
+    def _take(self, opener: Opener, journal_dir: Path) -> None:
         self.device, meters = opener()
         self._control = ControlSession(self.device.actuator, self.device.spec, journal_dir)
         try:
@@ -51,18 +61,9 @@ class OwnedBoard:
         except BaseException:
             self.device.close()
             raise
-        self.recovered = self._control.recovered
-        if self.recovered is not None:
-            self._control.__exit__(None, None, None)
-            self.device.close()
-            self.device, meters = opener()
-            self._control = ControlSession(self.device.actuator, self.device.spec, journal_dir)
-            self._control.__enter__()
         self._probes = tuple(self.device.probe())
         self._tables = {p.option.name: p.option for p in self._probes if isinstance(p, Supported)}
         self._meters = {meter.name: meter for meter in meters}
-        self._windows: set[str] = set()
-        self._guard: Guard | None = None
 
     def describe(self) -> dict[str, Any]:
         """Return what the board is and has, for `hello` and `probe`."""
@@ -90,7 +91,7 @@ class OwnedBoard:
         Raises:
             OptionValueError: no such option. TunerError: the device does not answer.
         """
-        return {name: self.device.actuator.read_option(self._option(name).name) for name in names}
+        return read_values(self.device.actuator, [self._option(name).name for name in names])
 
     def apply(self, target: Mapping[str, OptionValue]) -> dict[str, OptionValue]:
         """Make the board have `target`, all of it or nothing.

@@ -284,11 +284,13 @@ class RemoteDevice:
         return RemoteGuard(self._connection) if self._guarded else None
 
     def own_workload(self, argument: str | None) -> Workload | None:
-        """Return a workload that runs on the board.
+        """Return a workload that runs on the board; None where that is this machine, behind a service's socket.
 
         Raises:
             BoardUnsupportedError: one that cannot run there.
         """
+        if self._address.socket_path:
+            return None
         name, rest = registry.split_spec(argument or "reference")
         plugin = registry.create("workloads", name)
         if not isinstance(plugin, WorkloadPluginElsewhere):
