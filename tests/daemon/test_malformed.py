@@ -165,5 +165,6 @@ def test_schemathesis_finds_no_server_error() -> None:
             assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
             assert daemon.process is not None
             assert daemon.process.poll() is None
+            assert "Traceback" not in daemon.log()
         finally:
             daemon.kill_if_alive()
