@@ -23,7 +23,7 @@ from pathlib import Path
 
 from tests.daemon.conftest import Daemon, read_until
 
-#: The emulated TX2 has 5616 configurations; a session ends when it has measured all.
+#: The emulated TX2 has 5376 configurations; a session ends when it has measured all.
 MOST_TRIALS = 5000
 TICKS = os.sysconf("SC_CLK_TCK")
 

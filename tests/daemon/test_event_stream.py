@@ -1,9 +1,11 @@
-"""A client that takes nothing is cut off; one that leaves is forgotten."""
+"""What hangs: a client that takes nothing is cut off, one that leaves is forgotten, a silent session is noticed."""
 
 from __future__ import annotations
 
 import asyncio
+import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -77,3 +79,19 @@ def test_heartbeats_come_and_a_client_that_leaves_is_forgotten(
 
     sent = asyncio.run(stream())
     assert sum(b"notice" in part for part in sent) == 1
+
+
+def test_a_silent_session_is_noticed_and_a_paused_one_is_none(tmp_path: Path) -> None:
+    async def look() -> None:
+        supervisor, session = waiting_session(tmp_path)
+        record = supervisor.get(session)
+        child = SimpleNamespace(progressed_s=time.monotonic())
+        supervisor._children[session] = child  # type: ignore[assignment]
+        record.state = "running"
+        assert supervisor.stalled() == ""
+        child.progressed_s -= 10_000.0
+        assert session in supervisor.stalled()
+        record.state = "paused"
+        assert supervisor.stalled() == ""
+
+    asyncio.run(look())
