@@ -23,6 +23,8 @@ from pathlib import Path
 
 from tests.daemon.conftest import Daemon, read_until
 
+#: The emulated TX2 has 5376 configurations; a session ends when it has measured all.
+MOST_TRIALS = 5000
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -134,34 +136,39 @@ def clients(daemon: Daemon, trials: int) -> None:
 
 
 def long(daemon: Daemon, pid: int, trials: int) -> None:
-    """Run one long session; compare its first thousand trials with its last."""
-    with daemon.client() as client:
-        session = daemon.new(client, budget=str(trials), precision="0.5", max_repeats=1, warmup_runs=0).id
-        first = min(1000, trials // 4)
-        times: list[float] = []
-        child = 0
-        after = (0.0, 0.0, 0, 0)
-        for event in client.follow_session(session):
-            if event["event"] != "trial":
-                continue
-            times.append(event["time_s"])
-            if len(times) == first:
-                child = daemon.record(session)["pid"]
-                after = (resident_mb(pid), resident_mb(child), handles(pid), handles(child))
-            if len(times) == trials - 50:
-                last = (resident_mb(pid), resident_mb(child), handles(pid), handles(child))
-                began_s = time.monotonic()
-                daemon.tuner("status")
-                status_s = time.monotonic() - began_s
-    early = (times[first] - times[0]) / first
-    late = (times[-1] - times[-first - 1]) / first
-    row(
-        f"daemon's memory after {first} and {trials} trials", f"{after[0]:.1f} and {last[0]:.1f} MB", "+20 MB"
-    )
-    row("the session's process", f"{after[1]:.1f} and {last[1]:.1f} MB", "+20 MB")
-    row("handles, daemon and session", f"{after[2:]} and {last[2:]}", "the same")
-    row("`tuner status`", f"{status_s:.2f} s", "2 s")
-    row("time per trial, last / first thousand", f"{late / early:.2f} ({1000 * early:.0f} ms)", "2")
+    """Run long sessions, one after another; compare the first thousand trials with what comes after."""
+    first = min(1000, trials // 4)
+    done, after, early = 0, None, 0.0
+    while done < trials:
+        budget = min(MOST_TRIALS, trials - done)
+        times, late = [], (0.0, 0.0, 0, 0)
+        with daemon.client() as client:
+            session = daemon.new(
+                client, budget=str(budget), precision="0.5", max_repeats=1, warmup_runs=0, seed=done
+            ).id
+            for event in client.follow_session(session):
+                if event["event"] != "trial":
+                    continue
+                times.append(event["time_s"])
+                if len(times) in {first, budget - 50}:
+                    child = daemon.record(session)["pid"]
+                    late = (resident_mb(pid), resident_mb(child), handles(pid), handles(child))
+                    if after is None:
+                        after, early = late, (times[-1] - times[0]) / first
+        done += len(times)
+        began_s = time.monotonic()
+        daemon.tuner("status")
+        status_s = time.monotonic() - began_s
+        last = (times[-1] - times[-first - 1]) / first
+        row(
+            f"daemon's memory after {first} and {done} trials",
+            f"{after[0]:.1f} and {late[0]:.1f} MB",
+            "+20 MB",
+        )
+        row("memory of the session's process", f"{after[1]:.1f} and {late[1]:.1f} MB", "+20 MB")
+        row("handles of daemon and session", f"{after[2:]} and {late[2:]}", "the same")
+        row("`tuner status`", f"{status_s:.2f} s", "2 s")
+        row(f"time per trial, last / first {first}", f"{last / early:.2f} ({1000 * early:.0f} ms)", "2")
 
 
 def main() -> None:

@@ -20,9 +20,10 @@ def shared_data() -> Path:
 
 @pytest.fixture(autouse=True)
 def own_directories(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Give every test its own data and state directory, and no settings of the user's."""
+    """Give every test its own data and state directory, and no settings or daemon of the user's."""
     root = tmp_path_factory.mktemp("tuner-home")
     monkeypatch.setenv("TUNER_DATA_DIR", str(root / "data"))
     monkeypatch.setenv("TUNER_STATE_DIR", str(root / "state"))
     monkeypatch.setenv("TUNER_CONFIG_DIR", str(root / "config"))
+    monkeypatch.setenv("TUNER_SOCKET", str(root / "no-daemon.sock"))
     return root

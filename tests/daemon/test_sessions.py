@@ -102,7 +102,9 @@ def test_a_stopped_daemon_suspends_and_a_new_one_goes_on(daemon: Daemon) -> None
         waiting = daemon.new(client, budget="3").id
         seen = read_until(client, session, "trial", 3)
         assert client.show_session(waiting).reason == f"another session uses {TX2}"
-    assert daemon.end(signal.SIGTERM) == 0
+        idle = client.session_events(session, follow=True)
+        next(idle)  # and takes no more: nobody waits for it
+        assert daemon.end(signal.SIGTERM) == 0
     assert not os.path.exists(daemon.socket)
     baseline = next(e for e in seen if e["event"] == "trial")["configuration"]
     assert daemon.board() == baseline

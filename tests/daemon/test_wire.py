@@ -24,7 +24,7 @@ from tuner.daemon.settings import effective, parse_settings
 from tuner.daemon.supervisor import Supervisor
 from tuner.daemon.tasks import Tasks
 from tuner.daemon.wire_errors import body_of, error_of, status_of
-from tuner.errors import TunerError, UnknownNameError, UnknownSettingError, UsageError
+from tuner.errors import TunerError, UnknownNameError, UnknownProfileError, UnknownSettingError, UsageError
 
 
 def kinds(kind: type[TunerError] = TunerError) -> Iterator[type[TunerError]]:
@@ -97,6 +97,17 @@ def test_settings_are_taken_whole_or_refused_with_a_typed_error(given_: dict[str
 def test_nobody_says_over_the_socket_where_the_daemon_writes(key: str) -> None:
     with pytest.raises((UsageError, UnknownSettingError)):
         parse_settings({key: "/etc/passwd"})
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", ".x", "a/b", "../x", "a\0b", "x" * 300, "é" * 200])
+def test_a_profile_is_one_folders(tmp_path: Path, name: str) -> None:
+    (tmp_path / "good").mkdir()
+    (tmp_path / "good" / "best.toml").touch()
+    (tmp_path / "best.toml").touch()
+    store = ProfileStore(tmp_path)
+    assert store.names() == ["good"]
+    with pytest.raises(UnknownProfileError, match="profile"):
+        store.path(name)
 
 
 def test_the_daemons_own_process_loads_nothing_heavy() -> None:

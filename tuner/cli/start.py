@@ -55,7 +55,8 @@ def _submit(settings: Any, as_json: bool, plain: bool, detach: bool) -> int:
     with connect(settings["socket"]) as client:
         session = client.create_session(SessionRequest(settings=lists, cwd=os.getcwd()))
         if not detach:
-            click.echo(f"session {session.id}", err=True)
+            waits = f" waits: {session.reason}" if session.reason else ""
+            click.echo(f"session {session.id}{waits}", err=True)
             return watch(client, session.id, as_json, plain, output)
         _settled(client, session.id)
         click.echo(session.id)

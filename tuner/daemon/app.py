@@ -44,7 +44,7 @@ _ERRORS: dict[int | str, dict[str, Any]] = {
 }
 
 SessionId = Annotated[str, Path(max_length=100, description="as `GET /sessions` gives it")]
-ProfileName = Annotated[str, Path(max_length=120, description="as `GET /profiles` gives it")]
+ProfileName = Annotated[str, Path(max_length=255, description="as `GET /profiles` gives it")]
 
 _log = logging.getLogger("tuner.daemon")
 

@@ -42,9 +42,6 @@ class EventStream(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send until there is no more, the client leaves or the daemon ends."""
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-        if scope["method"] == "HEAD":
-            await send({"type": "http.response.body", "body": b""})
-            return
         descriptor = os.open(self._supervisor.log_path(self._session), os.O_RDONLY | os.O_CLOEXEC)
         try:
             with self._supervisor.following(self._session) as news:

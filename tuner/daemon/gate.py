@@ -6,12 +6,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hmac
 import json
 import logging
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
+import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from tuner.daemon.access import Peer, Policy, peer_of
@@ -60,6 +62,18 @@ class GateProtocol(H11Protocol):
         """Forget the clock."""
         self._stop_timer()
         super().connection_lost(exc)
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is no HTTP as everything else is answered: with an error's JSON."""
+        body = _json(RequestError("What was sent is no HTTP request.", "Speak HTTP/1.1."))
+        with contextlib.suppress(h11.LocalProtocolError):  # in the middle of an answer: just close
+            for event in (
+                h11.Response(status_code=400, headers=_headers(body), reason=b"Bad Request"),
+                h11.Data(data=body),
+                h11.EndOfMessage(),
+            ):
+                self.transport.write(self.conn.send(event) or b"")
+        self.transport.close()
 
     def _stop_timer(self) -> None:
         if self._head_timer is not None:
@@ -119,16 +133,27 @@ async def answer(
     send: Send, error: TunerError, status: int | None = None, headers: tuple[tuple[bytes, bytes], ...] = ()
 ) -> None:
     """Answer with an error's JSON and end the connection."""
-    body = json.dumps(body_of(error).model_dump()).encode()
-    more = (
+    body = _json(error)
+    await send(
+        {
+            "type": "http.response.start",
+            "status": status or status_of(error),
+            "headers": [*_headers(body), *headers],
+        }
+    )
+    await send({"type": "http.response.body", "body": body})
+
+
+def _json(error: TunerError) -> bytes:
+    return json.dumps(body_of(error).model_dump()).encode()
+
+
+def _headers(body: bytes) -> list[tuple[bytes, bytes]]:
+    return [
         (b"content-type", b"application/json"),
         (b"content-length", str(len(body)).encode()),
         (b"connection", b"close"),
-    )
-    await send(
-        {"type": "http.response.start", "status": status or status_of(error), "headers": [*more, *headers]}
-    )
-    await send({"type": "http.response.body", "body": body})
+    ]
 
 
 async def _body(scope: Scope, receive: Receive) -> bytes:

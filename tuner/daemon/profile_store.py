@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 from tuner.daemon.models import ProfileView
@@ -10,7 +9,6 @@ from tuner.errors import TunerError, UnknownProfileError
 from tuner.profiles import read_profile
 
 FILE = "best.toml"
-_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,119}")
 
 
 class ProfileStore:
@@ -25,7 +23,7 @@ class ProfileStore:
 
     def names(self) -> list[str]:
         """Return the names of all profiles."""
-        return sorted(p.parent.name for p in self._root.glob(f"*/{FILE}") if _NAME.fullmatch(p.parent.name))
+        return sorted(p.parent.name for p in self._root.glob(f"*/{FILE}") if _is_name(p.parent.name))
 
     def path(self, name: str) -> Path:
         """Return a profile's file.
@@ -33,10 +31,9 @@ class ProfileStore:
         Raises:
             UnknownProfileError: there is none of that name.
         """
-        path = self._root / name / FILE
-        if not _NAME.fullmatch(name) or not path.is_file():
+        if not _is_name(name) or not (self._root / name / FILE).is_file():
             raise UnknownProfileError(name, self.names())
-        return path
+        return self._root / name / FILE
 
     def list(self) -> list[ProfileView]:
         """Return all profiles that can be read."""
@@ -64,3 +61,10 @@ class ProfileStore:
             saving_percent=profile.saving_percent, feasible=profile.feasible, emulated=profile.emulated,
             created=profile.created,
         )  # fmt: skip
+
+
+def _is_name(name: str) -> bool:
+    """Return whether a name is that of one folder, and of none that is hidden or above."""
+    return (
+        name.isprintable() and "/" not in name and not name.startswith(".") and 0 < len(name.encode()) < 256
+    )

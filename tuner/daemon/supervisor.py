@@ -40,7 +40,7 @@ MAX_CRASHES = 5
 CATCH_UP_S = 0.25
 #: When a device is in use by somebody else, it is asked for again after this long.
 BUSY_RETRY_S = 10.0
-#: A session without a sign of life for three time limits of a repeat and this long has stalled.
+#: A session that is silent for this long beyond what its own time limits allow has stalled.
 STALL_MARGIN_S = 120.0
 INTERNAL_ERROR = 70
 
@@ -233,7 +233,7 @@ class Supervisor:
         now_s = time.monotonic()
         for session, child in self._children.items():
             record = self._records[session]
-            limit_s = STALL_MARGIN_S + 3 * float(record.settings.get("timeout", BY_KEY["timeout"].default))
+            limit_s = _longest_silence_s(record)
             if record.state != "paused" and now_s - child.progressed_s > limit_s:
                 return f"session {session} gave no sign of life for {now_s - child.progressed_s:.0f} s"
         return ""
@@ -414,6 +414,12 @@ class Supervisor:
                 self._files.remove(session)
                 del self._records[session]
                 self._followers.pop(session, None)
+
+
+def _longest_silence_s(record: SessionRecord) -> float:
+    """Return how long a session may say nothing: all warm-up runs and a repeat at their limit, and a margin."""
+    timeout_s, runs = (record.settings.get(k, BY_KEY[k].default) for k in ("timeout", "warmup_runs"))
+    return STALL_MARGIN_S + float(timeout_s) * (int(runs) + 1)
 
 
 def _study_name(device: str, objective: str, session: str) -> str:
