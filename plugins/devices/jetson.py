@@ -230,6 +230,8 @@ class JetsonDevice:
             )
         elif emc_is_locked(files, layout):
             said.append("Somebody holds the memory's clock already: that lock is what is put back.")
+        if self._thermal.hottest() is None:
+            said.append("No thermal zone answers: nothing guards this board against heat.")
         for group in layout.groups:
             cores = self._actuator.read_option(group.option)
             if isinstance(cores, str):

@@ -40,6 +40,16 @@ def test_a_noisy_workload_runs_until_the_limit_and_says_so() -> None:
     assert result.ci[0] <= result.values["latency_s"] <= result.ci[1]
 
 
+def test_a_noisy_workload_on_a_slow_sensor_ends_after_the_trials_time() -> None:
+    noise = random.Random(1)
+    for limit_s, repeats in ((20.0, 3), (42.0, 5)):
+        clock = Clock()  # three warm-ups of a second, then eight seconds a repeat, as the meter wants
+        run = Run(clock, lambda repeat: 1.0 if repeat < 3 else noise.uniform(0.9, 1.1))
+        plan = MeasurementPlan(precision=0.001, max_duration_s=limit_s)
+        result = measured(run, clock=clock, meter=Meter(clock, window_s=7.0), plan=plan, objective=ENERGY)
+        assert (result.repeats, result.converged) == (repeats, False)
+
+
 def test_fewer_repeats_than_usual_may_be_asked_for() -> None:
     result = measured(Run(Clock(), lambda _: 0.1), plan=MeasurementPlan(max_repeats=1))
     assert (result.repeats, result.ci, result.converged) == (1, None, False)

@@ -229,6 +229,13 @@ SETTINGS: tuple[Setting, ...] = (
     _setting(
         "timeout", duration_s, 60.0, "TIME", "Longest time of one repeat; seconds, or with a unit (2m)."
     ),
+    _setting(
+        "trial_time",
+        duration_s,
+        60.0,
+        "TIME",
+        "Measuring time of a trial after which no further repeat begins, precise or not (three it has anyway).",
+    ),
     _setting("inferences_per_run", count_from(1), 1, "N", "Inferences in one run of a command workload."),
     _setting(
         "input_shape", text, (), "NAME=1x3x224x224", "Shape of a model input; several allowed.", multiple=True

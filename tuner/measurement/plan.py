@@ -18,6 +18,8 @@ class MeasurementPlan:
         min_repeats: Repeats before the precision is looked at (`max_repeats` where that is smaller).
         max_repeats: Repeats after which a trial ends without that precision.
         timeout_s: Longest time of one repeat.
+        max_duration_s: Once a trial has `min_repeats`, no further repeat begins after this time, by the
+            device's clock. A slow power sensor makes a repeat last seconds.
         window_s: Length that a repeat aims at where no meter asks for more; 0 for one inference each.
 
     Raises:
@@ -30,6 +32,7 @@ class MeasurementPlan:
     max_repeats: int = 30
     timeout_s: float = 60.0
     window_s: float = 0.05
+    max_duration_s: float = 60.0
 
     def __post_init__(self) -> None:
         _require(self.warmup_runs >= 0, f"{self.warmup_runs} warm-up runs are impossible.", "Give 0 or more.")
@@ -46,6 +49,11 @@ class MeasurementPlan:
             0 < self.timeout_s < math.inf,
             f"A time limit of {self.timeout_s} s is impossible.",
             "Give a positive --timeout, such as 60s.",
+        )
+        _require(
+            self.max_duration_s > 0,
+            f"{self.max_duration_s} s for a trial are impossible.",
+            "Give a positive time.",
         )
         _require(
             0 <= self.window_s < math.inf, f"A window of {self.window_s} s is impossible.", "Give 0 or more."

@@ -89,7 +89,7 @@ def measure(
         meter = None
     converged = _report(samples, plan, objective, on_progress) if samples.repeats else False
     inferences = _inferences_for(warm.latency_s, plan, meter)
-    while not converged and samples.repeats < plan.max_repeats:
+    while not converged and not _spent(samples.repeats, clock.now_s() - began_s, plan):
         _check(stop)
         reading, energy = _repeat(run, inferences, meter)
         if reading is None:
@@ -141,6 +141,12 @@ def _inferences_for(latency_s: float | None, plan: MeasurementPlan, meter: Power
     else:
         wanted = max(meter.min_window_s() * _WINDOW_MARGIN, plan.window_s) / latency_s
     return max(1, min(math.ceil(min(wanted, MAX_INFERENCES)), math.floor(plan.timeout_s / 2 / latency_s)))
+
+
+def _spent(repeats: int, duration_s: float, plan: MeasurementPlan) -> bool:
+    """Return whether the trial ends without the precision that was asked for."""
+    least = min(plan.min_repeats, plan.max_repeats)
+    return repeats >= plan.max_repeats or (repeats >= least and duration_s >= plan.max_duration_s)
 
 
 def _grown(inferences: int, window_s: float, needed_s: float) -> int:

@@ -159,6 +159,7 @@ def read_goal(settings: Mapping[str, Any], target: Target) -> Goal:
             precision=settings["precision"],
             max_repeats=settings["max_repeats"],
             timeout_s=settings["timeout"],
+            max_duration_s=settings["trial_time"],
         ),
         parse_stop_when(settings["stop_when"]) if settings["stop_when"] else None,
     )
