@@ -104,6 +104,9 @@ class Session:
         Raises:
             TunerError: what makes going on pointless (the baseline fails, the storage fails).
         """
+        for record in self._records:
+            if record.trial in self._supervision.untold:
+                self._announce(record)
         start_s = self._now_s() - self._supervision.spent_s
         stopped_by = "budget"
         try:
