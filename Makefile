@@ -39,8 +39,10 @@ lint: $(STAMP)
 	$(BIN)/mypy tuner plugins
 	$(BIN)/lint-imports
 
-# The daemon against malformed input: ten minutes of schemathesis, then 108,000 requests and profiles.
+# The daemon against malformed input: ten minutes of schemathesis, then 108,000 requests and profiles;
+# and 50 kills of daemon and session at random moments.
 fuzz: $(STAMP)
+	TUNER_KILLS=50 $(BIN)/python -m pytest tests/daemon/test_sessions.py -k kills
 	TUNER_FUZZ_CASES=30000 TUNER_FUZZ_SECONDS=600 $(BIN)/python -m pytest tests/daemon/test_malformed.py -s
 
 bench: $(STAMP)

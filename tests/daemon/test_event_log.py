@@ -10,13 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tuner.daemon.event_log import EventWriter, line_id, offset_after, read_lines
+from tuner.daemon.event_log import EventWriter, line_id, offset_after, read_lines, untold_trials
 from tuner.events import (
     Event,
     Notice,
     SessionFinished,
     SessionStarted,
     TrialFinished,
+    TrialStarted,
     parse_event,
     strict,
 )
@@ -66,6 +67,19 @@ def test_what_a_power_cut_tore_is_cut_off_and_ids_go_on(said: list[str], cut: in
         kept = torn[: torn.rfind(b"\n") + 1].count(b"\n")
         written(path, ["again"], gap=10)
         assert ids_after(path, 0) == [*range(1, kept + 1), kept + 11]
+
+
+def test_a_trial_without_an_end_is_untold(tmp_path: Path) -> None:
+    writer = EventWriter(tmp_path / "log")
+    for trial in (4, 5, 6):
+        writer.write(TrialStarted(1.0, trial, {"a": 1}, "tpe").to_json())
+        if trial != 5:
+            end = TrialFinished(
+                1.0, trial, "failed", {}, "tpe", None, {}, None, "x", None, None, None, None, 1.0
+            )
+            writer.write(end.to_json())
+    writer.close()
+    assert untold_trials(tmp_path / "log") == {5}
 
 
 def test_events_survive_the_way_over_json() -> None:

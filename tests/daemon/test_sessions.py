@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -166,16 +169,34 @@ def test_what_waits_can_be_paused_resumed_and_stopped(shared_daemon: Daemon) -> 
         assert list(client.follow_session(second))[-1]["event"] == "finished"
 
 
-def test_a_session_whose_process_is_killed_goes_on(shared_daemon: Daemon) -> None:
-    with shared_daemon.client() as client:
-        session = shared_daemon.new(client, budget="15").id
-        read_until(client, session, "trial", 5)
-        os.kill(shared_daemon.record(session)["pid"], signal.SIGKILL)
-        events = list(client.follow_session(session))
+def test_kills_at_random_moments_lose_and_repeat_nothing(daemon: Daemon) -> None:
+    """kill -9 of the daemon, of the session's process, of both (as a power cut does); `make fuzz` does it often."""
+    kills, rng = int(os.environ.get("TUNER_KILLS", "3")), random.Random(5)
+    seen: list[dict[str, Any]] = []
+    with daemon.client() as client:
+        session = daemon.new(client, budget=str(8 * kills)).id
+    for kill in range(kills):
+        with daemon.client() as client:
+            last = seen[-1]["id"] if seen else 0
+            count = rng.randint(1, 60)
+            for event in itertools.islice(client.session_events(session, last, follow=True), count):
+                seen.append(event)
+        which = ("child", "both", "daemon")[kill % 3]
+        pid = daemon.record(session)["pid"]
+        if which != "daemon" and pid is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        if which != "child":
+            daemon.end(signal.SIGKILL)
+            daemon.start()
+    with daemon.client() as client:
+        seen += list(client.follow_session(session, seen[-1]["id"]))
         view = client.show_session(session)
-    assert (view.state, view.resumes, view.trials) == ("finished", 1, 15)
-    assert len(trials(events)) == 15
-    assert shared_daemon.board() == trials(events)[0]["configuration"]
+    done = trials(seen)
+    assert (view.state, view.trials, len(done)) == ("finished", 8 * kills, 8 * kills)
+    assert len({json.dumps(t["configuration"], sort_keys=True) for t in done}) == 8 * kills
+    assert numbers(seen) == list(range(1, len(seen) + 1))
+    assert daemon.board() == done[0]["configuration"]
 
 
 def test_what_is_wrong_with_a_session_is_told_as_in_the_foreground(shared_daemon: Daemon) -> None:

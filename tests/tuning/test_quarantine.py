@@ -10,7 +10,14 @@ from typing import Any
 import pytest
 
 from tuner.config.load import load
-from tuner.events import ConfigurationQuarantined, Event, SessionFinished, TrialFinished, TrialStarted
+from tuner.events import (
+    ConfigurationQuarantined,
+    Event,
+    SessionFinished,
+    SessionStarted,
+    TrialFinished,
+    TrialStarted,
+)
 from tuner.tuning.engine import run_session
 from tuner.tuning.stop import SignalStop
 from tuner.tuning.supervision import Supervision
@@ -115,3 +122,23 @@ def test_a_time_budget_counts_what_earlier_processes_spent(tmp_path: Path) -> No
     assert done == 8
     spent = run_to_the_end(tmp_path, Supervision(spent_s=1000.0), budget="900s")
     assert not tried(spent)
+
+
+def test_a_trial_that_was_stored_and_not_told_is_told_after_a_restart(tmp_path: Path) -> None:
+    told: list[Event] = []
+
+    def sink(event: Event) -> None:
+        if isinstance(event, TrialFinished) and event.trial == 3:
+            raise PowerCut  # the study has it, nobody heard of it
+        told.append(event)
+
+    with SignalStop() as stop, pytest.raises(PowerCut):
+        run_session(settings(tmp_path), sink, stop)
+    told += run_to_the_end(tmp_path, Supervision(untold=frozenset({3})))
+    ends = [e.trial for e in told if isinstance(e, TrialFinished)]
+    assert sorted(ends) == list(range(8))
+    last = told[-1]
+    assert isinstance(last, SessionFinished)
+    assert last.trials == 8
+    second = [e for e in told if isinstance(e, SessionStarted)][1]
+    assert second.resumed_trials == 3  # without the one that was still to tell

@@ -63,6 +63,18 @@ def read_lines(descriptor: int, offset: int, size: int = CHUNK) -> bytes:
         size *= 4
 
 
+def untold_trials(path: Path) -> frozenset[int]:
+    """Return the trials whose begin the log tells and whose end it does not."""
+    begun: set[int] = set()
+    with path.open("rb") as lines:
+        for line in lines:
+            if b'"event": "trial_started"' in line:
+                begun.add(int(json.loads(line)["trial"]))
+            elif b'"event": "trial",' in line:
+                begun.discard(int(json.loads(line)["trial"]))
+    return frozenset(begun)
+
+
 def line_id(line: bytes) -> int:
     """Return a line's id, 0 for what is no event."""
     found = _ID.match(line)

@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from tuner.daemon.event_log import EventWriter
+from tuner.daemon.event_log import EventWriter, untold_trials
 from tuner.daemon.files import EVENTS, read_record
 from tuner.daemon.models import SessionRecord
 from tuner.daemon.settings import effective
@@ -105,7 +105,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         commands = Commands(stop, pause)
         sink = LogSink(writer, given.wake, commands.suspended)
         commands.start()
-        return _run(record, sink, stop, Supervision(pause, record.crashed, record.spent_s))
+        untold = untold_trials(given.folder / EVENTS)
+        return _run(record, sink, stop, Supervision(pause, record.crashed, record.spent_s, untold))
 
 
 def _run(record: SessionRecord, sink: LogSink, stop: SignalStop, supervision: Supervision) -> int:

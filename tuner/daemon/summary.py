@@ -27,7 +27,7 @@ def _started(record: SessionRecord, event: Mapping[str, Any]) -> None:
     record.study, record.board, record.unit = event["study"], event["board"], event["unit"]
     record.objective, record.budget = event["objective"], event["budget"]
     record.budget_trials, record.emulated = event["budget_trials"], event["emulated"]
-    record.trials = max(record.trials, int(event["resumed_trials"]))
+    record.trials = int(event["resumed_trials"])
     record.crashed = False  # the study knows of it now
     record.phase = ""
 

@@ -96,7 +96,7 @@ def _tune(session: _Session) -> SessionFinished:
     target, goal, store = session.target, session.goal, session.store
     with _control_of(target.device) as control:
         stale = store.clean(_went_down(session))
-        resumed = len(store.records())
+        resumed = sum(r.trial not in session.supervision.untold for r in store.records())
         session.emit(started_event(store.name, target, goal, session.strategy.name, resumed))
         _tell_notes(session, stale)
         _tell_sources(session)

@@ -107,6 +107,9 @@ class Session:
             TunerError: what makes going on pointless (the baseline fails, the storage fails, the board
                 passes its hard temperature limit).
         """
+        for record in self._records:
+            if record.trial in self._supervision.untold:
+                self._announce(record)
         start_s = self._now_s() - self._supervision.spent_s
         stopped_by = "budget"
         try:

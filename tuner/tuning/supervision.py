@@ -48,8 +48,10 @@ class Supervision:
         crashed: The session's process died by itself when it ran last, so the trial that was in flight is
             suspect even if the device did not restart.
         spent_s: Seconds of a time budget that earlier runs of the same session used.
+        untold: Trials that began before the process died and whose end, if it is in the study, nobody was told.
     """
 
     pause: PauseSwitch = field(default_factory=PauseSwitch)
     crashed: bool = False
     spent_s: float = 0.0
+    untold: frozenset[int] = frozenset()
