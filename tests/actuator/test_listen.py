@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import grp
 import os
 import socket
 import stat
@@ -135,15 +136,15 @@ def test_a_stale_socket_is_replaced_and_a_group_may_be_let_in(place: Path) -> No
     second.close()
 
 
-_STRANGER = """
+_BE_NOBODY = """
 import os, socket, sys
 os.setgroups([])
 os.setgid(65534)
 os.setuid(65534)
-stranger = socket.socket(socket.AF_UNIX)
-stranger.connect(sys.argv[1])
-print(stranger.recv(4096).decode())
+peer = socket.socket(socket.AF_UNIX)
+peer.connect(sys.argv[1])
 """
+_STRANGER = _BE_NOBODY + "print(peer.recv(4096).decode())"
 
 
 def test_a_stranger_is_refused_by_the_kernel_and_by_the_service(
@@ -160,6 +161,40 @@ def test_a_stranger_is_refused_by_the_kernel_and_by_the_service(
     assert PermissionDeniedError.__name__ in done.stdout, done.stderr
     session = connected(place)
     session.close()
+
+
+_MEMBER = (
+    _BE_NOBODY
+    + r"""
+lines = peer.makefile()
+peer.sendall(b'{"id":1,"do":"hello","version":1,"heartbeat_s":null}\n')
+lines.readline()
+peer.sendall(b'{"id":2,"do":"apply","target":{"cpu_max_freq_khz":345600}}\n')
+print(lines.readline().strip())
+try:
+    open(sys.argv[2], "w")
+except PermissionError:
+    print("denied")
+"""
+)
+
+
+def test_a_member_of_the_group_sets_the_board_and_may_not_write_its_files(
+    machine: Machine, service: Service, place: Path
+) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can become somebody else")
+    before = machine.files()
+    service("--group", grp.getgrgid(65534).gr_name)
+    limit = machine.root / CPU / "cpufreq/policy0/scaling_max_freq"
+    command = [sys.executable, "-c", _MEMBER, place, limit]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.stdout.splitlines() == ['{"id":2,"ok":{"values":{"cpu_max_freq_khz":345600}}}', "denied"], (
+        done.stderr
+    )
+    session = connected(place)  # waits until the board has been put back
+    session.close()
+    assert machine.files() == before
 
 
 def test_a_session_sets_by_the_service_and_runs_its_workload_itself(

@@ -56,11 +56,11 @@ class Channel:
             ready, _, _ = select.select([self._read_fd, *others], [], [], left_s)
             if not ready:
                 raise ChannelTimeoutError
+            if self._read_fd in ready:  # first: a peer that is gone keeps nobody else waiting
+                self._read()
             for descriptor in ready:
                 if descriptor != self._read_fd and others[descriptor]():
                     return None
-            if self._read_fd in ready:
-                self._read()
 
     def send(self, line: bytes, timeout_s: float) -> None:
         """Send a line that ends in a newline.
