@@ -11,7 +11,7 @@ from tuner.ports import Belief, SourceData, StrategyContext, TargetModel
 from tuner.space import Configuration, ConfigurationSpace
 from tuner.transfer.acquisition import expected_improvement, probability_below
 from tuner.transfer.candidates import Candidates
-from tuner.transfer.design import balanced_design
+from tuner.transfer.design import JUDGED, balanced_design, informative_design
 from tuner.transfer.effects import variance_shares
 from tuner.transfer.guide import response
 from tuner.transfer.posterior import Posterior, Prediction
@@ -240,9 +240,11 @@ class TransferStrategy:
         return held[3]
 
     def design(self, context: StrategyContext, count: int, learner: str) -> Sequence[Configuration]:
-        """Return a balanced design of `count` configurations."""
+        """Return the `count` configurations that leave the model the least uncertain."""
         land = self._landscape(context)
-        found = balanced_design(land.candidates, count, np.random.default_rng(context.seed))
+        rng = np.random.default_rng(context.seed)
+        pool = land.features(land.candidates.draw(JUDGED, rng))
+        found = pool.indices[informative_design(*land.prior.typical(pool), count, rng)]
         return [context.space.from_indices([int(v) for v in row]) for row in found]
 
     def target_model(

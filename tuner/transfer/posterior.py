@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tuner.transfer.prior import Features, Member, Prior, combined
+from tuner.transfer.prior import Features, Member, Prior
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 #: Measurements by which members are preselected, and how many members go on.
 EVIDENCE_ROWS = 40
 MOST_MEMBERS = 8
+#: Measurements from which on members are fitted to them.
+ADAPTED_FROM = 4
 #: Predictions are made by the foremost members that hold this share of the weight together; by fewer members where
 #: the measurements are many, and have long told them apart.
 HELD_TOGETHER, FEW_MEMBERS = 0.99, 5
@@ -86,8 +88,12 @@ class Posterior:
         self._stretch = max(1.0, float(response.std()) / MOST_SPREAD) ** 2
         known = np.zeros(len(response)) if errors is None else np.nan_to_num(errors, nan=0.0)
         members = list(prior.members)
+        rows = np.arange(len(response))
         if len(response) > EVIDENCE_ROWS:
             rows = np.sort(np.random.default_rng(0).permutation(len(response))[:EVIDENCE_ROWS])
+        if len(rows) >= ADAPTED_FROM:
+            members += prior.adapted(observed.take(rows), response[rows] - self._base, known[rows])
+        if len(response) > EVIDENCE_ROWS:
             few = self._fit(members, observed.take(rows), response[rows], known[rows])
             members = [f.member for f in sorted(few, key=lambda f: -f.weight)[:MOST_MEMBERS]]
         self.fitted = self._fit(members, observed, response, known)
@@ -108,7 +114,7 @@ class Posterior:
         z = np.repeat((response - self._base)[None], len(members), axis=0)
         diagonal = np.arange(n)
         for i, member in enumerate(members):
-            stack[i] = self._stretched(member) * combined(parts, member)
+            stack[i] = self._stretched(member) * self._prior.covariance(observed, observed, member, parts)
             stack[i, diagonal, diagonal] += np.maximum(member.noise, errors) ** 2
             if member.guide >= 0:
                 z[i] -= observed.means[member.guide]
@@ -124,7 +130,7 @@ class Posterior:
         ]
 
     def _stretched(self, member: Member) -> float:
-        return self._stretch if member.guide < 0 else 1.0
+        return self._stretch if member.guide < 0 and member.shape is None else 1.0
 
     def guide_weights(self) -> Floats:
         """Return (guides,) posterior probability of each source; what is left is that of none."""
@@ -139,7 +145,7 @@ class Posterior:
         parts = self._prior.covariances(at, self._observed, [f.member for f in self._kept])
         means, deviations = [], []
         for f in self._kept:
-            cross = self._stretched(f.member) * combined(parts, f.member)
+            cross = self._stretched(f.member) * self._prior.covariance(at, self._observed, f.member, parts)
             mean = self._base + cross @ f.alpha
             if f.member.guide >= 0:
                 mean = mean + at.means[f.member.guide]
@@ -157,11 +163,12 @@ class Posterior:
         total = sum(f.weight for f in chosen)
         draws = []
         for f in chosen:
-            cross = self._stretched(f.member) * combined(parts, f.member)
+            cross = self._stretched(f.member) * self._prior.covariance(at, self._observed, f.member, parts)
             mean = self._base + cross @ f.alpha
             if f.member.guide >= 0:
                 mean = mean + at.means[f.member.guide]
-            covariance = self._stretched(f.member) * combined(among, f.member) - cross @ f.inverse @ cross.T
+            covariance = self._stretched(f.member) * self._prior.covariance(at, at, f.member, among)
+            covariance -= cross @ f.inverse @ cross.T
             number = max(1, round(count * f.weight / total))
             covariance[np.diag_indices(len(mean))] += 1e-9
             values, vectors = np.linalg.eigh(covariance)

@@ -18,7 +18,7 @@ weight: the guard against a source that misleads.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import TYPE_CHECKING
 
@@ -27,6 +27,7 @@ import numpy as np
 from tuner.transfer.coordinates import Axis
 from tuner.transfer.effects import Effects
 from tuner.transfer.kernels import LevelKernels, Orders
+from tuner.transfer.relevance import RelevanceKernel, Shape
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 
 #: Share of the prior weight that members without any source hold.
 WITHOUT_SOURCE = 0.3
+#: Share of theirs that members hold whose relevances are fitted.
+ADAPTED = 0.7
 SHORT, LONG = 0.35, 1.2
 #: Standard deviations of a measurement's log, and how likely each is beforehand.
 NOISES = ((0.025, 1.0), (0.05, 0.5), (0.12, 0.05))
@@ -74,12 +77,14 @@ class Member:
         variances: Part -> variance.
         noise: Standard deviation of a measurement's log.
         weight: Prior probability.
+        shape: Where given, the covariance is that of `tuner.transfer.relevance` instead.
     """
 
     guide: int
     variances: Mapping[str, float]
     noise: float
     weight: float
+    shape: Shape | None = None
 
 
 @dataclass(frozen=True)
@@ -122,6 +127,7 @@ class Prior:
             np.append(np.zeros(len(a.levels)) if a.categorical else 2.0 * a.levels - 1.0, 0.0) for a in axes
         ]
         self.members = tuple(_members(self.guides))
+        self._relevance = RelevanceKernel(axes)
 
     def features(self, indices: Indices) -> Features:
         """Return the features of (n, options) level indices."""
@@ -172,8 +178,47 @@ class Prior:
                 result.update(_named(g, f"_{scale}", kernels.between(a.indices, b.indices, self._even)))
         return result
 
+    def covariance(
+        self, a: Features, b: Features, member: Member, parts: Mapping[tuple[int, str], Floats]
+    ) -> Floats:
+        """Return the (n, m) covariance of `member`, of whose parts `covariances` gave `parts`."""
+        if member.shape is not None:
+            return self._relevance.between(a.indices, b.indices, member.shape)
+        return combined(parts, member)
+
+    def adapted(self, a: Features, response: Floats, errors: Floats) -> list[Member]:
+        """Return members without a source whose relevances are fitted to the (n,) centred `response`."""
+        even = sum(m.weight for m in self.members if m.guide < 0)
+        starts = self._relevance.starts(float(response.std()))
+        each = even * ADAPTED / (1.0 - ADAPTED) / len(starts)
+        result = []
+        for start in starts:
+            shape, log_mass = self._relevance.fitted(a.indices, response, errors, start)
+            result.append(Member(-1, {}, shape.noise, each * float(np.exp(log_mass)), shape))
+        return result
+
+    def typical(self, a: Features) -> tuple[Floats, float]:
+        """Return the (n, n) covariance that is expected, and the variance of the noise: of what designs are made.
+
+        Of the members with sources where there are any: those without would ask for what the sources answer.
+        """
+        told = [m for m in self.members if m.guide >= 0]
+        if not told:
+            shape = self._relevance.starts(0.0)[0]
+            return self._relevance.between(a.indices, a.indices, shape), shape.noise**2
+        total, mean = sum(m.weight for m in told), dict[tuple[int, str], float]()
+        for member in told:
+            for part, variance in member.variances.items():
+                key = (member.guide, part)
+                mean[key] = mean.get(key, 0.0) + variance * member.weight / total
+        parts = self.covariances(a, a, told)
+        covariance = sum((variance * parts[key] for key, variance in mean.items()), np.zeros(()))
+        return np.asarray(covariance), sum(m.weight * m.noise**2 for m in told) / total
+
     def variances(self, a: Features, member: Member) -> Floats:
         """Return the (n,) prior variance of `member` at `a`."""
+        if member.shape is not None:
+            return np.full(len(a.indices), self._relevance.variance(member.shape))
         g, total = member.guide, np.zeros(len(a.indices))
         weights = self._even if g < 0 else self.guides[g].relevance
         own = _named(g, "", self._short.diagonal(a.indices, weights))
@@ -210,7 +255,7 @@ def combined(parts: Mapping[tuple[int, str], Floats], member: Member) -> Floats:
 
 
 def _members(guides: Sequence[Guide]) -> list[Member]:
-    free = _free_members()
+    free = [replace(m, weight=(1.0 - ADAPTED) * m.weight) for m in _free_members()]
     if not guides:
         return free
     # A source that is mostly noise has little to say from the start.
