@@ -11,7 +11,7 @@ from tuner.ports import Belief, SourceData, StrategyContext, TargetModel
 from tuner.space import Configuration, ConfigurationSpace
 from tuner.transfer.acquisition import expected_improvement, probability_below
 from tuner.transfer.candidates import Candidates
-from tuner.transfer.design import JUDGED, balanced_design, informative_design
+from tuner.transfer.design import CONSIDERED, JUDGED, balanced_design, informative_design
 from tuner.transfer.effects import variance_shares
 from tuner.transfer.guide import response
 from tuner.transfer.posterior import Posterior, Prediction
@@ -30,8 +30,10 @@ if TYPE_CHECKING:
 
 #: Configurations measured before a model is asked, where no source speaks.
 START_UP = 4
+#: Of how many candidates each of them is the best balanced: of all, or of few where there are many options.
+AMONG_ALL, AMONG_FEW, MANY_OPTIONS = CONSIDERED, 16, 12
 #: Candidates among which the optimum is sought for a belief, draws, and "within x percent".
-FOREMOST, DRAWS, WITHIN_PERCENT = 60, 400, (1.0, 2.0, 5.0)
+FOREMOST, DRAWS, WITHIN_PERCENT = 40, 400, (1.0, 2.0, 5.0)
 #: Terms that a belief names.
 MOST_TERMS = 10
 _FAILED, _WORKED = 0.5, -0.5
@@ -74,7 +76,8 @@ class TransferSampler(ConfigurationSampler):
             self._landscape = Landscape(candidates, self._sources, self._quantity)
         land = self._landscape
         if not land.guides and len(observations.indices) + len(observations.pending) < START_UP:
-            found = balanced_design(candidates, 1, rng, observations.taken)
+            among = AMONG_ALL if len(candidates.levels) <= MANY_OPTIONS else AMONG_FEW
+            found = balanced_design(candidates, 1, rng, observations.taken, among)
             return tuple(int(v) for v in found[0]) if len(found) else None
         pool = land.pool(observations.indices, observations.values, observations.taken, rng)
         if not len(pool.indices):

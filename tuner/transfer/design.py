@@ -27,7 +27,11 @@ JUDGED = 1_000
 
 
 def balanced_design(
-    candidates: Candidates, count: int, rng: np.random.Generator, start: Indices | None = None
+    candidates: Candidates,
+    count: int,
+    rng: np.random.Generator,
+    start: Indices | None = None,
+    considered: int = CONSIDERED,
 ) -> Indices:
     """Return up to `count` distinct (n, options) configurations, chosen one after the other.
 
@@ -39,8 +43,10 @@ def balanced_design(
         count: How many.
         rng: Breaks ties.
         start: Configurations that are there already; they are balanced against, not returned.
+        considered: How many candidates, drawn by chance, are chosen between. Few keep the choice typical: the
+            most balanced of many are outliers where options are many and most configurations alike.
     """
-    pool = _pool(candidates, rng)
+    pool = _pool(candidates, considered, rng)
     codes = np.where(pool < 0, candidates.levels[None, :], pool)
     varying = [i for i in range(pool.shape[1]) if len(np.unique(codes[:, i])) > 1]
     pairs = list(combinations(varying[:MOST_IN_PAIRS], 2))
@@ -81,10 +87,10 @@ def balanced_design(
     return pool[chosen]
 
 
-def _pool(candidates: Candidates, rng: np.random.Generator) -> Indices:
-    if candidates.all is not None and len(candidates.all) <= CONSIDERED:
+def _pool(candidates: Candidates, considered: int, rng: np.random.Generator) -> Indices:
+    if candidates.all is not None and len(candidates.all) <= considered:
         return candidates.all
-    return candidates.draw(CONSIDERED, rng)
+    return candidates.draw(considered, rng)
 
 
 def informative_design(covariance: Floats, noise: float, count: int, rng: np.random.Generator) -> Indices:

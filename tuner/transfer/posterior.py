@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Indices = NDArray[np.int64]
 
-#: Measurements by which members are preselected, and how many members go on.
-EVIDENCE_ROWS = 40
+#: Measurements by which members are preselected, how many members then go on, and how many predict at most.
+EVIDENCE_ROWS, GO_ON = 40, 6
 MOST_MEMBERS = 8
-#: Measurements from which on members are fitted to them.
-ADAPTED_FROM = 4
+#: Measurements from which on members are fitted to them, unless those with a source lead by this log evidence.
+ADAPTED_FROM, SETTLED = 4, 25.0
 #: Predictions are made by the foremost members that hold this share of the weight together; by fewer members where
 #: the measurements are many, and have long told them apart.
 HELD_TOGETHER, FEW_MEMBERS = 0.99, 5
@@ -56,9 +56,10 @@ class Prediction:
 @dataclass(frozen=True)
 class _Fitted:
     member: Member
-    weight: float
+    evidence: float
     covariance: Floats
     alpha: Floats
+    weight: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -87,16 +88,13 @@ class Posterior:
         # A response that varies more than any member expects (times from 1 s to 1,000 s) stretches the free members.
         self._stretch = max(1.0, float(response.std()) / MOST_SPREAD) ** 2
         known = np.zeros(len(response)) if errors is None else np.nan_to_num(errors, nan=0.0)
-        members = list(prior.members)
         rows = np.arange(len(response))
         if len(response) > EVIDENCE_ROWS:
             rows = np.sort(np.random.default_rng(0).permutation(len(response))[:EVIDENCE_ROWS])
-        if len(rows) >= ADAPTED_FROM:
-            members += prior.adapted(observed.take(rows), response[rows] - self._base, known[rows])
+        self.fitted = self._compared(observed.take(rows), response[rows], known[rows])
         if len(response) > EVIDENCE_ROWS:
-            few = self._fit(members, observed.take(rows), response[rows], known[rows])
-            members = [f.member for f in sorted(few, key=lambda f: -f.weight)[:MOST_MEMBERS]]
-        self.fitted = self._fit(members, observed, response, known)
+            members = [f.member for f in sorted(self.fitted, key=lambda f: -f.weight)[:GO_ON]]
+            self.fitted = self._fit(members, observed, response, known)
         most = MOST_MEMBERS if len(response) <= EVIDENCE_ROWS else FEW_MEMBERS
         kept = _foremost(self.fitted, most)
         total = sum(f.weight for f in kept)
@@ -104,6 +102,14 @@ class Posterior:
             _Kept(f.member, f.weight / total, np.asarray(np.linalg.inv(f.covariance), dtype=float), f.alpha)
             for f in kept
         ]
+
+    def _compared(self, observed: Features, response: Floats, errors: Floats) -> list[_Fitted]:
+        """Return the prior's members, and beside them those whose relevances are fitted."""
+        fitted = self._fit(list(self._prior.members), observed, response, errors)
+        if len(response) < ADAPTED_FROM or _settled(fitted):
+            return fitted
+        adapted = self._prior.adapted(observed, response - self._base, errors)
+        return _weighed(fitted + self._fit(adapted, observed, response, errors))
 
     def _fit(
         self, members: list[Member], observed: Features, response: Floats, errors: Floats
@@ -119,15 +125,10 @@ class Posterior:
             if member.guide >= 0:
                 z[i] -= observed.means[member.guide]
         factors = np.linalg.cholesky(stack)
-        halves = np.linalg.solve(factors, z[..., None])
-        alphas = np.linalg.solve(np.swapaxes(factors, 1, 2), halves)[..., 0]
+        alphas = np.linalg.solve(stack, z[..., None])[..., 0]
         logs = np.log(np.diagonal(factors, axis1=1, axis2=2)).sum(axis=1)
         evidence = -0.5 * (z * alphas).sum(axis=1) - logs + np.log([m.weight for m in members])
-        weights = np.exp(evidence - evidence.max())
-        weights /= weights.sum()
-        return [
-            _Fitted(m, float(w), f, a) for m, w, f, a in zip(members, weights, stack, alphas, strict=True)
-        ]
+        return _weighed([_Fitted(*f) for f in zip(members, evidence, stack, alphas, strict=True)])
 
     def _stretched(self, member: Member) -> float:
         return self._stretch if member.guide < 0 and member.shape is None else 1.0
@@ -175,6 +176,19 @@ class Posterior:
             root = vectors * np.sqrt(np.maximum(values, 0.0))
             draws.append(mean + rng.standard_normal((number, len(mean))) @ root.T)
         return np.vstack(draws)
+
+
+def _weighed(fitted: list[_Fitted]) -> list[_Fitted]:
+    evidence = np.array([f.evidence for f in fitted])
+    weights = np.exp(evidence - evidence.max())
+    weights /= weights.sum()
+    return [replace(f, weight=float(w)) for f, w in zip(fitted, weights, strict=True)]
+
+
+def _settled(fitted: list[_Fitted]) -> bool:
+    """Return whether a source explains so much more than nothing that no fit without it could catch up."""
+    told = [f.evidence for f in fitted if f.member.guide >= 0]
+    return bool(told) and max(told) > SETTLED + max(f.evidence for f in fitted if f.member.guide < 0)
 
 
 def _foremost(fitted: list[_Fitted], most: int) -> list[_Fitted]:

@@ -17,6 +17,7 @@ weight: the guard against a source that misleads.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import product
@@ -27,7 +28,7 @@ import numpy as np
 from tuner.transfer.coordinates import Axis
 from tuner.transfer.effects import Effects
 from tuner.transfer.kernels import LevelKernels, Orders
-from tuner.transfer.relevance import RelevanceKernel, Shape
+from tuner.transfer.relevance import LEAST_NOISE, RelevanceKernel, Shape
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -194,7 +195,9 @@ class Prior:
         result = []
         for start in starts:
             shape, log_mass = self._relevance.fitted(a.indices, response, errors, start)
-            result.append(Member(-1, {}, shape.noise, each * float(np.exp(log_mass)), shape))
+            least = LEAST_NOISE * math.sqrt(self._relevance.variance(shape))
+            noise = math.hypot(shape.noise, least)
+            result.append(Member(-1, {}, noise, each * math.exp(max(log_mass, -500.0)), shape))
         return result
 
     def typical(self, a: Features) -> tuple[Floats, float]:
@@ -287,20 +290,16 @@ def _guided_members(guide: Guide) -> list[Member]:
 
 
 def _free_members() -> list[Member]:
-    grid = list(
-        product(
-            (0.0, 0.25), (0.1, 0.25, 0.6), (0.1, 0.3), (0.05, 0.25), (0.02, 0.045, 0.12), ("short", "long")
-        )
-    )
+    grid = list(product((0.0, 0.25), (0.1, 0.25, 0.6), (0.05, 0.25), (0.02, 0.045, 0.12), ("short", "long")))
     return [
         Member(
             -1,
             {
                 "constant": 1.0, "linear": line**2, f"first_{scale}": main**2,
-                f"second_{scale}": (main * pair) ** 2, "full_long": full**2,
+                f"second_{scale}": (0.2 * main) ** 2, "full_long": full**2,
             },
             noise,
             1.0 / len(grid),
         )
-        for line, main, pair, full, noise, scale in grid
+        for line, main, full, noise, scale in grid
     ]  # fmt: skip

@@ -27,13 +27,15 @@ if TYPE_CHECKING:
 
 #: Medians and log standard deviations of the hyperparameters beforehand: amplitude, length scale, relevance.
 #: Squared relevances add up to a constant over the options, so that many options are not all relevant together.
-AMPLITUDE, LENGTH, RELEVANCE = (0.7, 0.7), (0.7, 0.9), (0.5, 1.0)
+AMPLITUDE, LENGTH, RELEVANCE = (0.7, 0.7), (1.0, 0.9), (0.5, 1.0)
 #: Medians of the noise, each searched from, and its log standard deviation.
 NOISES, NOISE_SPREAD = (0.03, 0.15), 0.5
-#: Rounds of the optimiser.
-ROUNDS = 40
+#: Rounds of the optimiser, and how many standard deviations from the median it may go.
+ROUNDS, WITHIN = 40, 3.0
+#: Least noise, as a share of the standard deviation of a configuration: keeps covariances invertible.
+LEAST_NOISE = 3e-5
 _SQUARE_ROOT_OF_5 = math.sqrt(5.0)
-_FAR, _LEAST = 1e3, 1e-10
+_FAR = 1e3
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,12 @@ class RelevanceKernel:
 
         posterior = _Density(self, indices, response, errors, start)
         found = minimize(
-            posterior.loss, posterior.centre, jac=True, method="L-BFGS-B", options={"maxiter": ROUNDS}
+            posterior.loss,
+            posterior.centre,
+            jac=True,
+            method="L-BFGS-B",
+            bounds=posterior.bounds(),
+            options={"maxiter": ROUNDS},
         )
         return posterior.shape(found.x), posterior.log_mass(found.x)
 
@@ -135,7 +142,12 @@ class _Density:
             [[AMPLITUDE[1], NOISE_SPREAD], np.full(v, LENGTH[1]), np.full(v, RELEVANCE[1])]
         )
 
+    def bounds(self) -> list[tuple[float, float]]:
+        """Return how far the search goes: further out, covariances would be singular."""
+        return [(c - WITHIN * s, c + WITHIN * s) for c, s in zip(self.centre, self._spread, strict=True)]
+
     def shape(self, at: Floats) -> Shape:
+        """Return the hyperparameters of a point."""
         v = len(self._varying)
         lengths, relevances = self._start.lengths.copy(), self._start.relevances.copy()
         lengths[self._varying], relevances[self._varying] = np.exp(at[2 : 2 + v]), np.exp(at[2 + v :])
@@ -152,7 +164,7 @@ class _Density:
         factors = 1.0 + squares * k
         signal = np.asarray(math.exp(2.0 * at[0]) * factors.prod(axis=0))
         share = signal * squares / factors
-        noise = np.maximum(math.exp(at[1]), self._errors) ** 2
+        noise = np.maximum(math.exp(at[1]), self._errors) ** 2 + LEAST_NOISE**2 * signal[0, 0]
         own = np.diag(2.0 * math.exp(2.0 * at[1]) * (math.exp(at[1]) >= self._errors))
         slopes = np.concatenate(
             [2.0 * signal[None], own[None], share * bends * (r * r * (1.0 + r) * fall / 3.0), 2.0 * share * k]
@@ -162,7 +174,7 @@ class _Density:
     def loss(self, at: Floats) -> tuple[float, Floats]:
         """Return the negative log density, but for a constant, and its slope."""
         signal, noise, slopes = self._slopes(at)
-        covariance = signal + np.diag(noise + _LEAST)
+        covariance = signal + np.diag(noise)
         away = (at - self.centre) / self._spread
         inverse = np.linalg.inv(covariance)
         alpha = inverse @ self._response
@@ -175,7 +187,7 @@ class _Density:
     def log_mass(self, at: Floats) -> float:
         """Return log(prior density) + log(volume) of the peak; the curvature is Fisher's information."""
         signal, noise, slopes = self._slopes(at)
-        scaled = np.linalg.solve(signal + np.diag(noise + _LEAST), slopes)
+        scaled = np.linalg.solve(signal + np.diag(noise), slopes)
         turned = np.swapaxes(scaled, 1, 2).reshape(len(at), -1)
         information = 0.5 * scaled.reshape(len(at), -1) @ turned.T
         # In units of the prior's spreads, so that the determinant is 1 where nothing was learned.
