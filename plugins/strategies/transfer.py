@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     Indices = NDArray[np.int64]
 
 #: Configurations measured before a model is asked, where no source speaks.
-START_UP = 4
+START_UP, START_UP_MANY = 4, 8
 #: Of how many candidates each of them is the best balanced: of all, or of few where there are many options.
-AMONG_ALL, AMONG_FEW, MANY_OPTIONS = CONSIDERED, 16, 12
+AMONG_ALL, AMONG_FEW, MANY_OPTIONS = CONSIDERED, 2, 12
 #: Candidates among which the optimum is sought for a belief, draws, and "within x percent".
 FOREMOST, DRAWS, WITHIN_PERCENT = 40, 400, (1.0, 2.0, 5.0)
 #: Terms that a belief names.
@@ -75,8 +75,10 @@ class TransferSampler(ConfigurationSampler):
         if self._landscape is None or self._landscape.candidates is not candidates:
             self._landscape = Landscape(candidates, self._sources, self._quantity)
         land = self._landscape
-        if not land.guides and len(observations.indices) + len(observations.pending) < START_UP:
-            among = AMONG_ALL if len(candidates.levels) <= MANY_OPTIONS else AMONG_FEW
+        many = len(candidates.levels) > MANY_OPTIONS
+        start_up = START_UP_MANY if many else START_UP
+        if not land.guides and len(observations.indices) + len(observations.pending) < start_up:
+            among = AMONG_FEW if many else AMONG_ALL
             found = balanced_design(candidates, 1, rng, observations.taken, among)
             return tuple(int(v) for v in found[0]) if len(found) else None
         pool = land.pool(observations.indices, observations.values, observations.taken, rng)

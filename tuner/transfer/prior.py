@@ -39,7 +39,9 @@ if TYPE_CHECKING:
 #: Share of the prior weight that members without any source hold.
 WITHOUT_SOURCE = 0.3
 #: Share of theirs that members hold whose relevances are fitted.
-ADAPTED = 0.7
+ADAPTED = 0.3
+#: Length scale that designs are made for where there is no source: shorter than expected, to be on the safe side.
+DESIGN_LENGTH = 0.35
 SHORT, LONG = 0.35, 1.2
 #: Standard deviations of a measurement's log, and how likely each is beforehand.
 NOISES = ((0.025, 1.0), (0.05, 0.5), (0.12, 0.05))
@@ -208,6 +210,7 @@ class Prior:
         told = [m for m in self.members if m.guide >= 0]
         if not told:
             shape = self._relevance.starts(0.0)[0]
+            shape = replace(shape, lengths=np.full(len(shape.lengths), DESIGN_LENGTH))
             return self._relevance.between(a.indices, a.indices, shape), shape.noise**2
         total, mean = sum(m.weight for m in told), dict[tuple[int, str], float]()
         for member in told:
