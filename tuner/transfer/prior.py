@@ -38,8 +38,8 @@ if TYPE_CHECKING:
 
 #: Share of the prior weight that members without any source hold.
 WITHOUT_SOURCE = 0.3
-#: Share of theirs that members hold whose relevances are fitted.
-ADAPTED = 0.3
+#: Weight of members whose relevances are fitted, against that of the fixed ones without a source.
+ADAPTED_ODDS = 0.4
 #: Length scale that designs are made for where there is no source: shorter than expected, to be on the safe side.
 DESIGN_LENGTH = 0.35
 SHORT, LONG = 0.35, 1.2
@@ -193,7 +193,7 @@ class Prior:
         """Return members without a source whose relevances are fitted to the (n,) centred `response`."""
         even = sum(m.weight for m in self.members if m.guide < 0)
         starts = self._relevance.starts(float(response.std()))
-        each = even * ADAPTED / (1.0 - ADAPTED) / len(starts)
+        each = even * ADAPTED_ODDS / len(starts)
         result = []
         for start in starts:
             shape, log_mass = self._relevance.fitted(a.indices, response, errors, start)
@@ -261,7 +261,7 @@ def combined(parts: Mapping[tuple[int, str], Floats], member: Member) -> Floats:
 
 
 def _members(guides: Sequence[Guide]) -> list[Member]:
-    free = [replace(m, weight=(1.0 - ADAPTED) * m.weight) for m in _free_members()]
+    free = _free_members()
     if not guides:
         return free
     # A source that is mostly noise has little to say from the start.

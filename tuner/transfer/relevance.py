@@ -210,4 +210,3 @@ def _bordered(table: Floats, border: float, corner: float) -> Floats:
     result[:-1, :-1] = table
     result[-1, -1] = corner
     return result
-
