@@ -73,6 +73,12 @@ def test_equal_values_and_equal_rows_do_no_harm(kernel: RelevanceKernel) -> None
     assert np.isfinite([shape.amplitude, shape.noise, log_mass, *shape.lengths, *shape.relevances]).all()
 
 
+def test_a_space_without_choice_has_a_constant() -> None:
+    kernel = RelevanceKernel([axis(ALONE)])
+    shape, _ = kernel.fitted(np.zeros((5, 1), int), np.zeros(5), np.zeros(5), kernel.starts(0.0)[0])
+    assert kernel.variance(shape) == pytest.approx(shape.amplitude**2)
+
+
 def test_an_informative_design_leaves_less_variance_than_chance(kernel: RelevanceKernel) -> None:
     grid = np.unique(_rows(400, 7), axis=0)
     covariance = kernel.between(grid, grid, kernel.starts(1.0)[0])

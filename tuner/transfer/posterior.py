@@ -108,7 +108,10 @@ class Posterior:
         fitted = self._fit(list(self._prior.members), observed, response, errors)
         if len(response) < ADAPTED_FROM or _settled(fitted):
             return fitted
-        adapted = self._prior.adapted(observed, response - self._base, errors)
+        # Many measurements tell by themselves how much noise there is: one search is enough.
+        likely = max((f for f in fitted if f.member.guide < 0), key=lambda f: f.weight).member.noise
+        noise = likely if len(response) >= EVIDENCE_ROWS else None
+        adapted = self._prior.adapted(observed, response - self._base, errors, noise)
         return _weighed(fitted + self._fit(adapted, observed, response, errors))
 
     def _fit(

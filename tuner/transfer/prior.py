@@ -189,17 +189,29 @@ class Prior:
             return self._relevance.between(a.indices, b.indices, member.shape)
         return combined(parts, member)
 
-    def adapted(self, a: Features, response: Floats, errors: Floats) -> list[Member]:
-        """Return members without a source whose relevances are fitted to the (n,) centred `response`."""
+    def adapted(
+        self, a: Features, response: Floats, errors: Floats, noise: float | None = None
+    ) -> list[Member]:
+        """Return members without a source whose relevances are fitted to the (n,) centred `response`.
+
+        Args:
+            a: What was measured.
+            response: Its values.
+            errors: (n,) known standard errors, 0 where unknown.
+            noise: About the standard deviation of a measurement; None to search from small and large ones.
+        """
         even = sum(m.weight for m in self.members if m.guide < 0)
         starts = self._relevance.starts(float(response.std()))
+        if noise is not None:
+            starts = (min(starts, key=lambda s: abs(math.log(s.noise / noise))),)
         each = even * ADAPTED_ODDS / len(starts)
         result = []
         for start in starts:
             shape, log_mass = self._relevance.fitted(a.indices, response, errors, start)
             least = LEAST_NOISE * math.sqrt(self._relevance.variance(shape))
-            noise = math.hypot(shape.noise, least)
-            result.append(Member(-1, {}, noise, each * math.exp(max(log_mass, -500.0)), shape))
+            result.append(
+                Member(-1, {}, math.hypot(shape.noise, least), each * math.exp(max(log_mass, -500.0)), shape)
+            )
         return result
 
     def typical(self, a: Features) -> tuple[Floats, float]:

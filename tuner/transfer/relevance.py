@@ -116,7 +116,9 @@ class RelevanceKernel:
 
     def columns(self, indices: Indices) -> tuple[Indices, Floats, Floats]:
         """Return the varying options, their (v, n, n) distances (correlations where categorical), and which bend."""
-        distances = np.stack([self._distances[i][indices[:, i]][:, indices[:, i]] for i in self._varying])
+        distances = np.zeros((len(self._varying), len(indices), len(indices)))
+        for position, i in enumerate(self._varying):
+            distances[position] = self._distances[i][indices[:, i]][:, indices[:, i]]
         return self._varying, distances, (~self._categorical[self._varying]).astype(float)
 
 
