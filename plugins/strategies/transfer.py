@@ -11,7 +11,7 @@ from tuner.ports import Belief, SourceData, StrategyContext, TargetModel
 from tuner.space import Configuration, ConfigurationSpace
 from tuner.transfer.acquisition import expected_improvement, probability_below
 from tuner.transfer.candidates import Candidates
-from tuner.transfer.design import balanced_design
+from tuner.transfer.design import CONSIDERED, JUDGED, balanced_design, informative_design
 from tuner.transfer.effects import variance_shares
 from tuner.transfer.guide import response
 from tuner.transfer.posterior import Posterior, Prediction
@@ -29,9 +29,11 @@ if TYPE_CHECKING:
     Indices = NDArray[np.int64]
 
 #: Configurations measured before a model is asked, where no source speaks.
-START_UP = 4
+START_UP, START_UP_MANY = 4, 8
+#: Of how many candidates each of them is the best balanced: of all, or of few where there are many options.
+AMONG_ALL, AMONG_FEW, MANY_OPTIONS = CONSIDERED, 2, 12
 #: Candidates among which the optimum is sought for a belief, draws, and "within x percent".
-FOREMOST, DRAWS, WITHIN_PERCENT = 60, 400, (1.0, 2.0, 5.0)
+FOREMOST, DRAWS, WITHIN_PERCENT = 40, 400, (1.0, 2.0, 5.0)
 #: Terms that a belief names.
 MOST_TERMS = 10
 _FAILED, _WORKED = 0.5, -0.5
@@ -73,8 +75,11 @@ class TransferSampler(ConfigurationSampler):
         if self._landscape is None or self._landscape.candidates is not candidates:
             self._landscape = Landscape(candidates, self._sources, self._quantity)
         land = self._landscape
-        if not land.guides and len(observations.indices) + len(observations.pending) < START_UP:
-            found = balanced_design(candidates, 1, rng, observations.taken)
+        many = len(candidates.levels) > MANY_OPTIONS
+        start_up = START_UP_MANY if many else START_UP
+        if not land.guides and len(observations.indices) + len(observations.pending) < start_up:
+            among = AMONG_FEW if many else AMONG_ALL
+            found = balanced_design(candidates, 1, rng, observations.taken, among)
             return tuple(int(v) for v in found[0]) if len(found) else None
         pool = land.pool(observations.indices, observations.values, observations.taken, rng)
         if not len(pool.indices):
@@ -240,9 +245,11 @@ class TransferStrategy:
         return held[3]
 
     def design(self, context: StrategyContext, count: int, learner: str) -> Sequence[Configuration]:
-        """Return a balanced design of `count` configurations."""
+        """Return the `count` configurations that leave the model the least uncertain."""
         land = self._landscape(context)
-        found = balanced_design(land.candidates, count, np.random.default_rng(context.seed))
+        rng = np.random.default_rng(context.seed)
+        pool = land.features(land.candidates.draw(JUDGED, rng))
+        found = pool.indices[informative_design(*land.prior.typical(pool), count, rng)]
         return [context.space.from_indices([int(v) for v in row]) for row in found]
 
     def target_model(

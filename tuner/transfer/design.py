@@ -1,4 +1,4 @@
-"""Which configurations to measure for a model: balanced over the levels of each option and each pair of options."""
+"""Which configurations to measure: balanced over the levels, or those that leave a model the least uncertain."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from tuner.transfer.candidates import Candidates
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    Floats = NDArray[np.float64]
     Indices = NDArray[np.int64]
 
 #: Configurations that are considered in a space too large to enumerate (or a large table).
@@ -19,10 +20,18 @@ CONSIDERED = 4_000
 #: Pairs of options are balanced among this many options.
 MOST_IN_PAIRS = 12
 _DISTANCE, _CHANCE = 0.5, 0.01
+#: Share by which a configuration may be less informative than the best and still be chosen.
+NEARLY = 0.02
+#: Configurations between which an informative design chooses, and over which it is judged.
+JUDGED = 1_000
 
 
 def balanced_design(
-    candidates: Candidates, count: int, rng: np.random.Generator, start: Indices | None = None
+    candidates: Candidates,
+    count: int,
+    rng: np.random.Generator,
+    start: Indices | None = None,
+    considered: int = CONSIDERED,
 ) -> Indices:
     """Return up to `count` distinct (n, options) configurations, chosen one after the other.
 
@@ -34,8 +43,10 @@ def balanced_design(
         count: How many.
         rng: Breaks ties.
         start: Configurations that are there already; they are balanced against, not returned.
+        considered: How many candidates, drawn by chance, are chosen between. Few keep the choice typical: the
+            most balanced of many are outliers where options are many and most configurations alike.
     """
-    pool = _pool(candidates, rng)
+    pool = _pool(candidates, considered, rng)
     codes = np.where(pool < 0, candidates.levels[None, :], pool)
     varying = [i for i in range(pool.shape[1]) if len(np.unique(codes[:, i])) > 1]
     pairs = list(combinations(varying[:MOST_IN_PAIRS], 2))
@@ -76,7 +87,43 @@ def balanced_design(
     return pool[chosen]
 
 
-def _pool(candidates: Candidates, rng: np.random.Generator) -> Indices:
-    if candidates.all is not None and len(candidates.all) <= CONSIDERED:
+def _pool(candidates: Candidates, considered: int, rng: np.random.Generator) -> Indices:
+    if candidates.all is not None and len(candidates.all) <= considered:
         return candidates.all
-    return candidates.draw(CONSIDERED, rng)
+    return candidates.draw(considered, rng)
+
+
+def informative_design(covariance: Floats, noise: float, count: int, rng: np.random.Generator) -> Indices:
+    """Return the positions of up to `count` configurations after which the least variance is left over all.
+
+    The integrated variance (Sacks, Welch, Mitchell and Wynn 1989): greedily, then each exchanged once for what
+    is best beside the others.
+
+    Args:
+        covariance: (n, n) of the configurations, before anything is measured.
+        noise: Variance of a measurement.
+        count: How many.
+        rng: Decides between what is nearly as good.
+    """
+    count = min(count, len(covariance))
+    chosen: list[int] = []
+    left = covariance.copy()
+    for _ in range(count):
+        pick = _most_informative(left, noise, chosen, rng)
+        chosen.append(pick)
+        column = left[:, pick].copy()
+        left -= np.outer(column / (column[pick] + noise), column)
+    for position in range(count):
+        others = chosen[:position] + chosen[position + 1 :]
+        among = covariance[np.ix_(others, others)] + noise * np.eye(len(others))
+        cross = covariance[:, others]
+        left = covariance - cross @ np.linalg.solve(among, cross.T)
+        chosen[position] = _most_informative(left, noise, others, rng)
+    return np.array(chosen, dtype=np.int64)
+
+
+def _most_informative(left: Floats, noise: float, taken: list[int], rng: np.random.Generator) -> int:
+    gain = np.einsum("ij,ij->j", left, left) / (np.diagonal(left) + noise)
+    gain *= 1.0 + NEARLY * rng.random(len(gain))
+    gain[taken] = -1.0
+    return int(np.argmax(gain))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tuner.transfer.prior import Features, Member, Prior, combined
+from tuner.transfer.prior import Features, Member, Prior
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -15,9 +15,11 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Indices = NDArray[np.int64]
 
-#: Measurements by which members are preselected, and how many members go on.
-EVIDENCE_ROWS = 40
+#: Measurements by which members are preselected, how many members then go on, and how many predict at most.
+EVIDENCE_ROWS, GO_ON = 40, 6
 MOST_MEMBERS = 8
+#: Measurements from which on members are fitted to them, unless those with a source lead by this log evidence.
+ADAPTED_FROM, SETTLED = 4, 25.0
 #: Predictions are made by the foremost members that hold this share of the weight together; by fewer members where
 #: the measurements are many, and have long told them apart.
 HELD_TOGETHER, FEW_MEMBERS = 0.99, 5
@@ -54,9 +56,10 @@ class Prediction:
 @dataclass(frozen=True)
 class _Fitted:
     member: Member
-    weight: float
+    evidence: float
     covariance: Floats
     alpha: Floats
+    weight: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -85,12 +88,13 @@ class Posterior:
         # A response that varies more than any member expects (times from 1 s to 1,000 s) stretches the free members.
         self._stretch = max(1.0, float(response.std()) / MOST_SPREAD) ** 2
         known = np.zeros(len(response)) if errors is None else np.nan_to_num(errors, nan=0.0)
-        members = list(prior.members)
+        rows = np.arange(len(response))
         if len(response) > EVIDENCE_ROWS:
             rows = np.sort(np.random.default_rng(0).permutation(len(response))[:EVIDENCE_ROWS])
-            few = self._fit(members, observed.take(rows), response[rows], known[rows])
-            members = [f.member for f in sorted(few, key=lambda f: -f.weight)[:MOST_MEMBERS]]
-        self.fitted = self._fit(members, observed, response, known)
+        self.fitted = self._compared(observed.take(rows), response[rows], known[rows])
+        if len(response) > EVIDENCE_ROWS:
+            members = [f.member for f in sorted(self.fitted, key=lambda f: -f.weight)[:GO_ON]]
+            self.fitted = self._fit(members, observed, response, known)
         most = MOST_MEMBERS if len(response) <= EVIDENCE_ROWS else FEW_MEMBERS
         kept = _foremost(self.fitted, most)
         total = sum(f.weight for f in kept)
@@ -98,6 +102,17 @@ class Posterior:
             _Kept(f.member, f.weight / total, np.asarray(np.linalg.inv(f.covariance), dtype=float), f.alpha)
             for f in kept
         ]
+
+    def _compared(self, observed: Features, response: Floats, errors: Floats) -> list[_Fitted]:
+        """Return the prior's members, and beside them those whose relevances are fitted."""
+        fitted = self._fit(list(self._prior.members), observed, response, errors)
+        if len(response) < ADAPTED_FROM or _settled(fitted):
+            return fitted
+        # Many measurements tell by themselves how much noise there is: one search is enough.
+        likely = max((f for f in fitted if f.member.guide < 0), key=lambda f: f.weight).member.noise
+        noise = likely if len(response) >= EVIDENCE_ROWS else None
+        adapted = self._prior.adapted(observed, response - self._base, errors, noise)
+        return _weighed(fitted + self._fit(adapted, observed, response, errors))
 
     def _fit(
         self, members: list[Member], observed: Features, response: Floats, errors: Floats
@@ -108,23 +123,18 @@ class Posterior:
         z = np.repeat((response - self._base)[None], len(members), axis=0)
         diagonal = np.arange(n)
         for i, member in enumerate(members):
-            stack[i] = self._stretched(member) * combined(parts, member)
+            stack[i] = self._stretched(member) * self._prior.covariance(observed, observed, member, parts)
             stack[i, diagonal, diagonal] += np.maximum(member.noise, errors) ** 2
             if member.guide >= 0:
                 z[i] -= observed.means[member.guide]
         factors = np.linalg.cholesky(stack)
-        halves = np.linalg.solve(factors, z[..., None])
-        alphas = np.linalg.solve(np.swapaxes(factors, 1, 2), halves)[..., 0]
+        alphas = np.linalg.solve(stack, z[..., None])[..., 0]
         logs = np.log(np.diagonal(factors, axis1=1, axis2=2)).sum(axis=1)
         evidence = -0.5 * (z * alphas).sum(axis=1) - logs + np.log([m.weight for m in members])
-        weights = np.exp(evidence - evidence.max())
-        weights /= weights.sum()
-        return [
-            _Fitted(m, float(w), f, a) for m, w, f, a in zip(members, weights, stack, alphas, strict=True)
-        ]
+        return _weighed([_Fitted(*f) for f in zip(members, evidence, stack, alphas, strict=True)])
 
     def _stretched(self, member: Member) -> float:
-        return self._stretch if member.guide < 0 else 1.0
+        return self._stretch if member.guide < 0 and member.shape is None else 1.0
 
     def guide_weights(self) -> Floats:
         """Return (guides,) posterior probability of each source; what is left is that of none."""
@@ -139,7 +149,7 @@ class Posterior:
         parts = self._prior.covariances(at, self._observed, [f.member for f in self._kept])
         means, deviations = [], []
         for f in self._kept:
-            cross = self._stretched(f.member) * combined(parts, f.member)
+            cross = self._stretched(f.member) * self._prior.covariance(at, self._observed, f.member, parts)
             mean = self._base + cross @ f.alpha
             if f.member.guide >= 0:
                 mean = mean + at.means[f.member.guide]
@@ -157,17 +167,31 @@ class Posterior:
         total = sum(f.weight for f in chosen)
         draws = []
         for f in chosen:
-            cross = self._stretched(f.member) * combined(parts, f.member)
+            cross = self._stretched(f.member) * self._prior.covariance(at, self._observed, f.member, parts)
             mean = self._base + cross @ f.alpha
             if f.member.guide >= 0:
                 mean = mean + at.means[f.member.guide]
-            covariance = self._stretched(f.member) * combined(among, f.member) - cross @ f.inverse @ cross.T
+            covariance = self._stretched(f.member) * self._prior.covariance(at, at, f.member, among)
+            covariance -= cross @ f.inverse @ cross.T
             number = max(1, round(count * f.weight / total))
             covariance[np.diag_indices(len(mean))] += 1e-9
             values, vectors = np.linalg.eigh(covariance)
             root = vectors * np.sqrt(np.maximum(values, 0.0))
             draws.append(mean + rng.standard_normal((number, len(mean))) @ root.T)
         return np.vstack(draws)
+
+
+def _weighed(fitted: list[_Fitted]) -> list[_Fitted]:
+    evidence = np.array([f.evidence for f in fitted])
+    weights = np.exp(evidence - evidence.max())
+    weights /= weights.sum()
+    return [replace(f, weight=float(w)) for f, w in zip(fitted, weights, strict=True)]
+
+
+def _settled(fitted: list[_Fitted]) -> bool:
+    """Return whether a source explains so much more than nothing that no fit without it could catch up."""
+    told = [f.evidence for f in fitted if f.member.guide >= 0]
+    return bool(told) and max(told) > SETTLED + max(f.evidence for f in fitted if f.member.guide < 0)
 
 
 def _foremost(fitted: list[_Fitted], most: int) -> list[_Fitted]:

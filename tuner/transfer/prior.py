@@ -17,8 +17,9 @@ weight: the guard against a source that misleads.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,7 @@ import numpy as np
 from tuner.transfer.coordinates import Axis
 from tuner.transfer.effects import Effects
 from tuner.transfer.kernels import LevelKernels, Orders
+from tuner.transfer.relevance import LEAST_NOISE, RelevanceKernel, Shape
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -36,6 +38,10 @@ if TYPE_CHECKING:
 
 #: Share of the prior weight that members without any source hold.
 WITHOUT_SOURCE = 0.3
+#: Weight of members whose relevances are fitted, against that of the fixed ones without a source.
+ADAPTED_ODDS = 0.4
+#: Length scale that designs are made for where there is no source: shorter than expected, to be on the safe side.
+DESIGN_LENGTH = 0.35
 SHORT, LONG = 0.35, 1.2
 #: Standard deviations of a measurement's log, and how likely each is beforehand.
 NOISES = ((0.025, 1.0), (0.05, 0.5), (0.12, 0.05))
@@ -74,12 +80,14 @@ class Member:
         variances: Part -> variance.
         noise: Standard deviation of a measurement's log.
         weight: Prior probability.
+        shape: Where given, the covariance is that of `tuner.transfer.relevance` instead.
     """
 
     guide: int
     variances: Mapping[str, float]
     noise: float
     weight: float
+    shape: Shape | None = None
 
 
 @dataclass(frozen=True)
@@ -122,6 +130,7 @@ class Prior:
             np.append(np.zeros(len(a.levels)) if a.categorical else 2.0 * a.levels - 1.0, 0.0) for a in axes
         ]
         self.members = tuple(_members(self.guides))
+        self._relevance = RelevanceKernel(axes)
 
     def features(self, indices: Indices) -> Features:
         """Return the features of (n, options) level indices."""
@@ -172,8 +181,62 @@ class Prior:
                 result.update(_named(g, f"_{scale}", kernels.between(a.indices, b.indices, self._even)))
         return result
 
+    def covariance(
+        self, a: Features, b: Features, member: Member, parts: Mapping[tuple[int, str], Floats]
+    ) -> Floats:
+        """Return the (n, m) covariance of `member`, of whose parts `covariances` gave `parts`."""
+        if member.shape is not None:
+            return self._relevance.between(a.indices, b.indices, member.shape)
+        return combined(parts, member)
+
+    def adapted(
+        self, a: Features, response: Floats, errors: Floats, noise: float | None = None
+    ) -> list[Member]:
+        """Return members without a source whose relevances are fitted to the (n,) centred `response`.
+
+        Args:
+            a: What was measured.
+            response: Its values.
+            errors: (n,) known standard errors, 0 where unknown.
+            noise: About the standard deviation of a measurement; None to search from small and large ones.
+        """
+        even = sum(m.weight for m in self.members if m.guide < 0)
+        starts = self._relevance.starts(float(response.std()))
+        if noise is not None:
+            starts = (min(starts, key=lambda s: abs(math.log(s.noise / noise))),)
+        each = even * ADAPTED_ODDS / len(starts)
+        result = []
+        for start in starts:
+            shape, log_mass = self._relevance.fitted(a.indices, response, errors, start)
+            least = LEAST_NOISE * math.sqrt(self._relevance.variance(shape))
+            result.append(
+                Member(-1, {}, math.hypot(shape.noise, least), each * math.exp(max(log_mass, -500.0)), shape)
+            )
+        return result
+
+    def typical(self, a: Features) -> tuple[Floats, float]:
+        """Return the (n, n) covariance that is expected, and the variance of the noise: of what designs are made.
+
+        Of the members with sources where there are any: those without would ask for what the sources answer.
+        """
+        told = [m for m in self.members if m.guide >= 0]
+        if not told:
+            shape = self._relevance.starts(0.0)[0]
+            shape = replace(shape, lengths=np.full(len(shape.lengths), DESIGN_LENGTH))
+            return self._relevance.between(a.indices, a.indices, shape), shape.noise**2
+        total, mean = sum(m.weight for m in told), dict[tuple[int, str], float]()
+        for member in told:
+            for part, variance in member.variances.items():
+                key = (member.guide, part)
+                mean[key] = mean.get(key, 0.0) + variance * member.weight / total
+        parts = self.covariances(a, a, told)
+        covariance = sum((variance * parts[key] for key, variance in mean.items()), np.zeros(()))
+        return np.asarray(covariance), sum(m.weight * m.noise**2 for m in told) / total
+
     def variances(self, a: Features, member: Member) -> Floats:
         """Return the (n,) prior variance of `member` at `a`."""
+        if member.shape is not None:
+            return np.full(len(a.indices), self._relevance.variance(member.shape))
         g, total = member.guide, np.zeros(len(a.indices))
         weights = self._even if g < 0 else self.guides[g].relevance
         own = _named(g, "", self._short.diagonal(a.indices, weights))
@@ -242,20 +305,16 @@ def _guided_members(guide: Guide) -> list[Member]:
 
 
 def _free_members() -> list[Member]:
-    grid = list(
-        product(
-            (0.0, 0.25), (0.1, 0.25, 0.6), (0.1, 0.3), (0.05, 0.25), (0.02, 0.045, 0.12), ("short", "long")
-        )
-    )
+    grid = list(product((0.0, 0.25), (0.1, 0.25, 0.6), (0.05, 0.25), (0.02, 0.045, 0.12), ("short", "long")))
     return [
         Member(
             -1,
             {
                 "constant": 1.0, "linear": line**2, f"first_{scale}": main**2,
-                f"second_{scale}": (main * pair) ** 2, "full_long": full**2,
+                f"second_{scale}": (0.2 * main) ** 2, "full_long": full**2,
             },
             noise,
             1.0 / len(grid),
         )
-        for line, main, pair, full, noise, scale in grid
+        for line, main, full, noise, scale in grid
     ]  # fmt: skip
