@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from tuner.control.restoring import restore_error
@@ -35,7 +36,7 @@ from tuner.ports import Belief, Strategy, StrategyContext
 from tuner.space import OptionValue
 from tuner.tuning.budget import Budget
 from tuner.tuning.distributions import from_params, suggest
-from tuner.tuning.importance import option_importance
+from tuner.tuning.importance import is_due, option_importance
 from tuner.tuning.progress import write_progress
 from tuner.tuning.record import TrialRecord, best_record, violations
 from tuner.tuning.sampler import Neighbourhood, SpaceSampler
@@ -63,13 +64,13 @@ class Outcome:
     records: tuple[TrialRecord, ...]
     stopped_by: str
 
-    @property
+    @cached_property
     def baseline(self) -> TrialRecord | None:
         """The baseline's record, where it has a value."""
         found = (r for r in self.records if r.origin == BASELINE and r.value is not None)
         return next(found, None)
 
-    @property
+    @cached_property
     def best(self) -> TrialRecord | None:
         """The best record: feasible ones first."""
         return best_record(self.records)
@@ -245,10 +246,11 @@ class Session:
                 best.trial if best else None, baseline.value if baseline else None, saving, record.duration_s,
             )
         )  # fmt: skip
-        known = [(r.configuration, r.value) for r in self._records if r.value is not None]
-        importance = option_importance(self._bench.space, known)
-        if importance:
-            self._emit(ImportanceUpdated(time.time(), importance))
+        if is_due(len(self._records)):
+            known = [(r.configuration, r.value) for r in self._records if r.value is not None]
+            importance = option_importance(self._bench.space, known)
+            if importance:
+                self._emit(ImportanceUpdated(time.time(), importance))
         write_progress(
             self._store.name,
             progress_values("running", self._bench, self._budget, outcome, saving),
