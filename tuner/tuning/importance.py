@@ -30,6 +30,14 @@ def option_importance(
     return {name: score / total for name, score in scores.items()} if total > 0 else {}
 
 
+def is_due(count: int) -> bool:
+    """Return whether to say it anew after `count` trials: always while they are few, then for each 2 % more.
+
+    It looks at all trials, and a session of thousands must not spend its time on that.
+    """
+    return count <= 100 or count % (count // 50) == 0
+
+
 def _epsilon_squared(groups: Sequence[Sequence[float]]) -> float:
     n, k = sum(map(len, groups)), len(groups)
     if k < 2 or n <= k:

@@ -8,6 +8,7 @@ import shlex
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from tuner.control.restoring import restore_error
@@ -37,7 +38,7 @@ from tuner.ports import Belief, Strategy, StrategyContext
 from tuner.space import OptionValue
 from tuner.tuning.budget import Budget
 from tuner.tuning.distributions import from_params, suggest
-from tuner.tuning.importance import option_importance
+from tuner.tuning.importance import is_due, option_importance
 from tuner.tuning.progress import write_progress
 from tuner.tuning.record import NO_THROTTLING, ROUNDED, TrialRecord, best_record, violations
 from tuner.tuning.sampler import Neighbourhood, SpaceSampler
@@ -65,13 +66,13 @@ class Outcome:
     records: tuple[TrialRecord, ...]
     stopped_by: str
 
-    @property
+    @cached_property
     def baseline(self) -> TrialRecord | None:
         """The baseline's record, where it has a value."""
         found = (r for r in self.records if r.origin == BASELINE and r.value is not None)
         return next(found, None)
 
-    @property
+    @cached_property
     def best(self) -> TrialRecord | None:
         """The best record: feasible ones first."""
         return best_record(self.records)
@@ -274,10 +275,11 @@ class Session:
                 record.asked, record.effective, record.throttled,
             )
         )  # fmt: skip
-        known = [(r.configuration, r.value) for r in self._records if r.value is not None and r.holds]
-        importance = option_importance(self._bench.space, known)
-        if importance:
-            self._emit(ImportanceUpdated(time.time(), importance))
+        if is_due(len(self._records)):
+            known = [(r.configuration, r.value) for r in self._records if r.value is not None and r.holds]
+            importance = option_importance(self._bench.space, known)
+            if importance:
+                self._emit(ImportanceUpdated(time.time(), importance))
         write_progress(
             self._store.name,
             progress_values("running", self._bench, self._budget, outcome, saving),
