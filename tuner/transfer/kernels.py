@@ -76,15 +76,27 @@ class LevelKernels:
         shape = (len(a), len(b))
         one, two, three = np.zeros(shape), np.zeros(shape), np.zeros(shape)
         full = np.ones(shape)
+        term = np.empty(shape)
         for i in self._varying:
-            table = self._tables[i][np.ix_(a[:, i], b[:, i])]
-            weighted = table * weights[i]
-            # Elementary symmetric polynomials, one option at a time.
-            three += weighted * two
-            two += weighted * one
-            one += weighted
+            table = self._between(i, a, b)
             full *= table
+            table *= weights[i]
+            # Elementary symmetric polynomials, one option at a time.
+            three += np.multiply(table, two, out=term)
+            two += np.multiply(table, one, out=term)
+            one += table
         return Orders(one, two, three, full)
+
+    def first(self, a: Indices, b: Indices) -> Floats:
+        """Return the (n, m) mean over the options of their correlations."""
+        total = np.zeros((len(a), len(b)))
+        for i in self._varying:
+            total += self._between(i, a, b)
+        return np.asarray(total / len(self._tables))
+
+    def _between(self, option: int, a: Indices, b: Indices) -> Floats:
+        """Return a copy of the (n, m) correlations of one option."""
+        return np.take(self._tables[option][a[:, option]], b[:, option], axis=1)
 
     def diagonal(self, a: Indices, weights: Floats) -> Orders:
         """Return the orders of each configuration with itself, (n,) each: all correlations are 1."""

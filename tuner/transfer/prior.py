@@ -173,8 +173,7 @@ class Prior:
             result.update(_named(g, "", orders))
             if "unseen" in names:
                 deviation = a.parts[g, "unseen"] * b.parts[g, "unseen"].T
-                near = self._long.between(a.indices, b.indices, self._even)
-                result[g, "unseen"] = deviation * near.first / len(self._even)
+                result[g, "unseen"] = deviation * self._long.first(a.indices, b.indices)
             return result
         for scale, kernels in (("short", self._short), ("long", self._long)):
             if any(n.endswith(scale) for n in names):
