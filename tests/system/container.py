@@ -141,7 +141,14 @@ class Container:
             StepError: it ended with another status than `code` (None for any).
         """
         become = [] if user == "root" else ["setpriv", f"--reuid={user}", f"--regid={user}", "--init-groups"]
-        environment = ["env", "--chdir=/", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/tmp", "LANG=C.UTF-8"]
+        environment = [
+            "env",
+            "--chdir=/",
+            "-i",
+            "PATH=/usr/sbin:/usr/bin:/sbin:/bin",
+            "HOME=/tmp",
+            "LANG=C.UTF-8",
+        ]
         done = subprocess.run(
             ["nsenter", "--target", str(self._leader), "--all", *environment, *become, "sh", "-c", line],
             stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=900,

@@ -86,7 +86,9 @@ class Test:
         for unit in UNITS:
             name = unit.replace("@", "@x")
             text = self._in.run(f"systemd-analyze security --no-pager {name}", code=None)
-            self.said.append(text.strip().splitlines()[-1].lstrip("→ ").encode("ascii", "ignore").decode().strip())
+            self.said.append(
+                text.strip().splitlines()[-1].lstrip("→ ").encode("ascii", "ignore").decode().strip()
+            )
 
     def start(self) -> None:
         """A member starts a session and looks at it; who is none is refused."""
@@ -94,7 +96,9 @@ class Test:
         self._wait_for_trials(2)
         until(lambda: self._board.dirty() != "", "a trial sets the board")
         assert self.session in self._in.run("tuner status", user="alice")
-        seen = self._in.run("timeout --signal=INT 20 tuner attach --json | head -n 3", user="alice", code=None)
+        seen = self._in.run(
+            "timeout --signal=INT 20 tuner attach --json | head -n 3", user="alice", code=None
+        )
         assert '"event": "started"' in seen or '"event":"started"' in seen, seen
         self._in.run("tuner status", user="bob", code=30)
         self._in.run("tuner start --workload command:id --detach", user="alice", code=30)
@@ -119,9 +123,15 @@ class Test:
                 f"nsenter --target {pid} --mount setpriv --reuid={user} --regid={group} --clear-groups"
                 f" --bounding-set=-all --no-new-privs sh -c '{PROBE}'"
             )
-            came_through = [t for t in tried.splitlines() if not t.endswith(("/proc/sys/kernel/ns_last_pid",))]
+            came_through = [
+                t for t in tried.splitlines() if not t.endswith(("/proc/sys/kernel/ns_last_pid",))
+            ]
             assert not came_through, (kind, came_through)
-            self.said.append(f"{kind}: user {self._in.run(f'id -nu {user}').strip()}, no capability, nothing writable")
+            name = self._in.run(f"id -nu {user}").strip()
+            assert name == ("tuner-workload" if kind == "workload" else "tuner")
+            self.said.append(
+                f"{kind}: user {self._in.run(f'id -nu {user}').strip()}, no capability, nothing writable"
+            )
 
     def upgrade(self) -> None:
         """Install the next version in mid-session: the session goes on under it."""
@@ -232,7 +242,9 @@ class Test:
 
     def _drop_in(self, unit: str, text: str, name: str = "test") -> None:
         folder = f"/etc/systemd/system/{unit}.service.d"
-        self._in.run(f"mkdir -p {folder} && printf '%s\\n' '{text}' >{folder}/{name}.conf && systemctl daemon-reload")
+        self._in.run(
+            f"mkdir -p {folder} && printf '%s\\n' '{text}' >{folder}/{name}.conf && systemctl daemon-reload"
+        )
 
     def _commands(self) -> str:
         return self._in.run("for p in /proc/[0-9]*; do tr '\\0' ' ' <$p/cmdline; echo; done 2>/dev/null")
@@ -240,7 +252,11 @@ class Test:
     def _processes(self) -> dict[str, int]:
         """Return kind -> pid of what works for a session now."""
         found: dict[str, int] = {}
-        marks = {"-m tuner daemon": "daemon", "session_process": "session", "_onnx_child": "workload"}
+        marks = {
+            "-m tuner daemon": "daemon",
+            "session_process": "session",
+            "-m tuner_plugins.workloads._onnx_child": "workload",
+        }
 
         def look() -> bool:
             found.clear()
@@ -261,7 +277,8 @@ class Test:
 
     def _record(self) -> dict[str, Any]:
         text = self._in.run(
-            f"curl --silent --unix-socket /run/tuner/tuner.sock http://tuner/sessions/{self.session}", code=None
+            f"curl --silent --unix-socket /run/tuner/tuner.sock http://tuner/sessions/{self.session}",
+            code=None,
         )
         try:
             record: dict[str, Any] = json.loads(text)
@@ -279,7 +296,9 @@ class Test:
 
     def _complete(self) -> list[list[Any]]:
         """Return [study, number, value] of each finished trial in the database."""
-        text = self._in.run(f"test ! -e /var/lib/tuner/data/studies.db || python3 -c '{_quoted(COUNT)}'", code=None)
+        text = self._in.run(
+            f"test ! -e /var/lib/tuner/data/studies.db || python3 -c '{_quoted(COUNT)}'", code=None
+        )
         return [*json.loads(text)] if text.strip() else []
 
     def _require_finished(self) -> None:
@@ -325,7 +344,9 @@ def next_version(package: Path, work: Path) -> Path:
     version = package.name.split("_")[1]
     control.write_text(control.read_text().replace(f"Version: {version}", f"Version: {version}+next"))
     made = work / f"tuner_{version}+next_amd64.deb"
-    subprocess.run(["dpkg-deb", "-Znone", "--build", str(folder), str(made)], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(
+        ["dpkg-deb", "-Znone", "--build", str(folder), str(made)], check=True, stdout=subprocess.DEVNULL
+    )
     subprocess.run(["rm", "-rf", str(folder)], check=True)
     return made
 
@@ -385,13 +406,20 @@ def _run(given: argparse.Namespace, log: TextIO, work: Path) -> int:
     base = base_system(given.cache, given.mirror)
     package = given.package or build(work)
     packages = (package, next_version(package, work))
-    systemd = subprocess.run(["systemd-nspawn", "--version"], capture_output=True, text=True).stdout.splitlines()[0]
-    _say(log, f"{time.strftime('%Y-%m-%d %H:%M')} UTC, {BOARD} (EMULATED), Debian bookworm under {systemd}, {package.name}")
+    systemd = subprocess.run(
+        ["systemd-nspawn", "--version"], capture_output=True, text=True
+    ).stdout.splitlines()[0]
+    _say(
+        log,
+        f"{time.strftime('%Y-%m-%d %H:%M')} UTC, {BOARD} (EMULATED), Debian bookworm under {systemd}, {package.name}",
+    )
     board = Board(Path(sys.executable).with_name("tuner-emulate-board"), work / "board", BOARD)
     container = Container(base, work / "container", board, given.cache / "console.log")
     try:
         for path in packages:
-            subprocess.run(["cp", "--reflink=auto", str(path), str(container.root / "root" / path.name)], check=True)
+            subprocess.run(
+                ["cp", "--reflink=auto", str(path), str(container.root / "root" / path.name)], check=True
+            )
         container.boot()
         test = Test(container, board, (packages[0].name, packages[1].name))
         good = run_steps(test, log, given.steps)

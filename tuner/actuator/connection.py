@@ -171,9 +171,7 @@ class Connection:
         hint = "Try the same by hand without a password: ssh -o BatchMode=yes HOST python3 --version."
         if self._link.process is None:
             hint = "See what the actuator says: journalctl -u tuner-actuator."
-        return BoardUnreachableError(
-            f"'{self._where}' cannot be reached{f': {said}' if said else ''}.", hint
-        )
+        return BoardUnreachableError(f"'{self._where}' cannot be reached{f': {said}' if said else ''}.", hint)
 
 
 class _Tail:
