@@ -114,7 +114,8 @@ def _environment(place: Path, work: Path, order: Order) -> None:
     (place / "pyvenv.cfg").write_text(config)
     if order.is_native:
         subprocess.run(
-            [f"/usr/bin/python{order.python}", "-I", "-m", "compileall", "-q", "-j", "2", "-s", str(place.parent.parent),
+            [f"/usr/bin/python{order.python}", "-I", "-m", "compileall", "-q", "-j", "2",
+             "-s", str(place.parent.parent),
              "-p", "/", "--invalidation-mode", "unchecked-hash", str(site)],
             check=False, stdout=subprocess.DEVNULL,
         )  # fmt: skip
