@@ -61,7 +61,7 @@ def serve(peer: socket.socket) -> int:
     for stream in streams:
         os.close(stream)
     ended = os.pidfd_open(process.pid)
-    ready, _, _ = select.select([ended, peer], [], [])
+    ready, _, _ = select.select([ended, peer.fileno()], [], [])
     if ended in ready:
         with suppress(OSError):
             peer.sendall(str(process.wait()).encode())

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import subprocess
 import sys
 import tempfile
@@ -402,9 +403,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     if lacking:
         print(f"the system test needs {', '.join(lacking)} (Debian: debootstrap systemd-container fuse3)")
         return 77
+    signal.signal(signal.SIGTERM, _leave)  # what is mounted is unmounted
     given.cache.mkdir(parents=True, exist_ok=True)
     with given.log.open("w") as log, tempfile.TemporaryDirectory(dir=given.cache) as folder:
         return _run(given, log, Path(folder))
+
+
+def _leave(number: int, frame: object) -> None:
+    raise SystemExit(128 + number)
 
 
 def _run(given: argparse.Namespace, log: TextIO, work: Path) -> int:
