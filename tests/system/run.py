@@ -106,7 +106,8 @@ class Test:
             "timeout --signal=INT 20 tuner attach --json | head -n 3", user="alice", code=None
         )
         assert '"event": "started"' in seen or '"event":"started"' in seen, seen
-        self._in.run("tuner status", user="bob", code=30)
+        refused = "curl --silent --unix-socket /run/tuner/tuner.sock http://tuner/sessions"
+        self._in.run(refused, user="bob", code=7)
         self._in.run("tuner start --workload command:id --detach", user="alice", code=30)
         for board in ("exec:", "ssh://localhost"):
             self._in.run(f"tuner start --board {board} --detach", user="alice", code=2)
@@ -229,6 +230,10 @@ class Test:
         self._require_clean()
         self._in.run("test ! -e /var/lib/tuner && test ! -e /var/lib/tuner-actuator && test ! -e /etc/tuner")
         self._in.run("test ! -e /opt/tuner")
+
+    def journal(self) -> str:
+        """Return the end of what the services said."""
+        return self._in.run("journalctl --no-pager --lines 40 --unit 'tuner*'", code=None)
 
     # --- what they need ---------------------------------------------------------------------------
 
@@ -367,7 +372,8 @@ def build(work: Path) -> Path:
 
 
 def run_steps(test: Test, log: TextIO, wanted: Sequence[str]) -> bool:
-    """Run the steps until one fails; return whether all went well."""
+    """Run the steps, the ones after a failure too; return whether all went well."""
+    good = True
     for step in STEPS:
         if wanted and step.__name__ not in wanted:
             continue
@@ -376,13 +382,15 @@ def run_steps(test: Test, log: TextIO, wanted: Sequence[str]) -> bool:
             step(test)
         except (StepError, AssertionError, subprocess.SubprocessError) as error:
             _say(log, f"FAILED {step.__name__}: {error}\n{traceback.format_exc()}")
-            return False
+            _say(log, test.journal())
+            good = False
+            continue
         title = (step.__doc__ or "").strip().rstrip(".")
         _say(log, f"ok {step.__name__} ({time.monotonic() - began_s:.0f} s): {title}")
         for line in test.said:
             _say(log, f"    {line}")
         test.said.clear()
-    return True
+    return good
 
 
 def _say(log: TextIO, text: str) -> None:
@@ -434,8 +442,6 @@ def _run(given: argparse.Namespace, log: TextIO, work: Path) -> int:
         container.boot()
         test = Test(container, board, (packages[0].name, packages[1].name))
         good = run_steps(test, log, given.steps)
-        if not good:
-            _say(log, container.run("journalctl --no-pager --lines 80 --unit 'tuner*'", code=None))
         _say(log, "all steps went well" if good else "NOT all steps went well")
         return 0 if good else 1
     finally:
