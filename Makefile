@@ -1,14 +1,15 @@
 # Everything a newcomer needs. `make demo` and `make test` work in a fresh clone.
 PYTHON ?= python3
+ARCH ?= amd64
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEMO := $(VENV)/demo
 
-.PHONY: demo test test-boards lint fuzz bench bench-daemon bench-large screens clean help
+.PHONY: demo test test-boards test-system deb lint fuzz bench bench-daemon bench-large screens clean help
 
 help:
-	@echo "make demo | test | test-boards | lint | fuzz | bench | bench-daemon | bench-large | screens | clean"
+	@echo "make demo | test | test-boards | test-system | deb | lint | fuzz | bench | bench-daemon | bench-large | screens | clean"
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -32,6 +33,15 @@ test: $(STAMP)
 # A session in real time on every emulated board; minutes each.
 test-boards: $(STAMP)
 	$(BIN)/python -m pytest tests/jetson/test_end_to_end.py -m '' -v
+
+# The Debian package, into dist/. Built without running anything of the target: make deb ARCH=arm64.
+deb: $(STAMP)
+	$(BIN)/python systemd/package/build.py --arch $(ARCH)
+
+# The package installed, used, upgraded, killed and removed in a container under systemd. As root; needs
+# debootstrap, systemd-container and fuse3; some 25 minutes. Keeps its log in docs/.
+test-system: $(STAMP)
+	PYTHONPATH=. $(BIN)/python -m tests.system.run
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

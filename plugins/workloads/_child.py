@@ -17,6 +17,8 @@ import tuner.errors
 from tuner.errors import BoardLostError, Interrupted, TunerError, WorkloadCrashedError, WorkloadTimeoutError
 from tuner.ports import Elsewhere, StopToken
 
+from ._service import VARIABLE
+
 _CHUNK = 1 << 16
 _STDERR_TAIL = 1 << 14
 _STDERR_LINE = 300
@@ -52,7 +54,7 @@ class Child:
         self._stderr = b""
         self._elsewhere = elsewhere is not None
         name = f"{__package__}.{module}"
-        self.process = elsewhere.start_program(name) if elsewhere else _start(name)
+        self.process = elsewhere.start_program(name) if elsewhere else _start(module)
         self._selector = selectors.DefaultSelector()
         watched = [self.process.stdout, self.process.stderr, *([stop] if stop.fileno() >= 0 else [])]
         for stream in watched:
@@ -176,8 +178,12 @@ def _start(module: str) -> subprocess.Popen[bytes]:
     # One BLAS thread: the child only needs numpy to hold arrays, and starting a pool takes time.
     # A safe path: no module of the directory that one happens to be in.
     environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "PYTHONSAFEPATH": "1"}
+    command = [f"{__package__}.{module}", str(os.getpid())]
+    service = os.environ.get(VARIABLE)
+    if service:  # it runs there, as a user of its own
+        command = [f"{__package__}._service", "ask", service, module]
     return subprocess.Popen(
-        [sys.executable, "-m", module, str(os.getpid())],
+        [sys.executable, "-m", *command],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         env=environment, start_new_session=True, bufsize=0,
     )  # fmt: skip

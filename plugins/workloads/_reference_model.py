@@ -40,6 +40,7 @@ def ensure_model(directory: Path) -> Path:
         descriptor, temporary = tempfile.mkstemp(dir=directory, prefix=path.name)
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
+            os.fchmod(file.fileno(), 0o644)  # the workload may run as another user
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)

@@ -16,16 +16,20 @@ import pytest
 
 from tests.actuator.conftest import CPU, Machine
 from tests.cli.conftest import Tuner
+from tuner.actuator.client import open_board
 from tuner.actuator.connection import Connection
 from tuner.actuator.listen import bind
 from tuner.actuator.transport import parse_address
 from tuner.errors import (
     BoardLostError,
     BoardUnreachableError,
+    BoardUnsupportedError,
     DeviceBusyError,
     PermissionDeniedError,
+    UnknownDeviceError,
     UsageError,
 )
+from tuner.tuning.opening import default_context, is_elsewhere
 
 TARGET = {"cpu_max_freq_khz": 345600}
 Service = Callable[..., "subprocess.Popen[bytes]"]
@@ -212,3 +216,33 @@ def test_a_session_sets_by_the_service_and_runs_its_workload_itself(
     assert all(t["value"] == float(f"0.0{t['configuration']['cpu_max_freq_khz']}") for t in run.trials())
     assert (tmp_path / "who").read_text() != ""
     assert machine.files() == before
+
+
+def test_the_workload_of_a_services_board_runs_on_this_machine(
+    machine: Machine, service: Service, place: Path
+) -> None:
+    service()
+    device = open_board(f"unix:{place}", "auto", default_context({}))
+    try:
+        assert device.own_workload(None) is None
+        assert device.own_workload("command:true") is None
+        assert device.spec.startswith("host")
+    finally:
+        device.close()
+    with pytest.raises(BoardUnsupportedError, match="not 'jetson'"):
+        open_board(f"unix:{place}", "jetson", default_context({}))
+
+
+@pytest.mark.parametrize(
+    ("address", "spec", "elsewhere"),
+    [("unix:/s", "auto", True), ("unix:/s", "jetson", True), ("unix:/s", "host", True),
+     ("unix:/s", "emulated:jetson-tx2", False), ("unix:/s", "replay:t.csv", False),
+     ("ssh://b", "emulated:jetson-tx2", True)],
+)  # fmt: skip
+def test_what_is_no_board_is_opened_here(address: str, spec: str, elsewhere: bool) -> None:
+    assert is_elsewhere(address, spec) == elsewhere
+
+
+def test_a_device_that_does_not_exist_is_told_at_a_service_too() -> None:
+    with pytest.raises(UnknownDeviceError):
+        is_elsewhere("unix:/s", "jetsn")

@@ -28,7 +28,9 @@ SYSTEM = ("sudo ",)
 def test_every_documented_command_is_of_a_kind_that_is_tested() -> None:
     assert COMMANDS
     for command in COMMANDS:
-        assert command.startswith((*SYSTEM, "tuner ", "curl --unix-socket /run/tuner/tuner.sock ")), command
+        assert command.startswith(
+            (*SYSTEM, "make deb", "tuner ", "curl --unix-socket /run/tuner/tuner.sock ")
+        ), command
 
 
 def test_documented_commands_of_sessions_run(shared_daemon: Daemon) -> None:
@@ -77,21 +79,31 @@ def test_documented_requests_are_answered(shared_daemon: Daemon) -> None:
         assert done.stdout or "/ID/" in words[-1]
 
 
+#: Unit -> exposure that it must not pass: the issue's for daemon and actuator.
+LIMITS = {
+    "tuner.service": 1.5, "tuner-workload@.service": 1.5, "tuner-actuator.service": 3.0,
+    "tuner-restore.service": 3.0, "tuner-apply@.service": 3.0,
+}  # fmt: skip
+
+
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="there is no systemd-analyze")
-@pytest.mark.parametrize(("unit", "most"), [("tuner", 0.8), ("tuner-restore", 1.2), ("tuner-apply@", 1.2)])
-def test_units_are_as_closed_as_stated(unit: str, most: float, tmp_path: Path) -> None:
-    path = tmp_path / (unit + ("x" if unit.endswith("@") else "") + ".service")
-    path.write_text((ROOT / "systemd" / f"{unit}.service").read_text())
+@pytest.mark.parametrize("unit", LIMITS)
+def test_units_are_as_closed_as_stated(unit: str, tmp_path: Path) -> None:
+    path = tmp_path / unit.replace("@", "@x")
+    path.write_text((ROOT / "systemd" / unit).read_text())
     done = subprocess.run(
-        ["systemd-analyze", "security", "--offline=true", "--no-pager", str(path)],
+        ["systemd-analyze", "security", "--offline=true", "--no-pager",
+         f"--threshold={LIMITS[unit] * 10:.0f}", str(path)],
         capture_output=True, text=True, timeout=60,
     )  # fmt: skip
     if "offline" in done.stderr:
         pytest.skip("this systemd-analyze has no --offline")
     found = re.search(r"exposure level for \S+: ([\d.]+)", done.stdout)
     assert found, done.stderr
-    assert float(found[1]) <= most
-    assert f"{most:g} for `{unit}.service`" in re.sub(r"\s+", " ", DOC).replace("and 1.2", "1.2")
+    assert done.returncode == 0, done.stdout
+    stated = re.search(rf"^\| `{re.escape(unit)}` \| ([\d.]+) \|$", DOC, re.MULTILINE)
+    assert stated
+    assert float(found[1]) <= float(stated[1])
 
 
 @pytest.mark.parametrize("unit", ["tuner.service", "tuner-restore.service", "tuner-apply@.service"])

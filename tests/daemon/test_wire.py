@@ -20,7 +20,7 @@ from tuner.daemon.app import Service, create_app
 from tuner.daemon.client import DaemonClient
 from tuner.daemon.files import SessionFiles
 from tuner.daemon.profile_store import ProfileStore
-from tuner.daemon.settings import effective, parse_settings
+from tuner.daemon.settings import effective, own_board, parse_settings
 from tuner.daemon.supervisor import Supervisor
 from tuner.daemon.tasks import Tasks
 from tuner.daemon.wire_errors import body_of, error_of, status_of
@@ -127,3 +127,17 @@ def test_help_loads_nothing_of_the_daemon(argument: list[str]) -> None:
     packages = {name.partition(".")[0] for name in done.stdout.splitlines()}
     assert "click" in packages
     assert not packages & {"optuna", "numpy", "fastapi", "pydantic", "httpx", "uvicorn", "rich"}
+
+
+@pytest.mark.parametrize("address", ["exec:", "exec:sh -c id", "ssh://elsewhere", "unix:/run/other.sock"])
+@pytest.mark.parametrize("own", [None, "unix:/run/tuner-actuator.sock"])
+def test_a_session_cannot_name_another_board(address: str, own: str | None) -> None:
+    with pytest.raises(UsageError, match="daemon's own board"):
+        own_board(parse_settings({"board": address}), own)
+
+
+def test_a_sessions_board_is_the_daemons() -> None:
+    own = "unix:/run/tuner-actuator.sock"
+    for request in ({}, {"board": own}):
+        assert own_board(parse_settings(request), own)["board"] == own
+    assert "board" not in own_board(parse_settings({}), None)

@@ -44,6 +44,7 @@ def open_board(text: str, device: str, context: OpenContext) -> RemoteDevice:
 
     Raises:
         UsageError: no address. BoardUnreachableError, PermissionDeniedError: it cannot be had.
+        BoardUnsupportedError: the actuator that is a service there has another device.
         DeviceBusyError, RestoreError: it is somebody's, or cannot be put back as it was.
     """
     address = parse_address(text)
@@ -51,7 +52,18 @@ def open_board(text: str, device: str, context: OpenContext) -> RemoteDevice:
     sysroot = context.settings.get("sysroot")
     arguments = ["--device", device, *(["--sysroot", str(sysroot)] if sysroot else [])]
     connection = Connection(address.connect(archive, arguments), text)
-    return RemoteDevice(address, archive, connection, context)
+    remote = RemoteDevice(address, archive, connection, context)
+    if address.socket_path and not _is_of(device, remote.spec):
+        remote.close()
+        raise BoardUnsupportedError(
+            f"The actuator at '{address.socket_path}' has the device '{remote.spec}', not '{device}'.",
+            "Leave --device out, or set it in the actuator's own options.",
+        )
+    return remote
+
+
+def _is_of(wanted: str, spec: str) -> bool:
+    return wanted == "auto" or wanted in (spec, spec.partition(":")[0])
 
 
 class RemoteActuator:
@@ -284,7 +296,7 @@ class RemoteDevice:
         return RemoteGuard(self._connection) if self._guarded else None
 
     def own_workload(self, argument: str | None) -> Workload | None:
-        """Return a workload that runs on the board; None where that is this machine, behind a service's socket.
+        """Return a workload that runs on the board; None where the board is this machine (a service's socket).
 
         Raises:
             BoardUnsupportedError: one that cannot run there.

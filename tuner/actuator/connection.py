@@ -168,10 +168,10 @@ class Connection:
                 f"The user of '{self._where}' may not become root without a password ({said}).",
                 "Allow it on the board (a sudoers line with NOPASSWD), or log in as root.",
             )
-        return BoardUnreachableError(
-            f"'{self._where}' cannot be reached{f': {said}' if said else ''}.",
-            "Try the same by hand without a password: ssh -o BatchMode=yes HOST python3 --version.",
-        )
+        hint = "Try the same by hand without a password: ssh -o BatchMode=yes HOST python3 --version."
+        if self._link.process is None:
+            hint = "See what the actuator says: journalctl -u tuner-actuator."
+        return BoardUnreachableError(f"'{self._where}' cannot be reached{f': {said}' if said else ''}.", hint)
 
 
 class _Tail:

@@ -131,7 +131,7 @@ async def _serve(
     settings: Mapping[str, Any], policy: Policy, token: str | None, sockets: list[socket.socket]
 ) -> None:
     files = SessionFiles(paths.state_dir().absolute() / "daemon" / "sessions")
-    supervisor = Supervisor(files, settings["device"])
+    supervisor = Supervisor(files, settings["device"], settings["board"])
     service = Service(
         supervisor, ProfileStore(paths.data_dir() / "profiles"), Tasks(), policy, settings["device"],
         time.monotonic(),

@@ -22,7 +22,7 @@ from tuner.daemon.event_log import EventWriter, untold_trials
 from tuner.daemon.files import EVENTS, read_record
 from tuner.daemon.models import SessionRecord
 from tuner.daemon.settings import effective
-from tuner.errors import DeviceBusyError, Interrupted, TunerError
+from tuner.errors import BoardLostError, DeviceBusyError, Interrupted, TunerError
 from tuner.events import Event, Notice, SessionFailed, SessionFinished, SessionStarted, strict
 from tuner.tuning.stop import SignalStop
 from tuner.tuning.supervision import PauseSwitch, Supervision
@@ -119,6 +119,9 @@ def _run(record: SessionRecord, sink: LogSink, stop: SignalStop, supervision: Su
         if not sink.started:
             return error.exit_code  # the daemon tries again
         _failed(sink, error)
+    except BoardLostError as error:
+        sink(Notice(time.time(), "warning", error.what))
+        return error.exit_code  # the daemon goes on with it where the actuator is back
     except TunerError as error:
         _failed(sink, error)
     return 0

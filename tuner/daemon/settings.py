@@ -44,6 +44,22 @@ def parse_settings(given: Mapping[str, Any]) -> dict[str, Any]:
     return parsed
 
 
+def own_board(settings: dict[str, Any], board: str | None) -> dict[str, Any]:
+    """Return a session's settings with the daemon's own `board`.
+
+    Another address is refused: ``exec:`` runs a shell line and ``ssh:`` uses keys, both as the daemon's user.
+
+    Raises:
+        UsageError: the session names another board.
+    """
+    if settings.get("board") not in (None, board):
+        raise UsageError(
+            "The daemon's sessions tune the daemon's own board.",
+            "Leave 'board' out, or run the session with --foreground.",
+        )
+    return settings if board is None else {**settings, "board": board}
+
+
 def effective(stored: Mapping[str, Any], study: str) -> Effective:
     """Return the settings that a session runs with: defaults, then what was stored, then the study's name."""
     values = {s.key: s.default for s in SETTINGS}

@@ -18,9 +18,10 @@ from tuner.daemon.child import GRACE_S, Child, await_orphan, process_start, star
 from tuner.daemon.event_log import EventWriter, read_lines
 from tuner.daemon.files import EVENTS, KEPT, STDERR, SessionFiles
 from tuner.daemon.models import SessionRecord, SessionRequest
-from tuner.daemon.settings import parse_settings
+from tuner.daemon.settings import own_board, parse_settings
 from tuner.daemon.summary import take
 from tuner.errors import (
+    BoardLostError,
     DeviceBusyError,
     DiskFullError,
     Interrupted,
@@ -58,10 +59,11 @@ class Supervisor:
     Args:
         files: Where the sessions are kept.
         device: What a session tunes that names no device.
+        board: Address of the actuator that sets the board for all sessions; None where they do it themselves.
     """
 
-    def __init__(self, files: SessionFiles, device: str) -> None:
-        self._files, self._device = files, device
+    def __init__(self, files: SessionFiles, device: str, board: str | None = None) -> None:
+        self._files, self._device, self._board = files, device, board
         self._records: dict[str, SessionRecord] = {}
         self._children: dict[str, Child] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -121,7 +123,7 @@ class Supervisor:
             SessionStateError: too many wait.
             DiskFullError: it cannot be stored.
         """
-        settings = parse_settings(request.settings)
+        settings = own_board(parse_settings(request.settings), self._board)
         waiting = sum(r.state == "queued" for r in self._records.values())
         if waiting >= MAX_QUEUED:
             raise SessionStateError(
@@ -325,6 +327,9 @@ class Supervisor:
             self._set(record, "queued", f"{record.device} is in use by another tuner")
             self._busy.add(record.id)
             asyncio.get_running_loop().call_later(BUSY_RETRY_S, self._retry, record.id)
+        elif code == BoardLostError.exit_code and record.crashes < MAX_CRASHES:
+            record.crashes += 1
+            self._requeue(record, "the actuator was gone; it has put the board back")
         elif code < 0 and record.crashes < MAX_CRASHES:
             record.crashes += 1
             record.crashed = True

@@ -58,6 +58,24 @@ def open_device(spec: str, context: OpenContext) -> Opened:
     return Opened(plugin.open(argument, context), f"--device {spec}")
 
 
+def is_elsewhere(address: str, spec: str) -> bool:
+    """Return whether the device `spec` is to be had from the actuator at `address`.
+
+    A service's socket is a setting of this whole machine: devices that are no board (tables, emulated ones) are
+    opened in this process regardless.
+
+    Raises:
+        UnknownDeviceError: there is no such device.
+    """
+    if not address.startswith("unix:") or spec == "auto":
+        return True
+    name, _ = registry.split_spec(spec)
+    try:
+        return bool(getattr(registry.create("devices", name), "board_side", False))
+    except UnknownNameError as error:
+        raise type(error)(spec, device_names()) from error
+
+
 def open_board(address: str, spec: str, context: OpenContext) -> Opened:
     """Open the device `spec` on the board at `address`, another machine.
 

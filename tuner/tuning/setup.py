@@ -36,6 +36,7 @@ from tuner.tuning.budget import Budget, parse_budget
 from tuner.tuning.opening import (
     Opened,
     default_context,
+    is_elsewhere,
     open_board,
     open_device,
     open_meter,
@@ -115,7 +116,7 @@ def open_target(settings: Mapping[str, Any], context: OpenContext) -> Target:
 
 
 def _open(settings: Mapping[str, Any], context: OpenContext) -> Opened:
-    if settings.get("board"):
+    if settings.get("board") and is_elsewhere(settings["board"], settings["device"]):
         return open_board(settings["board"], settings["device"], context)
     return open_device(settings["device"], context)
 
