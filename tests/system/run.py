@@ -131,8 +131,9 @@ class Test:
                 f"nsenter --target {pid} --mount setpriv --reuid={user} --regid={group} --clear-groups"
                 f" --bounding-set=-all --no-new-privs sh -c '{PROBE.format(more=more)}'"
             )
-            # Each service has a /tmp of its own (PrivateTmp=).
-            assert [t for t in tried.splitlines() if t != "writable: //tmp"] == [], (kind, tried)
+            # Each service has a /tmp of its own (PrivateTmp=); daemon and session keep their own data.
+            own = {"writable: //tmp"} | ({"writable: /var/lib/tuner"} if kind != "workload" else set())
+            assert set(tried.splitlines()) == own, (kind, tried)
             name = self._in.run(f"id -nu {user}").strip()
             assert name == ("tuner-workload" if kind == "workload" else "tuner")
             place = (
@@ -214,8 +215,22 @@ class Test:
         self._require_finished()
         self._in.run("ls /var/lib/tuner/data/profiles/*/best.toml")
 
+    def profile(self) -> None:
+        """Apply its profile by the unit of the boot; take it back, apply it again."""
+        best = self._in.run("ls /var/lib/tuner/data/profiles/*/best.toml").split()[0]
+        # A memory clock that is not the stock one, whatever the session has found.
+        locked = "s/^emc_freq_hz = {value = [0-9]*/emc_freq_hz = {value = 2133000000/; s/^emc_governor.*bwmgr/{fixed}/"
+        locked = locked.replace("{fixed}", 'emc_governor = {value = "fixed')
+        self._in.run(f"sed '{locked}' {best} >/root/fast.toml && grep -c 'fixed' /root/fast.toml")
+        self._in.run("tuner profile enable /root/fast.toml --name fast && systemctl start tuner-apply@fast")
+        assert self._board.dirty() != ""
+        self._in.run("systemctl stop tuner-apply@fast")
+        self._require_clean()
+        self._in.run("systemctl start tuner-apply@fast")  # removing the package takes it back, too
+        assert self._board.dirty() != ""
+
     def remove(self) -> None:
-        """Remove the package in mid-session: the board is put back, the data stay."""
+        """Remove the package in mid-session: the board is put back, from the profile too; the data stay."""
         self.session = self._in.run(START, user="alice").strip()
         self._wait_for_trials(2)
         self._dpkg("--remove tuner")
@@ -247,7 +262,7 @@ class Test:
             "sed -i 's|^ACTUATOR_OPTIONS=.*|ACTUATOR_OPTIONS=--device jetson --sysroot /board|'"
             " /etc/default/tuner-actuator && echo 'sysroot = \"/board\"' >>/etc/tuner/tuner.toml"
         )
-        for unit in ("tuner-actuator", "tuner-restore"):
+        for unit in ("tuner-actuator", "tuner-restore", "tuner-apply@"):
             # ProtectSystem=strict leaves /sys alone; this board's lies elsewhere.
             self._drop_in(unit, "[Service]\nReadWritePaths=/board", name="board")
         self._in.run("systemctl stop tuner && systemctl restart tuner-actuator && systemctl start tuner")
@@ -340,7 +355,7 @@ class Test:
 STEPS: tuple[Callable[[Test], None], ...] = (
     Test.install, Test.scores, Test.start, Test.privileges, Test.upgrade, Test.sigkill_daemon, Test.sigkill_session,
     Test.sigkill_actuator, Test.sigterm, Test.watchdog, Test.power_cut, Test.power_cut_of_the_board, Test.stop,
-    Test.remove, Test.purge,
+    Test.profile, Test.remove, Test.purge,
 )  # fmt: skip
 
 
