@@ -48,7 +48,7 @@ def test_a_session_is_left_watched_paused_and_stopped(shared_daemon: Daemon) -> 
         read_until(client, session, "continued")
     stopped = tuner("stop", session)
     assert "stopped" in stopped.stdout
-    assert tuner("stop", session).returncode == 51
+    assert tuner("stop", session).returncode == 61
     assert tuner("stop").returncode == 2  # none is active
     logs = tuner("logs", session, "--json").stdout.splitlines()
     assert [json.loads(line)["id"] for line in logs] == list(range(1, len(logs) + 1))
@@ -160,7 +160,7 @@ def test_without_a_daemon_start_runs_in_the_foreground_and_others_say_so() -> No
         assert done.returncode == 0, done.stderr
         for command in (["attach"], ["status", "x"], ["start", *CHEAP, "--detach"]):
             refused = daemon.tuner(*command)
-            assert refused.returncode == 52, (command, refused.stderr)
+            assert refused.returncode == 62, (command, refused.stderr)
             assert "tuner daemon" in refused.stderr
         assert daemon.tuner("status").returncode == 0
 
@@ -211,5 +211,5 @@ def test_where_there_is_no_systemd_that_is_said(shared_daemon: Daemon) -> None:
     good = Path(__file__).parent.parent / "profiles" / "corpus" / "good" / "full.toml"
     for command in (["enable", str(good)], ["disable", "x"]):
         done = shared_daemon.tuner("profile", *command)
-        assert done.returncode == 56
+        assert done.returncode == 66
         assert "systemd" in done.stderr

@@ -236,7 +236,7 @@ def test_a_device_that_somebody_else_uses_is_waited_for(shared_daemon: Daemon) -
 def test_two_daemons_cannot_own_one_state(shared_daemon: Daemon) -> None:
     assert shared_daemon.process is not None
     second = shared_daemon.tuner("daemon", "--socket", str(shared_daemon.root / "other.sock"))
-    assert second.returncode == 53
+    assert second.returncode == 63
     assert f"process {shared_daemon.process.pid}" in second.stderr
     assert not (shared_daemon.root / "other.sock").exists()
     with shared_daemon.client() as client:

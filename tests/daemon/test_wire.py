@@ -24,7 +24,14 @@ from tuner.daemon.settings import effective, own_board, parse_settings
 from tuner.daemon.supervisor import Supervisor
 from tuner.daemon.tasks import Tasks
 from tuner.daemon.wire_errors import body_of, error_of, status_of
-from tuner.errors import TunerError, UnknownNameError, UnknownProfileError, UnknownSettingError, UsageError
+from tuner.errors import (
+    TunerError,
+    UnknownModeError,
+    UnknownNameError,
+    UnknownProfileError,
+    UnknownSettingError,
+    UsageError,
+)
 
 
 def kinds(kind: type[TunerError] = TunerError) -> Iterator[type[TunerError]]:
@@ -35,9 +42,11 @@ def kinds(kind: type[TunerError] = TunerError) -> Iterator[type[TunerError]]:
 
 @pytest.mark.parametrize("kind", sorted(set(kinds()), key=lambda k: k.__name__))
 def test_an_error_arrives_as_the_error_that_it_was(kind: type[TunerError]) -> None:
-    made = (
-        kind("nme", ["name"]) if issubclass(kind, UnknownNameError) else kind("What is wrong.", "What to do.")
-    )  # type: ignore[arg-type]
+    if issubclass(kind, UnknownNameError):
+        known: list[Any] = [("0", "name")] if kind is UnknownModeError else ["name"]
+        made: TunerError = kind("nme", known)
+    else:
+        made = kind("What is wrong.", "What to do.")
     arrived = error_of(body_of(made).model_dump())
     assert type(arrived) is kind
     assert (arrived.what, arrived.hint, arrived.exit_code, str(arrived)) == (
