@@ -131,13 +131,13 @@ class Terminal:
 def test_ctrl_c_on_a_terminal_asks(shared_daemon: Daemon) -> None:
     terminal = Terminal(shared_daemon, "start", *CHEAP, "--budget", "5000")
     with shared_daemon.client() as client:
-        terminal.wait_for(b"best so far")
+        terminal.wait_for(b"Best so far")
         session = client.list_sessions(1)[0].id
         terminal.type(b"\x03")
         terminal.wait_for(b"Detach, stop")
         terminal.said = b""
         terminal.type(b"c\r")
-        terminal.wait_for(b"best so far")  # the dashboard is back
+        terminal.wait_for(b"Best so far")  # the dashboard is back
         terminal.type(b"\x03")
         terminal.wait_for(b"Detach, stop")
         terminal.type(b"d\r")
@@ -145,7 +145,7 @@ def test_ctrl_c_on_a_terminal_asks(shared_daemon: Daemon) -> None:
         assert b"goes on" in terminal.said
         assert not client.show_session(session).ended
         second = Terminal(shared_daemon, "attach")
-        second.wait_for(b"best so far")
+        second.wait_for(b"Best so far")
         second.type(b"\x03")
         second.wait_for(b"Detach, stop")
         second.type(b"s\r")

@@ -68,10 +68,13 @@ class LiveFace:
         self._redirected.__enter__()
         try:
             self._live.start(refresh=True)
-        except BaseException:
+            self._thread.start()
+        except BaseException:  # a Ctrl-C as soon as something is seen
+            self._ended.set()
+            if self._thread.is_alive():
+                self._thread.join()
             self._restore()
             raise
-        self._thread.start()
         return self
 
     def __exit__(
