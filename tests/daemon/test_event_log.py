@@ -99,3 +99,14 @@ def test_events_of_another_version_are_read_or_left_out() -> None:
 @pytest.mark.parametrize("kind", [SessionStarted, SessionFinished, TrialFinished])
 def test_every_kind_of_event_has_a_name_of_its_own(kind: type[Event]) -> None:
     assert [k.event for k in Event.__subclasses__()].count(kind.event) == 1
+
+
+def test_there_is_one_writer_at_a_time(tmp_path: Path) -> None:
+    first = EventWriter(tmp_path / "log")
+    first.write({"event": "notice"})
+    with pytest.raises(BlockingIOError):
+        EventWriter(tmp_path / "log", wait=False)
+    first.close()
+    second = EventWriter(tmp_path / "log", wait=False)
+    assert second.write({"event": "notice"}) == 2
+    second.close()

@@ -6,6 +6,7 @@ id that it saw, and gets it from the file: no reader can slow the session, or an
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
@@ -18,16 +19,26 @@ _ID = re.compile(rb'\{"id": (\d+), ')
 
 
 class EventWriter:
-    """Appends events. Opening repairs what a power cut left: whatever follows the last whole line goes.
+    """Appends events, as the only one. Opening repairs what a power cut left: what follows the last whole line goes.
+
+    A session's process whose daemon was killed before it had noted the process's id still writes for a moment:
+    two writers would give one id to two events.
 
     Args:
         path: The log.
+        wait: Whether to wait until another writer has ended.
         gap: Ids to leave out first. After a power cut readers may have seen events that the file lost; their
             ids must not come again with other events.
     """
 
-    def __init__(self, path: Path, gap: int = 0) -> None:
+    def __init__(self, path: Path, gap: int = 0, wait: bool = True) -> None:
+        """Open the log; raises `BlockingIOError` where another writes and `wait` is false."""
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640)
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            os.close(self._descriptor)
+            raise
         end, last = _last_whole_line(self._descriptor)
         os.ftruncate(self._descriptor, end)
         self.last_id = last + gap

@@ -106,7 +106,10 @@ class Supervisor:
         """Wait for what a dead daemon left of a session, then queue it again."""
         if record.pid is not None:
             await await_orphan(record.pid, record.pid_started)
-        EventWriter(self._log_path(record.id)).close()  # cuts off what a power cut tore
+        with contextlib.suppress(
+            BlockingIOError
+        ):  # a process that nobody noted writes still; the next one waits
+            EventWriter(self._log_path(record.id), wait=False).close()  # cuts off what a power cut tore
         self._catch_up(record)
         del self._tasks[record.id]
         if not record.ended:
