@@ -64,6 +64,7 @@ bench: $(STAMP)
 bench-daemon: $(STAMP)
 	PYTHONPATH=. $(BIN)/python benchmarks/daemon.py idle
 	PYTHONPATH=. $(BIN)/python benchmarks/daemon.py clients
+	PYTHONPATH=. $(BIN)/python benchmarks/daemon.py watched
 	PYTHONPATH=. $(BIN)/python benchmarks/daemon.py long
 
 # Installs SMAC3 and OpenBox into environments of their own, inside .venv.

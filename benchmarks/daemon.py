@@ -3,9 +3,10 @@
 - ``idle``: CPU and resident memory of a daemon that has nothing to do;
 - ``clients``: time per trial of a session without clients, and with three (a plain log, a dashboard on a
   terminal of its own, one that reads nothing); and the CPU of daemon and dashboard meanwhile;
+- ``watched``: CPU of daemon and dashboard during a session at a board's pace;
 - ``long``: memory, handles and time per trial over many trials, and how fast `tuner status` answers.
 
-Run: python benchmarks/daemon.py idle|clients|long [--seconds 300] [--trials 10000]
+Run: python benchmarks/daemon.py idle|clients|watched|long [--seconds 300] [--trials 10000]
 """
 
 from __future__ import annotations
@@ -135,6 +136,57 @@ def clients(daemon: Daemon, trials: int) -> None:
     row(f"CPU of a dashboard at {rate:.1f} trials/s", f"{100 * median(watched, 2):.2f} %", "-")
 
 
+def watched(daemon: Daemon, pid: int, seconds: float) -> None:
+    """Measure daemon and dashboard during a session at a board's pace: real time, on a mounted emulated board."""
+    with tempfile.TemporaryDirectory() as place:
+        command = [
+            sys.executable,
+            "-m",
+            "tuner_emulator.main",
+            "--board",
+            "jetson-orin-nano",
+            "--mount",
+            place,
+        ]
+        board = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        try:
+            assert board.stdout is not None
+            if board.stdout.readline() != "mounted\n":
+                raise SystemExit("The emulated board could not be mounted.")
+            _watch(daemon, pid, f"jetson:{place}", seconds)
+        finally:
+            board.terminate()
+            board.wait()
+
+
+def _watch(daemon: Daemon, pid: int, device: str, seconds: float) -> None:
+    with daemon.client() as client:
+        session = daemon.new(
+            client,
+            device=device,
+            workload="command:sleep 0.05",
+            objective="latency",
+            budget="1000",
+            max_repeats=5,
+        ).id
+        view = dashboard(daemon, session)
+        read_until(client, session, "trial", 3)
+        trials, used_s, shown_s, began_s = (
+            daemon.record(session)["trials"],
+            cpu_s(pid),
+            cpu_s(view),
+            time.monotonic(),
+        )
+        time.sleep(seconds)
+        wall_s = time.monotonic() - began_s
+        rate = (daemon.record(session)["trials"] - trials) / wall_s
+        daemon_share, view_share = (cpu_s(pid) - used_s) / wall_s, (cpu_s(view) - shown_s) / wall_s
+        client.stop_session(session)
+        list(client.follow_session(session))
+    row(f"CPU of daemon and dashboard at {rate:.2f} trials/s, {seconds:.0f} s",
+        f"{100 * daemon_share:.2f} + {100 * view_share:.2f} %", "2 %")  # fmt: skip
+
+
 def long(daemon: Daemon, pid: int, trials: int) -> None:
     """Run long sessions, one after another; compare the first thousand trials with what comes after."""
     first = min(1000, trials // 4)
@@ -174,7 +226,7 @@ def long(daemon: Daemon, pid: int, trials: int) -> None:
 def main() -> None:
     """Print a table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=["idle", "clients", "long"])
+    parser.add_argument("what", choices=["idle", "clients", "watched", "long"])
     parser.add_argument("--seconds", type=float, default=300)
     parser.add_argument("--trials", type=int, default=None)
     given = parser.parse_args()
@@ -187,6 +239,8 @@ def main() -> None:
             print("| what | value | bound |\n|---|---|---|")
             if given.what == "idle":
                 idle(daemon, pid, given.seconds)
+            elif given.what == "watched":
+                watched(daemon, pid, min(given.seconds, 60))
             elif given.what == "clients":
                 clients(daemon, given.trials or 150)
             else:
