@@ -312,6 +312,12 @@ class OverheatedError(TunerError):
     exit_code = 45
 
 
+class FileTooLargeError(TunerError):
+    """A file, or a table in it, beyond the size that is read; the sentence states the limit."""
+
+    exit_code = 47
+
+
 class BoardUnreachableError(TunerError):
     """No connection to a board could be made, or nothing there can run the actuator."""
 

@@ -157,7 +157,7 @@ class _Places:
 
 def _read_csv(path: Path) -> tuple[list[int], list[str], list[list[str]]]:
     """Return line numbers, header and rows (all as long as the header); blank lines are skipped."""
-    from tuner.config.toml import unreadable
+    from tuner.files import unreadable
 
     lines, rows = [], []
     try:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import tempfile
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tuner.config.toml import read_toml
-from tuner.errors import FileMissingError, MalformedFileError, PermissionDeniedError
+from tuner.errors import FileMissingError, FileTooLargeError, MalformedFileError, PermissionDeniedError
 
 DOCUMENT = '''\
 # comment = 1
@@ -101,7 +102,7 @@ def test_every_key_of_any_document_has_its_place(tree: dict[str, object]) -> Non
         (b"a = 1\na = 2\n", 2, 6),
         (b"a = 1\nb = '\xff'\n", 2, 6),
         (b"\x00", 1, 1),
-        (b"a = " + b"[" * 100_000, 1, 1),
+        (b"a = " + b"[" * 100_000, 1, 36),
         (b"a = " + b"9" * 10_000, 1, 1),
     ],
     ids=["no-value", "open-list", "two-equals", "twice", "not-utf8", "nul", "deep", "huge-number"],
@@ -123,9 +124,69 @@ def test_what_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     with pytest.raises(FileMissingError):
         read_toml(tmp_path / "a\0b")
 
-    def refuse(_: Path) -> bytes:
+    def refuse(*_: object) -> int:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Path, "read_bytes", refuse)  # root, which may run the tests, reads everything
+    (tmp_path / "x.toml").touch()
+    monkeypatch.setattr(os, "open", refuse)  # root, which may run the tests, reads everything
     with pytest.raises(PermissionDeniedError, match="cannot be read"):
-        read_toml(tmp_path / "x")
+        read_toml(tmp_path / "x.toml")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        ".".join("a" * 100_000) + " = 1\n",
+        "[" + " . ".join("a" * 50_000) + "]\n",
+        "'a'.\"b\"." * 20_000 + "c = 1\n",
+        "a = " + "[" * 100_000 + "]" * 100_000 + "\n",
+        "a = " + "{b=" * 50_000 + "1" + "}" * 50_000 + "\n",
+        "a = { " + ".".join("b" * 20) + " = { " + ".".join("c" * 20) + " = 1 } }\n",
+        'a = "\\"#" # [\n' + ".".join("a" * 100_000) + " = 1\n",
+        "a = '''[\n''''\n" + ".".join("a" * 100_000) + " = 1\n",
+    ],
+)
+def test_what_is_nested_too_deeply_is_refused_before_it_is_built(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "x.toml"
+    path.write_text(text)
+    with pytest.raises(MalformedFileError, match="nested more than 32 deep"):
+        read_toml(path)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['a = "' + '\\"' * 400_000, "a = '''" + "'' " * 300_000, 'a = """' + '\\"""' * 200_000, '"' * 900_001],
+)
+def test_a_string_that_does_not_end_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "x.toml"
+    path.write_text(text)
+    with pytest.raises(MalformedFileError):
+        read_toml(path)
+
+
+def test_depth_is_of_names_and_brackets_not_of_text(tmp_path: Path) -> None:
+    path = tmp_path / "x.toml"
+    dots = ".".join("a" * 1000)
+    path.write_text(
+        f"a = '{dots}' # {dots}\nb = [1.5, [2.5, '[']]\n'{dots}' = \"\"\"\n{dots}\n\"\"\"\nc.d = 1\n" * 1
+    )
+    data, _ = read_toml(path)
+    assert data["a"] == dots
+    assert data["c"] == {"d": 1}
+
+
+@pytest.mark.parametrize(
+    "number", ["9223372036854775808", "-1" + "0" * 400, "0x" + "f" * 17, "1" + "0" * 5000]
+)
+def test_a_whole_number_beyond_64_bits_is_refused_with_its_place(tmp_path: Path, number: str) -> None:
+    path = tmp_path / "x.toml"
+    path.write_text(f"a = 1\nb = [0, {{ c = {number} }}]\n")
+    with pytest.raises(MalformedFileError, match=r"line 2, column|this is no TOML"):
+        read_toml(path)
+
+
+def test_a_file_beyond_the_limit_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "x.toml"
+    path.write_text("# \n" * 400_000)
+    with pytest.raises(FileTooLargeError, match="1 MiB"):
+        read_toml(path)

@@ -26,7 +26,7 @@ CORPUS = Path(__file__).parent / "corpus"
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 floats = st.floats(allow_nan=False, allow_infinity=False)
-values = st.one_of(st.booleans(), st.integers(-(2**70), 2**70), floats, texts)
+values = st.one_of(st.booleans(), st.integers(-(2**63), 2**63 - 1), floats, texts)
 names = texts
 intervals = st.tuples(floats, floats).map(lambda ends: (min(ends), max(ends)))
 metrics = st.builds(

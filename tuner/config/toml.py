@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from tuner.errors import FileMissingError, MalformedFileError, PermissionDeniedError, TunerError
+from tuner.errors import MalformedFileError
+from tuner.files import read_regular
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -24,6 +25,15 @@ KeyPath = Sequence[str | int]
 #: Key path -> (line, column), both from 1; of the nearest parent that stands in the file itself.
 Locate = Callable[[KeyPath], tuple[int, int]]
 
+#: What is written by hand, or by `tuner`, has some kilobytes.
+LIMIT_BYTES = 1 << 20
+#: Of names in a dotted key, and of arrays and tables in one another. `tomllib` takes time and memory that grow with
+#: the square of the first, and recurses for the second.
+LIMIT_DEPTH = 32
+_WHOLE = range(
+    -(1 << 63), 1 << 63
+)  # TOML's whole numbers have 64 bits; more overflow where they are calculated with
+
 _AT = re.compile(r"\s*\(at (?:line (\d+), column (\d+)|end of document)\)\s*$")
 
 
@@ -31,15 +41,17 @@ def read_toml(path: Path) -> tuple[dict[str, Any], Locate]:
     """Return the document in `path`, and where its keys stand.
 
     Raises:
-        FileMissingError: there is no such file, or it is a folder.
+        FileMissingError: there is no such file, or it is no regular file.
         PermissionDeniedError: it cannot be read.
-        MalformedFileError: it is no UTF-8 or no TOML; the sentence names line and column.
+        FileTooLargeError: it is longer than `LIMIT_BYTES`.
+        MalformedFileError: it is no UTF-8 or no TOML, or nested too deeply; the sentence names line and column.
     """
     text = _read_text(path)
+    deep = _too_deep(text)
+    if deep is not None:
+        raise malformed(path, _line_column(text, deep), f"it is nested more than {LIMIT_DEPTH} deep")
     try:
         data = tomllib.loads(text)
-    except RecursionError as error:
-        raise malformed(path, (1, 1), "it is nested too deeply") from error
     except ValueError as error:  # TOMLDecodeError is one; a number of 5000 digits is another
         raise malformed(path, _error_place(text, str(error)), _error_text(str(error))) from error
     found: dict[tuple[str | int, ...], int] = {}
@@ -52,7 +64,22 @@ def read_toml(path: Path) -> tuple[dict[str, Any], Locate]:
             wanted = wanted[:-1]
         return _line_column(text, found[wanted]) if wanted else (1, 1)
 
+    for keys, value in _scalars(data):
+        if isinstance(value, int) and value not in _WHOLE:
+            raise malformed(path, locate(keys), "this is no TOML: a whole number of more than 64 bits")
     return data, locate
+
+
+def _scalars(data: dict[str, Any]) -> Iterator[tuple[tuple[str | int, ...], Any]]:
+    """Yield key path and value of all that is neither a table nor an array. No recursion: keys may be dotted."""
+    waiting: list[tuple[tuple[str | int, ...], Any]] = [((), data)]
+    while waiting:
+        keys, held = waiting.pop()
+        for key, value in held.items() if isinstance(held, dict) else enumerate(held):
+            if isinstance(value, (dict, list)):
+                waiting.append(((*keys, key), value))
+            else:
+                yield (*keys, key), value
 
 
 def malformed(path: Path, place: tuple[int, int], what: str) -> MalformedFileError:
@@ -63,26 +90,8 @@ def malformed(path: Path, place: tuple[int, int], what: str) -> MalformedFileErr
     )
 
 
-def unreadable(path: Path, error: OSError) -> TunerError:
-    """Return the typed error for a file that cannot be read."""
-    if isinstance(error, PermissionError):
-        return PermissionDeniedError(
-            f"{path} cannot be read: permission denied.", "Check the file's permissions."
-        )
-    if isinstance(error, IsADirectoryError):
-        return FileMissingError(f"{path} is a folder, not a file.", "Name a file.")
-    if isinstance(error, (FileNotFoundError, NotADirectoryError)):
-        return FileMissingError(f"There is no file {path}.", "Check the path.")
-    return FileMissingError(f"{path} cannot be read: {error.strerror or error}.", "Check the path.")
-
-
 def _read_text(path: Path) -> str:
-    try:
-        raw = path.read_bytes()
-    except ValueError as error:  # a NUL in the path
-        raise FileMissingError(f"{str(path)!r} is no path.", "Check the path.") from error
-    except OSError as error:
-        raise unreadable(path, error) from error
+    raw = read_regular(path, LIMIT_BYTES)
     try:
         text = raw.decode("utf-8-sig")  # editors on Windows begin a file with a byte order mark
     except UnicodeDecodeError as error:
@@ -112,11 +121,37 @@ def _error_text(message: str) -> str:
 _BLANK = re.compile(r"(?:[ \t\n]|#[^\n]*)*")
 _SPACE = re.compile(r"[ \t]*")
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
-_STRING = re.compile(
-    r'"""(?:\\.|[^\\])*?"{3,5}' r"|'''.*?'{3,5}" r'|"(?:\\.|[^"\\])*"' r"|'[^']*'",
-    re.DOTALL,
+_QUOTED = (
+    r'"""[^"\\]*(?:(?:\\.|"(?!""))[^"\\]*)*"{3,5}'
+    r"|'{3}.*?'{3,5}"
+    r'|"(?!"")[^"\\]*(?:\\.[^"\\]*)*"'
+    r"|'(?!'')[^']*'"
 )
+_STRING = re.compile(_QUOTED, re.DOTALL)
+#: A comment, a string, a name or number, spaces; else one character.
+_TOKEN = re.compile(rf"#[^\n]*|{_QUOTED}|[A-Za-z0-9_-]+|[ \t]+|.", re.DOTALL)
 _SCALAR = re.compile(r"[^,\]}\n#]*")
+
+
+def _too_deep(text: str) -> int | None:
+    """Return the offset at which `text` exceeds `LIMIT_DEPTH`, None where it does not or is no TOML before that."""
+    around: list[int] = []  # depth outside each open bracket
+    depth = 1
+    for match in _TOKEN.finditer(text):
+        token = match[0]
+        if token in "\"'":
+            return None  # a string that does not end
+        if token in "[{":
+            around.append(depth)
+        if token in ".[{":
+            depth += 1
+        elif token in ",\n":
+            depth = around[-1] + 1 if around else 1
+        elif token in "]}" and around:
+            depth = around.pop()
+        if depth > LIMIT_DEPTH:
+            return match.start()
+    return None
 
 
 class _Scanner:

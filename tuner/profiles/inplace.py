@@ -8,11 +8,13 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
-from tuner.errors import DeviceBusyError, FileMissingError, PermissionDeniedError
+from tuner.errors import DeviceBusyError
+from tuner.files import read_regular, unreadable
 from tuner.profiles.files import sync_folder, write_errors
 
 #: Behind the name of the file that was changed.
 BACKUP_SUFFIX = ".tuner-backup"
+LIMIT_BYTES = 16 << 20
 
 
 @dataclass(frozen=True)
@@ -44,21 +46,14 @@ def read_file(path: Path) -> TextFile:
     """Return the file that `path` leads to.
 
     Raises:
-        FileMissingError, PermissionDeniedError: it is no file, or cannot be read.
+        FileMissingError, PermissionDeniedError, FileTooLargeError: it is no file, or cannot be read.
     """
     target = Path(os.path.realpath(path))
+    raw = read_regular(target, LIMIT_BYTES)
     try:
-        status = target.stat()
-        if not stat.S_ISREG(status.st_mode):
-            raise FileMissingError(f"{path} is no file.", "Name a file.")
-        return TextFile(target, target.read_bytes(), status)
-    except PermissionError as error:
-        raise PermissionDeniedError(
-            f"{path} may not be read.", "Run as root, or name another file."
-        ) from error
+        return TextFile(target, raw, target.stat())
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise FileMissingError(f"{path} cannot be read: {reason}.", "Check the name.") from error
+        raise unreadable(path, error) from error
 
 
 def replace_file(old: TextFile, text: str) -> Path:

@@ -13,8 +13,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from tuner.config.toml import unreadable
-from tuner.errors import FileMissingError, FileVersionError, MalformedFileError, MeasurementError, TunerError
+from tuner.errors import FileVersionError, MalformedFileError, MeasurementError, TunerError
+from tuner.files import open_regular, read_regular
 from tuner.objective import Metric
 from tuner.ports import SourceData
 from tuner.space import Condition, Configuration, Option, OptionValue
@@ -23,6 +23,7 @@ from tuner.transfer.knowledge import Knowledge, Origin
 from tuner.transfer.stepwise import StepwiseFit, Term
 
 FORMAT, VERSION, SUFFIX = "tuner-source", 1, ".source"
+LIMIT_BYTES = 64 << 20
 _LEARN_AGAIN = "Learn it again with `tuner source learn`."
 _KEYS = {
     "format", "version", "sha256", "created", "tuner_version", "origin", "options", "metrics", "measured", "rows",
@@ -130,9 +131,9 @@ def is_source_file(path: Path) -> bool:
     if path.suffix == SUFFIX:
         return True
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             return f'"{FORMAT}"'.encode() in file.read(64)
-    except (OSError, ValueError):
+    except (OSError, TunerError):
         return False
 
 
@@ -140,17 +141,11 @@ def read_knowledge(path: Path) -> Knowledge:
     """Return what a `.source` file holds.
 
     Raises:
-        FileMissingError, PermissionDeniedError: it cannot be read.
+        FileMissingError, PermissionDeniedError, FileTooLargeError: it cannot be read.
         FileVersionError: it was written by another version.
         MalformedFileError: it is no such file, is damaged, or was changed since it was written.
     """
-    try:
-        raw = path.read_bytes()
-    except ValueError as error:  # a NUL in the path
-        raise FileMissingError(f"{str(path)!r} is no path.", "Check the path.") from error
-    except OSError as error:
-        raise unreadable(path, error) from error
-    return parse_knowledge(raw, str(path))
+    return parse_knowledge(read_regular(path, LIMIT_BYTES), str(path))
 
 
 def parse_knowledge(raw: bytes, name: str) -> Knowledge:

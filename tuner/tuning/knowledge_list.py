@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tuner.config.toml import unreadable
 from tuner.errors import TunerError
+from tuner.files import unreadable
 from tuner.transfer.knowledge import Knowledge
 from tuner.transfer.knowledge_file import SUFFIX, read_knowledge
 from tuner.tuning.knowledge import sources_dir, study_identity

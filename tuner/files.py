@@ -1,0 +1,105 @@
+"""Reading files that somebody else named or wrote: regular files only, and never more of one than a limit.
+
+A named pipe would let the reader wait for ever, `/dev/zero` would fill its memory, and opening some devices has an
+effect. Standard library only, Python 3.8.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+from typing import BinaryIO
+
+from tuner.errors import FileMissingError, FileTooLargeError, PermissionDeniedError, TunerError
+
+#: Between two of these a signal's handler runs.
+_CHUNK_BYTES = 1 << 20
+_KINDS = {
+    stat.S_IFIFO: "a named pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Open a regular file for reading; links are followed, and nothing is waited for.
+
+    Raises:
+        FileMissingError: there is no such file, it is a folder, a pipe, a socket or a device, or cannot be read.
+        PermissionDeniedError: the user may not read it.
+    """
+    try:
+        _check_kind(path, os.stat(path).st_mode)  # before it is opened: opening a device can have an effect
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+        try:
+            _check_kind(path, os.fstat(descriptor).st_mode)  # it may have been replaced meanwhile
+            return os.fdopen(descriptor, "rb")
+        except BaseException:
+            os.close(descriptor)
+            raise
+    except ValueError as error:  # a NUL in the path
+        raise FileMissingError(f"{str(path)!r} is no path.", "Check the path.") from error
+    except OSError as error:
+        raise unreadable(path, error) from error
+
+
+def read_regular(path: Path, limit_bytes: int) -> bytes:
+    """Return the content of a regular file of at most `limit_bytes`.
+
+    Raises:
+        FileMissingError, PermissionDeniedError: see `open_regular`; or reading fails.
+        FileTooLargeError: it is longer; no more than the limit was read.
+    """
+    try:
+        with open_regular(path) as file:
+            if os.fstat(file.fileno()).st_size > limit_bytes:
+                raise _too_large(path, limit_bytes)
+            chunks: list[bytes] = []
+            left = limit_bytes + 1  # files of /proc say that they are empty: believe what is read
+            while left > 0:
+                chunk = file.read(min(_CHUNK_BYTES, left))
+                if not chunk:
+                    return b"".join(chunks)
+                chunks.append(chunk)
+                left -= len(chunk)
+    except OSError as error:
+        raise unreadable(path, error) from error
+    raise _too_large(path, limit_bytes)
+
+
+def unreadable(path: Path, error: OSError) -> TunerError:
+    """Return the typed error for a file that cannot be read."""
+    if isinstance(error, PermissionError):
+        return PermissionDeniedError(
+            f"{path} cannot be read: permission denied.", "Check the file's permissions."
+        )
+    if isinstance(error, IsADirectoryError):
+        return FileMissingError(f"{path} is a folder, not a file.", "Name a file.")
+    if isinstance(error, (FileNotFoundError, NotADirectoryError)):
+        return FileMissingError(f"There is no file {path}.", "Check the path.")
+    return FileMissingError(f"{path} cannot be read: {error.strerror or error}.", "Check the path.")
+
+
+def _check_kind(path: Path, mode: int) -> None:
+    if stat.S_ISDIR(mode):
+        raise FileMissingError(f"{path} is a folder, not a file.", "Name a file.")
+    if not stat.S_ISREG(mode):
+        kind = _KINDS.get(stat.S_IFMT(mode), "something else")
+        raise FileMissingError(f"{path} is {kind}, not a regular file.", "Save it as a file and name that.")
+
+
+def _too_large(path: Path, limit_bytes: int) -> FileTooLargeError:
+    return FileTooLargeError(
+        f"{path} is larger than the {size_text(limit_bytes)} that are read of such a file.",
+        "Check that it is the file you mean.",
+    )
+
+
+def size_text(size_bytes: int) -> str:
+    """Return a limit for people: ``64 MiB``, ``1 MiB``, ``300 bytes``."""
+    for unit_bytes, unit in ((1 << 20, "MiB"), (1 << 10, "KiB")):
+        if size_bytes >= unit_bytes and size_bytes % unit_bytes == 0:
+            return f"{size_bytes // unit_bytes} {unit}"
+    return f"{size_bytes} bytes"
