@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
 from pathlib import Path
 
 import click
 
-from tuner.errors import PermissionDeniedError, ServiceManagerError, UnknownProfileError, UsageError
+from tuner import filenames
+from tuner.errors import (
+    PermissionDeniedError,
+    ServiceManagerError,
+    TunerError,
+    UnknownProfileError,
+    UsageError,
+)
 
-_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
+_PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
+# What `filenames.encode` writes and a unit's name may not have, in letters that no plain name has.
+_UNIT_LETTERS = str.maketrans({"%": ":", "=": "@", "+": "@@"})
 
 
 def profile_folder() -> Path:
@@ -29,10 +39,13 @@ def enable(path: Path, name: str | None) -> None:
     from tuner.profiles import atomic_write, read_profile
 
     profile = read_profile(path)
-    instance = name or _safe(profile.name)
-    _require_name(instance)
+    if name is not None and not _PLAIN.fullmatch(name):
+        raise UsageError(
+            f"'{name}' is no name for a unit.", "Use letters, digits, '_', '.' and '-', a letter first."
+        )
     _require_systemd()
-    target = profile_folder() / f"{instance}.toml"
+    target = _target(name or profile.name)
+    instance = target.stem
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         atomic_write(target, path.read_text(encoding="utf-8"))
@@ -40,19 +53,20 @@ def enable(path: Path, name: str | None) -> None:
         raise PermissionDeniedError(f"{target} cannot be written.", "Run it as root.") from error
     _systemctl("enable", f"tuner-apply@{instance}.service")
     click.echo(f"{profile.name} is applied at each boot (tuner-apply@{instance}.service, {target}).")
-    click.echo(f"`tuner profile disable {instance}` ends that; `tuner profile apply {path}` applies it now.")
+    apply = f"tuner profile apply {shlex.quote(str(path))}"
+    click.echo(f"`tuner profile disable {instance}` ends that; `{apply}` applies it now.")
 
 
 @click.command()
 @click.argument("name")
 def disable(name: str) -> None:
     """Apply a profile at boot no more. The board keeps what it has until it restarts."""
-    _require_name(name)
     _require_systemd()
-    target = profile_folder() / f"{name}.toml"
+    target = _enabled(name)
+    instance = target.stem
     if not target.exists():
         raise UnknownProfileError(name, (p.stem for p in profile_folder().glob("*.toml")))
-    _systemctl("disable", f"tuner-apply@{name}.service")
+    _systemctl("disable", f"tuner-apply@{instance}.service")
     try:
         target.unlink()
     except PermissionError as error:
@@ -60,15 +74,34 @@ def disable(name: str) -> None:
     click.echo(f"{name} is not applied at boot any more.")
 
 
-def _safe(name: str) -> str:
-    return re.sub(r"[^A-Za-z0-9_.-]", "_", name).lstrip(".-")[:100] or "profile"
+def _target(name: str) -> Path:
+    """Return the file of a profile of that name; one that an older version named otherwise is found again."""
+    earlier = re.sub(r"[^A-Za-z0-9_.-]", "_", name).lstrip(".-")[:100] or "profile"
+    return filenames.kept(
+        profile_folder() / f"{_instance(name)}.toml",
+        profile_folder() / f"{earlier}.toml",
+        lambda path: _name_in(path) == name,
+    )
 
 
-def _require_name(name: str) -> None:
-    if not _NAME.fullmatch(name):
-        raise UsageError(
-            f"'{name}' is no name for a unit.", "Use letters, digits, '_', '.' and '-', a letter first."
-        )
+def _name_in(path: Path) -> str | None:
+    from tuner.profiles import read_profile
+
+    try:
+        return read_profile(path).name
+    except TunerError:
+        return None
+
+
+def _instance(name: str) -> str:
+    """Return the unit's instance for a profile's name: the name itself where systemd takes it."""
+    return name if _PLAIN.fullmatch(name) else ":" + filenames.encode(name).translate(_UNIT_LETTERS)
+
+
+def _enabled(name: str) -> Path:
+    """Return the file that `name` means: as `enable` printed it, or the profile's name."""
+    named = [path for path in profile_folder().glob("*.toml") if path.stem == name]
+    return named[0] if named else _target(name)
 
 
 def _require_systemd() -> None:

@@ -62,6 +62,16 @@ def text(raw: object) -> str:
     return raw
 
 
+def name(raw: object) -> str:
+    """Return a name: text that a storage can keep, so no bytes that are no UTF-8."""
+    named = text(raw)
+    try:
+        named.encode("utf-8")
+    except UnicodeEncodeError:
+        raise UsageError(f"{named!r} holds bytes that are no text.", "Write the name in UTF-8.") from None
+    return named
+
+
 def amount(raw: object) -> str:
     """Return a budget as text; a bare number in a file is one too (`tuner.tuning` reads it)."""
     if isinstance(raw, (int, float)) and not isinstance(raw, bool):
@@ -207,7 +217,7 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     _setting("seed", count_from(0), 0, "N", "Seed of everything random."),
     _setting(
-        "study", text, None, "NAME", "Name of the study; an existing one is resumed.", unset="a new one"
+        "study", name, None, "NAME", "Name of the study; an existing one is resumed.", unset="a new one"
     ),
     _setting(
         "storage",

@@ -17,14 +17,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, unquote
+from urllib.parse import quote
 
+from tuner import filenames
 from tuner.errors import DiskFullError, FileVersionError, PermissionDeniedError, StorageError
 from tuner.space import OptionValue
 
 SCHEMA = 1
 SUFFIX = ".journal"
-_LONGEST_SLUG = 180  # file names end at 255 bytes; suffixes and temporary names need room
 
 
 @dataclass(frozen=True)
@@ -59,22 +59,28 @@ class Journal:
     problems: tuple[str, ...] = field(default=())
 
 
-def slug(device_spec: str) -> str:
-    """Return a file name part for a device; it has no dot and, unless very long, can be undone."""
-    text = quote(device_spec, safe="").replace(".", "%2E")
-    if len(text) <= _LONGEST_SLUG:
-        return text
-    return text[:100] + "~" + hashlib.sha256(device_spec.encode()).hexdigest()
+def device_path(folder: Path, device_spec: str, suffix: str) -> Path:
+    """Return the path of a device's file in `folder`; one that an older version named otherwise is found again."""
+    earlier = folder / (_earlier_slug(device_spec) + suffix)
+    return filenames.kept(folder / (filenames.encode(device_spec) + suffix), earlier, lambda _: True)
 
 
 def journal_path(journal_dir: Path, device_spec: str, name: str = "") -> Path:
     """Return the path of a device's journal; `name` tells apart what is not a session's."""
-    return journal_dir / f"{slug(device_spec)}{'.' + name if name else ''}{SUFFIX}"
+    return device_path(journal_dir, device_spec, f"{'.' + name if name else ''}{SUFFIX}")
 
 
 def device_of(path: Path) -> str:
     """Return the device specification that a journal's file name states (for a lost header)."""
-    return unquote(path.name.partition(".")[0])
+    stem = path.name.partition(".")[0]
+    return filenames.decode(stem) or stem
+
+
+def _earlier_slug(device_spec: str) -> str:
+    text = quote(device_spec, safe="", errors="surrogatepass").replace(".", "%2E")
+    if len(text) <= filenames.LONGEST:
+        return text
+    return text[:100] + "~" + hashlib.sha256(device_spec.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def create(path: Path, header: Header, originals: Mapping[str, OptionValue]) -> None:

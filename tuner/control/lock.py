@@ -7,7 +7,7 @@ import os
 import struct
 from pathlib import Path
 
-from tuner.control.journal import slug
+from tuner.control.journal import device_path
 from tuner.errors import DeviceBusyError, PermissionDeniedError
 
 # Linux' `struct flock`: type, whence, start, length (0 = all of the file), pid (0 for these locks).
@@ -25,7 +25,7 @@ class DeviceLock:
     """
 
     def __init__(self, journal_dir: Path, device_spec: str) -> None:
-        self.path = journal_dir / f"{slug(device_spec)}.lock"
+        self.path = device_path(journal_dir, device_spec, ".lock")
         self._device = device_spec
         self._descriptor: int | None = None
 

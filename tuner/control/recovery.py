@@ -89,5 +89,5 @@ def _recover_one(
 
 
 def _session_journals(journal_dir: Path) -> list[Path]:
-    """Return the paths whose stem is a device's slug alone (slugs have no dot)."""
+    """Return the paths whose stem is a device's encoded name alone (which has no dot)."""
     return sorted(p for p in journal_dir.glob(f"*{journal.SUFFIX}") if "." not in p.stem)

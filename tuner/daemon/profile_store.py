@@ -7,8 +7,7 @@ from pathlib import Path
 from tuner.daemon.models import ProfileView
 from tuner.errors import TunerError, UnknownProfileError
 from tuner.profiles import read_profile
-
-FILE = "best.toml"
+from tuner.profiles.kept import FILE
 
 
 class ProfileStore:

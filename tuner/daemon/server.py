@@ -29,6 +29,7 @@ from tuner.daemon.profile_store import ProfileStore
 from tuner.daemon.supervisor import Supervisor
 from tuner.daemon.tasks import Tasks
 from tuner.errors import DaemonRunningError, DeviceBusyError, UsageError
+from tuner.profiles.kept import profiles_dir
 
 #: Connections at a time.
 MOST_CONNECTIONS = 128
@@ -133,7 +134,7 @@ async def _serve(
     files = SessionFiles(paths.state_dir().absolute() / "daemon" / "sessions")
     supervisor = Supervisor(files, settings["device"], settings["board"])
     service = Service(
-        supervisor, ProfileStore(paths.data_dir() / "profiles"), Tasks(), policy, settings["device"],
+        supervisor, ProfileStore(profiles_dir()), Tasks(), policy, settings["device"],
         time.monotonic(),
     )  # fmt: skip
     server = _Server(

@@ -11,8 +11,6 @@ from tuner.errors import UnknownSettingError, UsageError
 
 #: Files of the daemon's own: nobody says over the socket where it writes.
 _OWN = ("output", "storage")
-#: The study's name becomes that of a folder.
-LONGEST_STUDY = 60
 
 
 def parse_settings(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -36,10 +34,6 @@ def parse_settings(given: Mapping[str, Any]) -> dict[str, Any]:
             value = known[key].parse(raw)
         except UsageError as error:
             raise UsageError(f"'{key}': {error.what}", error.hint) from error
-        if key == "study" and len(value) > LONGEST_STUDY:
-            raise UsageError(
-                f"'study': a name has {LONGEST_STUDY} characters at most.", "Choose a shorter one."
-            )
         parsed[key] = list(value) if isinstance(value, tuple) else value
     return parsed
 

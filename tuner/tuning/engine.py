@@ -10,7 +10,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from tuner import __version__, paths
+from tuner import __version__
 from tuner.control import ControlSession
 from tuner.errors import Interrupted, NoTrialError
 from tuner.events import ConfigurationQuarantined, Notice, SessionFinished, Sink
@@ -18,6 +18,7 @@ from tuner.measurement.statistics import ratio_saving_ci
 from tuner.objective import find_metric
 from tuner.ports import Control, ControlledElsewhere, Device, StopToken, Strategy, StrategyContext
 from tuner.profiles import Profile, ProfileMetric, ProfileOption, write_profile
+from tuner.profiles.kept import profile_path
 from tuner.space import Configuration
 from tuner.tuning.opening import default_context
 from tuner.tuning.progress import write_progress
@@ -228,8 +229,7 @@ def _saving_ci(
 def _profile_path(session: _Session) -> Path:
     if session.settings["output"]:
         return Path(session.settings["output"]).resolve()
-    safe = "".join(c if c.isalnum() or c in "-_." else "_" for c in session.store.name)
-    return paths.data_dir() / "profiles" / safe / "best.toml"
+    return profile_path(session.store.name)
 
 
 def _profile(

@@ -9,7 +9,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from tuner import objective, paths
+from tuner import filenames, objective, paths
 from tuner.errors import (
     FileMissingError,
     StorageError,
@@ -62,9 +62,16 @@ def source_path(spec: str) -> Path | None:
     if _exists(path):
         return path
     if path.suffix == SUFFIX and path.name == spec:  # no folder was named: where `learn` puts them
-        kept = sources_dir() / spec
-        return kept if _exists(kept) else path
+        return _kept_source(path.stem) or path
     return path if path.suffix in (SUFFIX, ".csv") else None
+
+
+def _kept_source(name: str) -> Path | None:
+    """Return the file that `source learn` made of a table or study of that name, or that is called so itself."""
+    for stem in (name, filenames.encode(name)):
+        if _exists(path := sources_dir() / f"{stem}{SUFFIX}"):
+            return path
+    return None
 
 
 def _exists(path: Path) -> bool:
@@ -87,8 +94,8 @@ def measured_source(spec: str, url: str) -> tuple[SourceData, Origin, str | None
     try:
         return _study_source(spec, url)
     except UnknownStudyError as error:
-        kept = sources_dir() / f"{spec}{SUFFIX}"
-        also = f" There is a source file of that name: write '{spec}{SUFFIX}'." if _exists(kept) else ""
+        kept = _kept_source(spec)
+        also = f" There is a source file of that name: write '{spec}{SUFFIX}'." if kept else ""
         raise FileMissingError(
             f"Source '{spec}' is neither a file nor a study.",
             f"{error.hint} A table is named by its path.{also}",

@@ -6,12 +6,13 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from tuner import __version__, registry
+from tuner import __version__, filenames, registry
 from tuner.errors import MeasurementError, TableError, TunerError, UsageError
 from tuner.models.persistence import to_document
 from tuner.objective import Metric
@@ -136,13 +137,21 @@ def default_path(origin: Origin) -> Path:
 
     What was learned from the same origin before is replaced.
     """
-    stem = re.sub(r"[^\w.+-]+", "-", origin.name).strip("-.")[:100] or "source"
-    number = 1
-    while True:
-        path = sources_dir() / f"{stem}{'' if number == 1 else f'-{number}'}{SUFFIX}"
+    stem, earlier = filenames.encode(origin.name), _earlier_stem(origin.name)
+    for number in count(1):
+        suffix = f"{'' if number == 1 else f'-{number}'}{SUFFIX}"
+        path = filenames.kept(
+            sources_dir() / (stem + suffix),
+            sources_dir() / (earlier + suffix),
+            lambda kept: _same_origin(kept, origin),
+        )
         if not path.exists() or _same_origin(path, origin):
-            return path
-        number += 1
+            break
+    return path
+
+
+def _earlier_stem(name: str) -> str:
+    return re.sub(r"[^\w.+-]+", "-", name).strip("-.")[:100] or "source"
 
 
 def _same_origin(path: Path, origin: Origin) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tuner import paths
+from tuner import filenames, paths
 
 
 def progress_dir() -> Path:
@@ -20,7 +20,12 @@ def progress_dir() -> Path:
 
 def write_progress(study: str, values: Mapping[str, Any]) -> None:
     """Replace the session's file at once. It is a convenience: a full disk does not stop a session for it."""
-    path = progress_dir() / (_file_name(study) + ".json")
+    folder = progress_dir()
+    path = filenames.kept(
+        folder / f"{filenames.encode(study)}.json",
+        folder / f"{_earlier_name(study)}.json",
+        lambda earlier: (_read(earlier) or {}).get("study") == study,
+    )
     temporary = path.with_suffix(".tmp")
     try:
         temporary.write_text(json.dumps({"study": study, "pid": os.getpid(), **values}), encoding="utf-8")
@@ -33,10 +38,9 @@ def read_progress() -> list[dict[str, Any]]:
     """Return all sessions, the latest first; a running one whose process is gone is called killed."""
     found = []
     for path in progress_dir().glob("*.json"):
-        try:
-            values = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            continue  # being written, or torn by a power cut: it says nothing
+        values = _read(path)
+        if values is None:
+            continue
         if values.get("state") == "running" and not _alive(int(values.get("pid", -1))):
             values["state"] = "killed"
         found.append(values)
@@ -47,5 +51,14 @@ def _alive(pid: int) -> bool:
     return pid > 0 and Path(f"/proc/{pid}").exists()
 
 
-def _file_name(study: str) -> str:
+def _read(path: Path) -> dict[str, Any] | None:
+    """Return what a session's file says; None while it is being written, or where a power cut tore it."""
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return values if isinstance(values, dict) else None
+
+
+def _earlier_name(study: str) -> str:
     return "".join(c if c.isalnum() or c in "-_." else "_" for c in study)[:120]
