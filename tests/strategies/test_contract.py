@@ -46,7 +46,7 @@ class TestGp(Registered):
 
 class TestDirectTransfer(Registered):
     name = "dm"
-    needs_source = whole = same_unit_only = True
+    needs_source = whole = same_unit_only = makes_models = True
 
     def standalone(self, sources: Sequence[SourceData], seed: int) -> BaseSampler:
         return DirectTransferSampler(sources=sources, seed=seed)
@@ -54,7 +54,7 @@ class TestDirectTransfer(Registered):
 
 class TestLinearShift(Registered):
     name = "lms"
-    needs_source = whole = True
+    needs_source = whole = makes_models = True
 
     def standalone(self, sources: Sequence[SourceData], seed: int) -> BaseSampler:
         return LinearShiftSampler(sources=sources, seed=seed)
@@ -62,7 +62,7 @@ class TestLinearShift(Registered):
 
 class TestNonlinearShift(Registered):
     name = "nlms"
-    needs_source = whole = True
+    needs_source = whole = makes_models = True
 
     def standalone(self, sources: Sequence[SourceData], seed: int) -> BaseSampler:
         return NonlinearShiftSampler(sources=sources, seed=seed)
@@ -70,7 +70,7 @@ class TestNonlinearShift(Registered):
 
 class TestGuidedSampling(Registered):
     name = "gs"
-    needs_source = whole = True
+    needs_source = whole = makes_models = True
 
     def standalone(self, sources: Sequence[SourceData], seed: int) -> BaseSampler:
         return GuidedSampler(sources=sources, seed=seed)
@@ -78,7 +78,7 @@ class TestGuidedSampling(Registered):
 
 class TestTransfer(Registered):
     name = "transfer"
-    whole = True
+    whole = makes_models = True
 
     def standalone(self, sources: Sequence[SourceData], seed: int) -> BaseSampler:
         return TransferSampler(sources=sources, seed=seed)
