@@ -2,10 +2,26 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+from tests.skips import pytest_terminal_summary
+
+__all__ = ["pytest_terminal_summary"]
+
+# A busy machine is no fault of the code: nothing is judged by its time. CI always tries the same examples.
+settings.register_profile(
+    "tuner",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    print_blob=True,
+    derandomize="CI" in os.environ,
+)
+settings.load_profile("tuner")
 
 # A shell's background job ignores SIGINT, and so would every program that a test starts and interrupts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -18,7 +34,7 @@ def shared_data() -> Path:
     """The folder of measured tables beside the checkout; tests that need it skip where it is missing."""
     path = ROOT.parent / "shared" / "data"
     if not path.is_dir():
-        pytest.skip("../shared/data is not here: tests over measured tables are skipped")
+        pytest.skip("../shared/data is not here: measured tables beside the checkout")
     return path
 
 

@@ -100,5 +100,7 @@ def oldest_python() -> str:
         return sys.executable
     found = next((p for p in wanted if os.access(p, os.X_OK)), None)
     if found is None:
-        pytest.skip("no Python 3.8 is installed here")
+        pytest.skip(
+            "no Python 3.8 is here, the oldest of a board: pyenv install 3.8, or uv python install 3.8"
+        )
     return found

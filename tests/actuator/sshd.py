@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.waiting import PATIENCE_S
+
 _SSHD = "/usr/sbin/sshd"
 
 
@@ -34,8 +36,8 @@ class Far:
 def why_not() -> str:
     """Return why no server can be run here, "" where it can."""
     if not os.access(_SSHD, os.X_OK) or not shutil.which("ssh") or not shutil.which("ssh-keygen"):
-        return "openssh-server and openssh-client are not installed (apt install openssh-server)"
-    return "" if os.geteuid() == 0 else "the server is run as root"
+        return "no ssh server can be started: apt-get install openssh-server"
+    return "" if os.geteuid() == 0 else "no ssh server can be started: it needs root"
 
 
 @contextlib.contextmanager
@@ -83,8 +85,12 @@ def _free_port() -> int:
 
 def why_no_fuse() -> str:
     """Return why no board can be mounted here, "" where it can."""
+    try:
+        import mfusepy  # noqa: F401 - loads libfuse
+    except (ImportError, OSError) as error:
+        return f"there is no FUSE here ({error}): pip install mfusepy, and apt-get install fuse3"
     if not os.access("/dev/fuse", os.R_OK | os.W_OK) or shutil.which("fusermount3") is None:
-        return "FUSE is not available here (no /dev/fuse or no fusermount3)"
+        return "there is no FUSE here: apt-get install fuse3, and a kernel with /dev/fuse"
     return ""
 
 
@@ -95,13 +101,13 @@ def mounted_board(place: Path, board: str = "jetson-orin-nano") -> Iterator[Path
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
-        assert select.select([process.stdout], [], [], 30)[0], "not mounted within 30 s"
+        assert select.select([process.stdout], [], [], PATIENCE_S)[0], "not mounted"
         if process.stdout.readline() != "mounted\n":
             raise RuntimeError("a FUSE mount is refused here")
         yield place
     finally:
         process.terminate()
-        process.communicate(timeout=30)
+        process.communicate(timeout=PATIENCE_S)
 
 
 def dirty(place: Path) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.actuator.fakes import START, FakeDevice, GuardedDevice, RefusingDevice, server_over
+from tests.waiting import PATIENCE_S
 from tuner.actuator.channel import Channel
 from tuner.actuator.client import RemoteControl, RemoteDevice
 from tuner.actuator.connection import Connection
@@ -147,7 +148,7 @@ def test_the_guard_watches_over_there_and_an_alarm_puts_the_board_back_at_once(o
             guard.start(alarms.put)
         guard.mark()
         device.guards[-1].on_abort("CPU reached 99.0 °C, above the limit of 98 °C")
-        assert alarms.get(timeout=30) == "CPU reached 99.0 °C, above the limit of 98 °C"
+        assert alarms.get(timeout=PATIENCE_S) == "CPU reached 99.0 °C, above the limit of 98 °C"
         assert device.values == START, "before anybody asked"
         assert guard.stop() == GuardVerdict(True, ("CPU reached 91.0 °C",), 91.0, 3, {"freq_hz": 522750000})
         assert device.guards[-1].marks == 1

@@ -16,6 +16,7 @@ import pytest
 
 from tests.actuator.conftest import CPU, Machine
 from tests.cli.conftest import Tuner
+from tests.waiting import PATIENCE_S
 from tuner.actuator.client import open_board
 from tuner.actuator.connection import Connection
 from tuner.actuator.listen import bind
@@ -54,7 +55,7 @@ def service(machine: Machine, archive: bytes, place: Path, tmp_path: Path) -> It
         told = place.with_name(f"notify{len(running)}")
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
             systemd.bind(str(told))
-            systemd.settimeout(30)
+            systemd.settimeout(PATIENCE_S)
             process = subprocess.Popen(
                 [sys.executable, "-I", "-S", str(program), "--socket", str(place), *machine.arguments, *arguments],
                 env={"NOTIFY_SOCKET": str(told)}, stderr=subprocess.PIPE,
@@ -66,7 +67,7 @@ def service(machine: Machine, archive: bytes, place: Path, tmp_path: Path) -> It
     yield start
     for process in running:
         process.terminate()
-        process.communicate(timeout=30)
+        process.communicate(timeout=PATIENCE_S)
 
 
 def connected(place: Path) -> Connection:
@@ -95,7 +96,7 @@ def test_sigterm_puts_back_and_takes_the_socket_away(machine: Machine, service: 
     session = connected(place)
     session.request("apply", target=TARGET)
     process.terminate()
-    assert process.wait(30) == 0
+    assert process.wait(PATIENCE_S) == 0
     assert machine.files() == before
     assert not place.exists()
     with pytest.raises(BoardLostError):

@@ -17,6 +17,7 @@ import pytest
 from benchmarks.fuzz_actuator import _legal
 from tests.actuator.conftest import Connect, Machine
 from tests.actuator.fakes import START, FakeDevice, levels, server_over
+from tests.waiting import PATIENCE_S
 from tuner.actuator.channel import Channel
 from tuner.actuator.protocol import MAX_REQUEST, request_line
 from tuner.actuator.transport import Address
@@ -93,7 +94,7 @@ def test_silence_longer_than_the_heartbeat_ends_the_session(machine: Machine, co
     assert link.process is not None
     process = connection._link.process
     assert process is not None
-    assert process.wait(30) == 0
+    assert process.wait(PATIENCE_S) == 0
     assert machine.files() == before
     with pytest.raises(BoardLostError, match=r"silent for 1 s"):
         connection.request("ping")
@@ -109,7 +110,7 @@ def test_a_signal_to_the_actuator_puts_the_board_back(
     process = connection._link.process
     assert process is not None
     process.send_signal(number)
-    assert process.wait(30) == 0
+    assert process.wait(PATIENCE_S) == 0
     assert machine.files() == before
     assert machine.journals == []
 
@@ -138,7 +139,7 @@ def exit_of(pid: int) -> Callable[[], bool]:
 
     def wait() -> bool:
         try:
-            return bool(select.select([descriptor], [], [], 30)[0])
+            return bool(select.select([descriptor], [], [], PATIENCE_S)[0])
         finally:
             os.close(descriptor)
 

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from tests.waiting import PATIENCE_S
+
 
 @dataclass(frozen=True)
 class Run:
@@ -41,7 +43,7 @@ Tuner = Callable[..., Run]
 def tuner(tmp_path: Path) -> Tuner:
     """Run `tuner` as a user would: a process of its own, in an empty folder."""
 
-    def run(*arguments: str, env: dict[str, str] | None = None, timeout_s: float = 240) -> Run:
+    def run(*arguments: str, env: dict[str, str] | None = None, timeout_s: float = PATIENCE_S) -> Run:
         done = subprocess.run(
             [sys.executable, "-m", "tuner", *arguments],
             capture_output=True,

@@ -24,7 +24,7 @@ def model() -> Path:
     """A real pre-trained model that a PyPI package carries (the text-direction classifier of RapidOCR)."""
     spec = importlib.util.find_spec("rapidocr_onnxruntime")
     if spec is None or spec.origin is None:
-        pytest.skip("rapidocr-onnxruntime is not installed: no pre-trained model to run")
+        pytest.skip("no pre-trained model is here: pip install --no-deps rapidocr-onnxruntime")
     return next((Path(spec.origin).parent / "models").glob("*cls*.onnx"))
 
 

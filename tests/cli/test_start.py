@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from tests.cli.conftest import Tuner
+from tests.waiting import PATIENCE_S
 
 TX2 = ("--device", "emulated:jetson-tx2")
 
@@ -102,7 +103,7 @@ def test_ctrl_c_stops_cleanly_and_the_same_command_goes_on(tuner: Tuner, tmp_pat
         if sum(e["event"] == "trial" for e in events) == 5:
             process.send_signal(signal.SIGINT)
             break
-    rest, err = process.communicate(timeout=120)
+    rest, err = process.communicate(timeout=PATIENCE_S)
     events += [json.loads(line) for line in rest.splitlines()]
     assert process.returncode == 130, err
     assert events[-1]["event"] == "finished"

@@ -77,7 +77,7 @@ trees = st.recursive(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.dictionaries(st.text('abc." ü', max_size=3), trees, max_size=4))
 def test_every_key_of_any_document_has_its_place(tree: dict[str, object]) -> None:
     text = tomlkit.dumps(tree)

@@ -57,7 +57,7 @@ targets = st.lists(
 faults = st.dictionaries(st.integers(0, 12), st.sampled_from(["fail", "clamp", "drop", "kill"]), max_size=4)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(targets, faults)
 def test_after_any_run_each_option_is_original_or_reported(
     wanted: list[dict[str, int]], plan: dict[int, str]
@@ -85,7 +85,7 @@ def test_after_any_run_each_option_is_original_or_reported(
         assert pending(Path(folder)) == []
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.integers(0, 400), st.binary(max_size=6))
 def test_a_journal_torn_at_any_byte_is_survived(cut: int, garbage: bytes) -> None:
     with TemporaryDirectory() as folder:

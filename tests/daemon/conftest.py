@@ -11,19 +11,18 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.waiting import PATIENCE_S, until
 from tuner.daemon.client import DaemonClient
 from tuner.daemon.models import SessionRequest, SessionView
 from tuner.daemon.probe import daemon_answers
 
 TX2 = "emulated:jetson-tx2"
-WAIT_S = 60.0
 
 
 class Daemon:
@@ -70,7 +69,7 @@ class Daemon:
         """End it with a signal; return its exit status."""
         assert self.process is not None
         self.process.send_signal(number)
-        return self.process.wait(WAIT_S)
+        return self.process.wait(PATIENCE_S)
 
     def close(self) -> None:
         """End it; nothing may have gone wrong inside that nobody noticed."""
@@ -81,7 +80,7 @@ class Daemon:
         if self.process is not None and self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
             with contextlib.suppress(subprocess.TimeoutExpired):
-                self.process.wait(WAIT_S)
+                self.process.wait(PATIENCE_S)
             self.process.kill()
 
     def client(self) -> DaemonClient:
@@ -104,20 +103,12 @@ class Daemon:
         found: dict[str, Any] = json.loads(path.read_text())["options"]
         return found
 
-    def tuner(self, *arguments: str, timeout_s: float = 120) -> subprocess.CompletedProcess[str]:
+    def tuner(self, *arguments: str, timeout_s: float = PATIENCE_S) -> subprocess.CompletedProcess[str]:
         """Run a command that finds this daemon."""
         return subprocess.run(
             [sys.executable, "-m", "tuner", *arguments], env=self.env, cwd=self.root, text=True,
             capture_output=True, timeout=timeout_s, stdin=subprocess.DEVNULL,
         )  # fmt: skip
-
-
-def until(condition: Callable[[], bool], what: str, limit_s: float = WAIT_S) -> None:
-    """Wait until `condition` holds; fail when it does not come to hold."""
-    deadline_s = time.monotonic() + limit_s
-    while not condition():
-        assert time.monotonic() < deadline_s, f"it never came about that {what}"
-        time.sleep(0.05)
 
 
 def read_until(
@@ -148,7 +139,7 @@ def raw_request(path: str, request: bytes, patience_s: float = 20.0) -> bytes:
                     parts.append(part)
             except TimeoutError:
                 connection.shutdown(socket.SHUT_WR)
-                connection.settimeout(20.0)
+                connection.settimeout(PATIENCE_S)
                 while part := connection.recv(65536):
                     parts.append(part)
         return b"".join(parts)

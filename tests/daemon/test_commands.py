@@ -16,7 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.daemon.conftest import TX2, Daemon, read_until, short_folder, until
+from tests.daemon.conftest import TX2, Daemon, read_until, short_folder
+from tests.waiting import PATIENCE_S, until
 from tuner.errors import TunerError
 from tuner.profiles import read_profile
 
@@ -83,7 +84,7 @@ def test_ctrl_c_off_a_terminal_detaches(shared_daemon: Daemon) -> None:
     assert process.stdout is not None
     next(line for line in process.stdout if '"trial"' in line)
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 130
     found = re.search(r"`tuner stop (\S+)` ends it", said)
     assert found
@@ -106,8 +107,8 @@ class Terminal:
     def type(self, keys: bytes) -> None:
         os.write(self._master, keys)
 
-    def wait_for(self, text: bytes, limit_s: float = 60.0) -> None:
-        deadline_s = time.monotonic() + limit_s
+    def wait_for(self, text: bytes) -> None:
+        deadline_s = time.monotonic() + PATIENCE_S
         while text not in self.said:
             assert time.monotonic() < deadline_s, self.said[-2000:]
             self._read(0.2)

@@ -18,6 +18,7 @@ import pytest
 import uvicorn
 
 from tests.daemon.conftest import TX2, Daemon, short_folder
+from tests.waiting import PATIENCE_S
 from tuner.daemon import gate
 from tuner.daemon.access import Policy
 from tuner.daemon.notify import ServiceManager
@@ -30,7 +31,7 @@ def notify_socket(monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
     """Be systemd: receive what a service says."""
     with short_folder() as folder, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as heard:
         heard.bind(str(folder / "notify"))
-        heard.settimeout(30)
+        heard.settimeout(PATIENCE_S)
         monkeypatch.setenv("NOTIFY_SOCKET", str(folder / "notify"))
         yield heard
 
@@ -58,11 +59,11 @@ def test_systemd_is_told_and_its_watchdog_fed(monkeypatch: pytest.MonkeyPatch) -
             heard.settimeout(1.5)  # five times the watchdog's period: a stopped process feeds nobody
             with pytest.raises(TimeoutError):
                 heard.recv(4096)
-            heard.settimeout(30)
+            heard.settimeout(PATIENCE_S)
             daemon.process.send_signal(signal.SIGCONT)
             daemon.process.send_signal(signal.SIGTERM)
             hear("STOPPING=1")
-            assert daemon.process.wait(30) == 0
+            assert daemon.process.wait(PATIENCE_S) == 0
         finally:
             daemon.kill_if_alive()
 
@@ -113,7 +114,7 @@ async def _served(talk: Any) -> bytes:
         try:
             reader, writer = await asyncio.open_unix_connection(str(folder / "s"))
             await talk(reader, writer)
-            answer: bytes = await asyncio.wait_for(reader.read(), 20)
+            answer: bytes = await asyncio.wait_for(reader.read(), PATIENCE_S)
             writer.close()
             return answer
         finally:
@@ -169,7 +170,7 @@ def free_port() -> int:
 
 def tcp_status(port: int, token: str | None) -> int:
     bearer = f"authorization: Bearer {token}\r\n" if token is not None else ""
-    with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S) as connection:
         head = f"GET /health HTTP/1.1\r\nhost: x\r\n{bearer}connection: close\r\n\r\n"
         connection.sendall(head.encode())
         return int(connection.makefile("rb").readline().split()[1])

@@ -15,7 +15,8 @@ from typing import Any
 
 import pytest
 
-from tests.daemon.conftest import TX2, Daemon, read_until, until
+from tests.daemon.conftest import TX2, Daemon, read_until
+from tests.waiting import PATIENCE_S, until
 from tuner.daemon.models import SessionRequest
 from tuner.errors import SessionStateError, UnknownSessionError, UnknownSettingError, UsageError
 
@@ -230,7 +231,7 @@ def test_a_device_that_somebody_else_uses_is_waited_for(shared_daemon: Daemon) -
         assert client.show_session(session).state == "queued"
         client.stop_session(session)
     foreground.send_signal(signal.SIGINT)
-    foreground.communicate(timeout=60)
+    foreground.communicate(timeout=PATIENCE_S)
 
 
 def test_two_daemons_cannot_own_one_state(shared_daemon: Daemon) -> None:

@@ -149,7 +149,7 @@ def test_a_broken_nvpmodel_mapping_is_refused(old: str, new: str, message: str) 
     assert message in caught.value.what
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(0, len(MINIMAL) - 1), st.integers(0, 30), st.text(max_size=6))
 def test_a_damaged_file_gives_a_board_or_a_typed_error(start: int, length: int, insert: str) -> None:
     text = MINIMAL[:start] + insert + MINIMAL[start + length :]

@@ -130,7 +130,7 @@ def test_cores_rise_first_and_fall_last(open_board: Opener) -> None:
     assert actuator.order(high, high) == []
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.tuples(*(st.integers(0, len(o.values) - 1) for o in TX2.options)), st.integers(0, 2**31))
 def test_any_configuration_can_be_applied_read_back_and_measured(indices: tuple[int, ...], seed: int) -> None:
     with tempfile.TemporaryDirectory() as folder:

@@ -22,7 +22,7 @@ CASES = [(board, workload) for board in BOARDS for workload in BOARDS[board].wor
 
 @pytest.mark.parametrize(("board", "workload"), CASES)
 @pytest.mark.parametrize("option", [CPU, GPU, EMC])
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.data())
 def test_a_higher_clock_is_never_slower_and_idle_power_never_falls(
     board: str, workload: str, option: str, data: st.DataObject

@@ -64,7 +64,7 @@ def _writable(board: EmulatedBoard) -> list[str]:
 
 
 @given(st.data())
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_dirty_lists_what_reads_differently_and_nothing_else(data: st.DataObject) -> None:
     name, release = data.draw(st.sampled_from(EVERY))
     board = EmulatedBoard(name, release, eagain_rate=0, sensor_error_rate=0)

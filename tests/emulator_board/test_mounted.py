@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import select
-import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.actuator.sshd import why_no_fuse
+from tests.waiting import PATIENCE_S
+
 COMMAND = [sys.executable, "-m", "tuner_emulator.main"]
 Mount = Callable[..., Path]
 
@@ -21,9 +23,8 @@ Mount = Callable[..., Path]
 @pytest.fixture
 def mounted(tmp_path: Path) -> Iterator[Mount]:
     """Return a function that mounts a board and returns its directory; all are ended with SIGTERM."""
-    pytest.importorskip("mfusepy", exc_type=OSError)
-    if not os.access("/dev/fuse", os.R_OK | os.W_OK) or shutil.which("fusermount3") is None:
-        pytest.skip("FUSE is not available here (no /dev/fuse or no fusermount3)")
+    if why_no_fuse():
+        pytest.skip(why_no_fuse())
     processes: list[tuple[subprocess.Popen[str], Path]] = []
 
     def start(board: str, *arguments: str) -> Path:
@@ -32,7 +33,7 @@ def mounted(tmp_path: Path) -> Iterator[Mount]:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         processes.append((process, place))
         assert process.stdout is not None
-        assert select.select([process.stdout], [], [], 30)[0], "not mounted within 30 s"
+        assert select.select([process.stdout], [], [], PATIENCE_S)[0], "not mounted"
         if process.stdout.readline() != "mounted\n":
             pytest.skip(f"a FUSE mount is refused here: {process.communicate()[1].strip()}")
         return place
@@ -40,7 +41,7 @@ def mounted(tmp_path: Path) -> Iterator[Mount]:
     yield start
     for process, place in processes:
         process.terminate()
-        assert process.wait(timeout=30) == 0
+        assert process.wait(timeout=PATIENCE_S) == 0
         process.communicate()
         assert not os.path.ismount(place)
 

@@ -30,7 +30,7 @@ def put(profile: Profile, text: str = SUPER, board: object = NANO, name: str | N
 
 
 @pytest.mark.parametrize(("name", "l4t"), ALL, ids=IDS)
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=5)
 @given(data=st.data())
 def test_every_board_every_configuration(name: str, l4t: str, data: st.DataObject) -> None:
     board = case(name, l4t, all_online=data.draw(st.booleans()))

@@ -50,7 +50,7 @@ def test_a_mode_reads_as_what_it_does_to_the_board(name: str, l4t: str) -> None:
 
 
 @every_board
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(data=st.data())
 def test_an_exported_mode_comes_back_and_does_what_it_says(name: str, l4t: str, data: st.DataObject) -> None:
     board: Case = case(name, l4t, gpu_used=True, all_online=data.draw(st.booleans()))
@@ -65,7 +65,7 @@ def test_an_exported_mode_comes_back_and_does_what_it_says(name: str, l4t: str, 
 
 
 @every_board
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=6)
 @given(data=st.data())
 def test_a_second_export_replaces_the_first_and_leaves_the_rest(
     name: str, l4t: str, data: st.DataObject

@@ -26,7 +26,7 @@ def session(board: EmulatedBoard, folder: Path) -> tuple[ControlSession, Configu
     return ControlSession(device.actuator, device.spec, folder), space_of(device)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.sampled_from(BOARDS), st.sampled_from([None, "ENOENT", "ENODEV"]), st.integers(0, 10_000))
 def test_no_kernel_refuses_a_write(
     tmp_path_factory: pytest.TempPathFactory, which: tuple[str, str], offline_errno: str | None, seed: int

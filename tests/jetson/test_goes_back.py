@@ -187,7 +187,7 @@ def test_schedules_that_found_a_bug(
 @pytest.mark.parametrize("part", range(2))
 def test_random_schedules(part: int, monkeypatch: pytest.MonkeyPatch) -> None:
     @settings(
-        max_examples=1000, deadline=None, print_blob=True,
+        max_examples=1000,
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
     )  # fmt: skip
     @given(schedules())

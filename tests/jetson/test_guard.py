@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 import pytest
 
+from tests.waiting import PATIENCE_S
 from tuner.ports import GuardVerdict
 from tuner.profiles.hardware import Limits
 from tuner_emulator.board import EmulatedBoard
@@ -197,7 +198,7 @@ def test_a_thread_watches_a_real_board() -> None:
     tripped = threading.Event()
     guard.start(lambda reason: tripped.set())
     board.plant.temperature_c = 97.0
-    assert tripped.wait(60)
+    assert tripped.wait(PATIENCE_S)
     assert guard.stop().throttled
 
 

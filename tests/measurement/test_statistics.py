@@ -85,7 +85,7 @@ def test_a_saving_of_single_values_is_a_point() -> None:
     assert ratio_saving_ci([10.0], [7.5], seed=0) == (25.0, 25.0)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.integers(0, 2**32), st.floats(0.2, 1.5))
 def test_a_savings_interval_holds_the_saving(seed: int, ratio: float) -> None:
     draw = random.Random(seed)

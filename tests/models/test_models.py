@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.base import clone
 from sklearn.compose import TransformedTargetRegressor
@@ -158,7 +158,7 @@ def test_an_unknown_learner() -> None:
         from_document({"format": 1, "learner": "rtt"})
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=100)
 @given(st.data())
 def test_damaged_documents_raise_nothing_else(drawn: Any) -> None:
     name = drawn.draw(st.sampled_from(LEARNERS))

@@ -62,7 +62,7 @@ profiles = st.builds(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(profiles)
 def test_what_is_written_is_read_back(profile: Profile) -> None:
     with tempfile.TemporaryDirectory() as folder:

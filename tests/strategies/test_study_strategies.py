@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.vocabulary.test_space import spaces
@@ -33,7 +33,7 @@ def test_every_strategy_makes_models(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", STUDY)
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=8)
 @given(space=spaces(), known=st.integers(1, 4), seed=st.integers(0, 99))
 def test_random_spaces_are_exhausted_by_the_bare_samplers(
     name: str, space: ConfigurationSpace, known: int, seed: int

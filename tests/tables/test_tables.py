@@ -87,7 +87,7 @@ def test_what_cannot_be_a_measured_table(tmp_path: Path, text: str, error: type[
         read_table(write(tmp_path, text))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(
         st.tuples(st.integers(0, 3), st.sampled_from("xyz"), st.floats(0.001, 1e6)), min_size=1, max_size=30

@@ -57,7 +57,7 @@ def test_levels_correspond_by_value_on_one_board_and_by_rank_across() -> None:
 
 
 @given(st.lists(st.integers(1, 4), min_size=1, max_size=5), st.integers(0, 10**6))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_orders_are_sums_over_subsets_and_positive(counts: list[int], seed: int) -> None:
     rng = np.random.default_rng(seed)
     options = [
@@ -176,7 +176,7 @@ def conditional_spaces(draw: st.DrawFn) -> ConfigurationSpace:
 
 
 @given(conditional_spaces(), st.integers(0, 10**6))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_candidates_are_the_space(space: ConfigurationSpace, seed: int) -> None:
     candidates = Candidates(space)
     assert candidates.all is not None

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.waiting import PATIENCE_S
 from tuner.errors import (
     FileMissingError,
     FileVersionError,
@@ -95,7 +96,7 @@ def test_reformatting_keeps_the_hash_and_a_changed_number_does_not() -> None:
         parse_knowledge(changed.encode(), "x")
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.data())
 def test_a_mutated_file_is_refused_or_says_the_same(data: st.DataObject) -> None:
     """Bytes flipped, cut out or put in anywhere: a typed error in two sentences, or the knowledge as it was."""
@@ -123,7 +124,7 @@ json_values = st.recursive(
 )  # fmt: skip
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.data())
 def test_nonsense_with_a_good_hash_is_refused(data: st.DataObject) -> None:
     """Somebody may edit a file and mend its hash: any value anywhere is typed, or again a source."""
@@ -237,7 +238,10 @@ def test_a_kill_while_writing_leaves_the_old_file(tmp_path: Path) -> None:
     write_knowledge(path, example())
     before = path.read_bytes()
     done = subprocess.run(
-        [sys.executable, "-c", _KILLED, str(path)], cwd=Path(__file__).parents[2], timeout=60, check=False
+        [sys.executable, "-c", _KILLED, str(path)],
+        cwd=Path(__file__).parents[2],
+        timeout=PATIENCE_S,
+        check=False,
     )
     assert done.returncode == -signal.SIGKILL
     assert path.read_bytes() == before

@@ -46,7 +46,7 @@ def test_the_slope_is_that_of_the_density(kernel: RelevanceKernel) -> None:
 
 
 @given(st.integers(0, 10_000), st.floats(0.05, 20.0), st.floats(0.0, 3.0))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_it_is_a_covariance(seed: int, length: float, relevance: float) -> None:
     kernel = RelevanceKernel([axis(o) for o in OPTIONS])
     rows = _rows(20, seed)

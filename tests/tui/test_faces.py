@@ -14,6 +14,7 @@ import pytest
 from rich.console import Console
 
 from tests.tui.fake_session import events
+from tests.waiting import PATIENCE_S
 from tuner.events import Notice, SessionFinished, TrialFinished
 from tuner.tui.choose import choose_face
 from tuner.tui.face import LiveFace
@@ -118,7 +119,7 @@ def test_a_reader_that_leaves_does_not_change_the_exit_code(flag: str) -> None:
     child.stdout.close()
     assert child.stderr is not None
     assert child.stderr.read() == b""
-    assert child.wait(timeout=60) == 0
+    assert child.wait(timeout=PATIENCE_S) == 0
 
 
 def test_the_face_is_chosen(monkeypatch: pytest.MonkeyPatch) -> None:

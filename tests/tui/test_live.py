@@ -14,10 +14,13 @@ from pathlib import Path
 import psutil
 import pytest
 
-FAKE = Path(__file__).with_name("fake_session.py")
-DEADLINE_S = 30.0
+from tests.waiting import PATIENCE_S
 
-pytestmark = pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")
+FAKE = Path(__file__).with_name("fake_session.py")
+
+pytestmark = pytest.mark.skipif(
+    shutil.which("tmux") is None, reason="tmux is not installed: apt-get install tmux"
+)
 
 
 class Terminal:
@@ -45,13 +48,13 @@ class Terminal:
 
     def wait(self, condition: Callable[[str], bool]) -> str:
         """Return the screen once `condition` holds for it."""
-        deadline_s = time.monotonic() + DEADLINE_S
+        deadline_s = time.monotonic() + PATIENCE_S
         while time.monotonic() < deadline_s:
             screen = self.screen()
             if condition(screen):
                 return screen
             time.sleep(0.05)
-        pytest.fail(f"not seen within {DEADLINE_S} s; the screen is:\n{self.screen()}")
+        pytest.fail(f"not seen within {PATIENCE_S} s; the screen is:\n{self.screen()}")
 
     def child(self) -> int:
         """Return the process id of the session's own Python."""

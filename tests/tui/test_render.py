@@ -38,7 +38,7 @@ def drawn(state: ViewState, width: int, height: int, encoding: str = "utf-8") ->
     return stream.read()
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     width=st.integers(40, 220),
     height=st.integers(10, 60),

@@ -43,7 +43,7 @@ def exhaust(space: ConfigurationSpace, strategy: str, limit: int) -> list[dict[s
 
 
 @pytest.mark.parametrize("strategy", PLAIN)
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(space=spaces())
 def test_every_suggestion_exists_and_none_comes_twice(strategy: str, space: ConfigurationSpace) -> None:
     found = exhaust(space, strategy, 15)
@@ -63,14 +63,14 @@ def test_a_table_is_exhausted_and_then_said_to_be(strategy: str) -> None:
     assert sorted(map(str, found)) == sorted(map(str, rows))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(spaces())
 def test_parameters_round_trip(space: ConfigurationSpace) -> None:
     for configuration in space.configurations():
         assert from_params(space, to_params(space, configuration)) == configuration
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(0, 2**32 - 1))
 def test_a_huge_space_is_searched_without_being_stored(seed: int) -> None:
     import numpy as np

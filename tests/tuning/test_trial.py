@@ -238,7 +238,7 @@ def test_a_setting_that_did_not_hold_is_no_measurement(tmp_path: Path) -> None:
     assert not [t for t in store.study.get_trials() if t.user_attrs.get("origin") == "rounded"]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.dictionaries(st.sampled_from([200, 300, 400]), st.sampled_from([100, 200, 250, 300, 400])),
     st.dictionaries(st.just(2), st.sampled_from([1, 2])),

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tuner.errors import OptionValueError
 from tuner.space import Condition, ConfigurationSpace, Option, configuration_key, table_space
 
-SETTINGS = settings(max_examples=60, deadline=None)
+SETTINGS = settings(max_examples=60)
 
 
 @st.composite

@@ -36,7 +36,7 @@ def pretrained() -> Path:
     """A pre-trained model from a package: the orientation classifier of RapidOCR."""
     found = importlib.util.find_spec("rapidocr_onnxruntime")
     if found is None or found.origin is None:
-        pytest.skip("rapidocr-onnxruntime is not installed: there is no pre-trained model to run")
+        pytest.skip("no pre-trained model is here: pip install --no-deps rapidocr-onnxruntime")
     models = sorted((Path(found.origin).parent / "models").glob("*cls*.onnx"))
     assert models
     return models[0]

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.waiting import PATIENCE_S
 from tests.workloads.conftest import Context, children
 from tuner.errors import (
     FileMissingError,
@@ -188,7 +189,7 @@ sys.stdin.read()
         tuner.kill()
         import select
 
-        ended, _, _ = select.select([watched], [], [], 30.0)
+        ended, _, _ = select.select([watched], [], [], PATIENCE_S)
         os.close(watched)
         assert ended
 
@@ -272,7 +273,7 @@ def test_cuda_runs_the_reference_model(context: Context) -> None:
     workload = ReferenceWorkloadPlugin().open(None, context())
     options = {p.option.name: p.option for p in workload.probe() if isinstance(p, Supported)}
     if "ort_execution_provider" not in options:
-        pytest.skip("ONNX Runtime's CUDA execution provider does not start here")
+        pytest.skip("no NVIDIA GPU with CUDA is here")
     run = workload.start({**defaults(workload), "ort_execution_provider": "cuda"}, 120.0)
     try:
         assert len(run.repeat(3).latencies_s) == 3

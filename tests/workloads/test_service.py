@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.waiting import PATIENCE_S
 from tuner.errors import WorkloadCrashedError
 from tuner.tuning.opening import default_context
 from tuner_plugins.workloads import _service
@@ -45,7 +46,7 @@ class Systemd:
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         for process in self.started:
-            process.wait(30)
+            process.wait(PATIENCE_S)
 
 
 @pytest.fixture
@@ -91,7 +92,7 @@ def test_it_ends_with_the_tuners_side(systemd: Systemd) -> None:
     assert run(asked, "true")["status"] == 0
     asked.process.kill()
     asked.process.wait()
-    systemd.started[0].wait(30)  # and systemd ends what else is in the unit
+    systemd.started[0].wait(PATIENCE_S)  # and systemd ends what else is in the unit
     asked.close()
 
 
@@ -110,7 +111,7 @@ def test_nothing_else_is_started(systemd: Systemd) -> None:
         capture_output=True, stdin=subprocess.DEVNULL,
     )  # fmt: skip
     assert done.returncode == -signal.SIGKILL
-    assert systemd.started[0].wait(30) == 1
+    assert systemd.started[0].wait(PATIENCE_S) == 1
 
 
 def test_no_service_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -42,7 +42,7 @@ def defaults(workload: Any) -> dict[str, Any]:
 def test_real_models_run_under_every_execution_mode(tmp_path: Path, pattern: str) -> None:
     spec = importlib.util.find_spec("rapidocr_onnxruntime")
     if spec is None or spec.origin is None:
-        pytest.skip("rapidocr-onnxruntime is not installed")
+        pytest.skip("no pre-trained model is here: pip install --no-deps rapidocr-onnxruntime")
     path = next((Path(spec.origin).parent / "models").glob(pattern))
     workload = opened("onnx", str(path), tmp_path, input_shape=("x=1x3x64x64",) if "det" in pattern else ())
     for mode in ("sequential", "parallel"):
@@ -141,7 +141,7 @@ def test_a_stop_interrupts_a_running_command(tmp_path: Path) -> None:
 def test_cuda_runs_where_there_is_a_gpu(tmp_path: Path) -> None:
     workload = opened("reference", None, tmp_path)
     if "ort_execution_provider" not in defaults(workload):
-        pytest.skip("no NVIDIA GPU is here")
+        pytest.skip("no NVIDIA GPU with CUDA is here")
     run = workload.start({**defaults(workload), "ort_execution_provider": "cuda"}, 120)
     try:
         assert run.repeat(2).inferences == 2
