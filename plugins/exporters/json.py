@@ -17,7 +17,7 @@ class JsonExporter:
 
     def export(self, profile: Profile) -> str:
         """Return the object, indented, ending in a newline."""
-        return json.dumps(as_dict(profile), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+        return json.dumps(as_dict(profile), indent=2, allow_nan=False) + "\n"
 
 
 def as_dict(profile: Profile) -> dict[str, Any]:

@@ -32,7 +32,7 @@ def ask(path: str, module: str) -> int:
             socket.send_fds(service, [request], [0, 1, 2])
             answer = service.recv(64)
         except OSError as error:
-            print(f"no workload can be started at {path}: {error.strerror}", file=sys.stderr)
+            sys.stderr.write(f"no workload can be started at {path}: {error.strerror}\n")
             return 1
     # An end without a word: the service was ended, its process with it.
     code = int(answer) if answer else -signal.SIGKILL

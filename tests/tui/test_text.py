@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tuner.printable import printable
 from tuner.space import OptionValue
 from tuner.tui.text import (
     format_configuration,
@@ -11,7 +12,6 @@ from tuner.tui.text import (
     format_metric,
     format_option,
     format_saving,
-    printable,
 )
 
 

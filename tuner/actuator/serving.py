@@ -10,6 +10,7 @@ import sys
 from tuner.actuator.channel import Channel, Watched
 from tuner.actuator.server import Server
 from tuner.errors import TunerError
+from tuner.printable import printable
 
 
 class SignalPipe:
@@ -49,4 +50,5 @@ def serve_one(server: Server, channel: Channel, signals: SignalPipe, watched: Wa
 def say(text: str) -> None:
     """Say something to whoever runs the actuator."""
     with contextlib.suppress(OSError):  # whoever reads it may be gone
-        print(f"tuner actuator: {text}", file=sys.stderr, flush=True)
+        sys.stderr.write(f"tuner actuator: {printable(text)}\n")
+        sys.stderr.flush()

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from statistics import mean, median
 from typing import Any
 
+from tuner.printable import printable
+
 Row = Mapping[str, Any]
 _RUN = ("source", "target", "objective", "strategy", "learner")
 
@@ -139,4 +141,4 @@ def _cell(value: object) -> str:
         return ""
     if isinstance(value, float):
         return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.2f}" if abs(value) < 10 else f"{value:.1f}"
-    return str(value)
+    return printable(str(value))

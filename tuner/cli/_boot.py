@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from tuner import filenames
+from tuner.cli.out import say
 from tuner.errors import (
     PermissionDeniedError,
     ServiceManagerError,
@@ -52,9 +53,9 @@ def enable(path: Path, name: str | None) -> None:
     except PermissionError as error:
         raise PermissionDeniedError(f"{target} cannot be written.", "Run it as root.") from error
     _systemctl("enable", f"tuner-apply@{instance}.service")
-    click.echo(f"{profile.name} is applied at each boot (tuner-apply@{instance}.service, {target}).")
+    say(f"{profile.name} is applied at each boot (tuner-apply@{instance}.service, {target}).")
     apply = f"tuner profile apply {shlex.quote(str(path))}"
-    click.echo(f"`tuner profile disable {instance}` ends that; `{apply}` applies it now.")
+    say(f"`tuner profile disable {instance}` ends that; `{apply}` applies it now.")
 
 
 @click.command()
@@ -71,7 +72,7 @@ def disable(name: str) -> None:
         target.unlink()
     except PermissionError as error:
         raise PermissionDeniedError(f"{target} cannot be removed.", "Run it as root.") from error
-    click.echo(f"{name} is not applied at boot any more.")
+    say(f"{name} is not applied at boot any more.")
 
 
 def _target(name: str) -> Path:

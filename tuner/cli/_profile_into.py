@@ -7,8 +7,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
-
+from tuner.cli.out import say
 from tuner.errors import UsageError
 
 if TYPE_CHECKING:
@@ -41,12 +40,12 @@ def export_into(
     if check:
         _say_check(old.text, edit)
     elif edit.text == old.text:
-        click.echo(f"{old.path} says it already: nothing was written.")
+        say(f"{old.path} says it already: nothing was written.")
     else:
         backup = replace_file(old, edit.text)
-        click.echo(f"{edit.entry} in {old.path} (the original is kept as {backup}).")
+        say(f"{edit.entry} in {old.path} (the original is kept as {backup}).")
     for note in edit.notes:
-        click.echo(note)
+        say(note)
 
 
 def import_entry(form: str, conf: Path, entry: str, device: Device) -> tuple[Profile, FileEntry]:
@@ -99,5 +98,5 @@ def _mode_board(device: Device) -> object:
 def _say_check(old: str, edit: FileEdit) -> None:
     for line in difflib.unified_diff(old.splitlines(), edit.text.splitlines(), "now", "then", "", "", 0, ""):
         if not line.startswith("@@"):
-            click.echo(line.encode("utf-8", "replace").decode())
-    click.echo(f"ok: {edit.entry}. Nothing was written (--check).")
+            say(line)
+    say(f"ok: {edit.entry}. Nothing was written (--check).")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from tuner.cli.options import effective
+from tuner.cli.out import say
 from tuner.daemon.probe import daemon_answers
 from tuner.errors import DaemonUnreachableError, InfeasibleError, Interrupted, UnknownSessionError, UsageError
 
@@ -118,7 +119,7 @@ def _stays(client: DaemonClient, session: str, interactive: bool) -> bool:
     """Ask what a Ctrl-C means; return whether to go on watching."""
     hint = f"Session {session} goes on. `tuner attach {session}` watches it, `tuner stop {session}` ends it."
     if not interactive:
-        click.echo(hint, err=True)
+        say(hint, err=True)
         return False
     answer = click.prompt(
         "Detach, stop the session, or continue watching?",
@@ -127,7 +128,7 @@ def _stays(client: DaemonClient, session: str, interactive: bool) -> bool:
     if answer == "s":
         client.stop_session(session)
     elif answer == "d":
-        click.echo(hint, err=True)
+        say(hint, err=True)
     return bool(answer != "d")
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from tuner.cli.out import say, say_progress
 from tuner.errors import FileMissingError, UsageError
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def optimise(evaluations: int, learner: str, json_path: str | None, **given: Any
         strategy_named(name)
     cases = _cases(names, [learner], **given)
     rows = _run(optimise_rows, [(case, evaluations) for case in cases], given["jobs"], json_path)
-    click.echo(optimise_report(rows, evaluations))
+    say(*optimise_report(rows, evaluations).split("\n"))
 
 
 @command.command("model", cls=_SeveralValues)
@@ -112,7 +112,7 @@ def model(
     parse_budget(budget, 10**6)
     cases = _cases(names, wanted, **given)
     rows = _run(model_rows, [(case, budget, scored == "all") for case in cases], given["jobs"], json_path)
-    click.echo(figure2_report(rows) if figure2 else model_report(rows))
+    say(*(figure2_report(rows) if figure2 else model_report(rows)).split("\n"))
 
 
 def _names(text: str, flag: str) -> list[str]:
@@ -175,8 +175,7 @@ def _run(
     from tuner.bench.parallel import run_all
 
     def progress(done: int, total: int) -> None:
-        if sys.stderr.isatty():
-            click.echo(f"\r{done} of {total} runs", nl=done == total, err=True)
+        say_progress(f"{done} of {total} runs", done == total)
 
     if json_path is not None:
         _write(json_path, [])  # a path that cannot be written is known before the work, not after

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import sys
@@ -12,6 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 import click
 
+from tuner.cli.out import say_json, say_table
 from tuner.ports import Device, PowerMeter, Supported
 from tuner.space import Option
 
@@ -34,9 +34,11 @@ def command(as_json: bool) -> int:
     """Say what works on this machine, what does not, and what to do."""
     checks = list(run_checks())
     if as_json:
-        click.echo(json.dumps([asdict(c) for c in checks]))
+        say_json([asdict(c) for c in checks])
     else:
-        _print(checks)
+        heads = ("check", "state", "finding", "what to do")
+        rows = [(c.what, c.state, c.finding, c.remedy) for c in checks]
+        say_table(heads, rows, ruled=True, width=None if sys.stdout.isatty() else 140)
     return 1 if any(c.state == ERROR for c in checks) else 0
 
 
@@ -171,15 +173,3 @@ def _meter(what: str, meter: PowerMeter) -> Check:
     if missing is None:
         return Check(what, OK, meter.provenance())
     return Check(what, WARNING, missing.reason, missing.remedy)
-
-
-def _print(checks: list[Check]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table("check", "state")
-    for head in ("finding", "what to do"):  # paths are longer than a column: fold them, cut nothing off
-        table.add_column(head, overflow="fold")
-    for check in checks:
-        table.add_row(check.what, check.state, check.finding, check.remedy)
-    Console(width=None if sys.stdout.isatty() else 140).print(table)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from tuner.cli.out import say
+
 GROUPS = ("devices", "workloads", "strategies", "meters", "models", "exporters")
 
 
@@ -15,13 +17,13 @@ def command(group: str | None) -> None:
     from tuner.errors import MissingDependencyError
 
     for name in (group,) if group else GROUPS:
-        click.echo(f"{name}:")
+        say(f"{name}:")
         for plugin in registry.names(name):
             try:
                 instance = registry.create(name, plugin)
             except MissingDependencyError as error:
-                click.echo(f"  {plugin:12} not loadable: {error.what}")
+                say(f"  {plugin:12} not loadable: {error.what}")
                 continue
             boards = instance.boards() if name == "devices" else ()
             arguments = f" ({', '.join(f'{plugin}:{b}' for b in boards)})" if boards else ""
-            click.echo(f"  {plugin:12} {getattr(instance, 'summary', '')}{arguments}".rstrip())
+            say(f"  {plugin:12} {getattr(instance, 'summary', '')}{arguments}".rstrip())

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import sys
 
 import click
 
 from tuner.cli._sessions import SESSION, SOCKET, connect, pick
+from tuner.cli.out import say, say_json
 
 
 @click.command()
@@ -30,10 +30,10 @@ def command(session: str | None, socket: str | None, follow: bool, after: int, a
         events = client.follow_session(found, after) if follow else client.session_events(found, after)
         for values in events:
             if as_json:
-                click.echo(json.dumps(values))
+                say_json(values)
                 continue
             event = parse_event(values)
             if isinstance(event, SessionFailed):
-                click.echo(f"error: {event.what} {event.hint}")
+                say(f"error: {event.what} {event.hint}")
             elif event is not None:
                 face(event)

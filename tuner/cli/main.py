@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -10,7 +11,9 @@ from importlib import import_module
 import click
 
 from tuner import __version__
+from tuner.cli.out import say
 from tuner.errors import TunerError
+from tuner.printable import traceback_lines
 
 #: Command -> one line for `--help`. The command itself is `command` in the module `tuner.cli.<name>`.
 COMMANDS = {
@@ -114,25 +117,34 @@ def run(arguments: list[str], debug: bool) -> int:
     except click.exceptions.Exit as stop:
         return stop.exit_code
     except click.ClickException as error:
-        error.show()
-        return error.exit_code
+        return _say_usage(error)
     except (click.Abort, KeyboardInterrupt):
-        click.echo("Stopped.", err=True)
+        say("Stopped.", err=True)
         return 130
     except BrokenPipeError:
         # Whoever read our output went away; keep the interpreter from complaining at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except TunerError as error:
-        if debug:
-            raise
-        click.echo(f"Error: {error.what}", err=True)
-        if error.hint:
-            click.echo(error.hint, err=True)
+        _say_error(error, debug, f"Error: {error.what}", error.hint)
         return error.exit_code
-    except Exception as error:
-        if debug:
-            raise
-        click.echo(f"Error: tuner failed in a way it should not: {type(error).__name__}: {error}", err=True)
-        click.echo("Run the same command with --debug and report what it prints.", err=True)
+    except Exception as error:  # noqa: BLE001 - the last resort: whatever it is, two sentences and a code
+        what = f"Error: tuner failed in a way it should not: {type(error).__name__}: {error}"
+        _say_error(error, debug, what, "Run the same command with --debug and report what it prints.")
         return INTERNAL_ERROR
+
+
+def _say_usage(error: click.ClickException) -> int:
+    """Print what click has to say of a command line; return the exit code."""
+    said = io.StringIO()
+    error.show(file=said)
+    usage, error_word, what = said.getvalue().rstrip("\n").partition("Error: ")
+    say(*usage.split("\n")[:-1], error_word + what, err=True)
+    return error.exit_code
+
+
+def _say_error(error: Exception, debug: bool, what: str, hint: str) -> None:
+    if debug:
+        say(*traceback_lines(error), err=True)
+        return
+    say(what, *([hint] if hint else []), err=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from tuner.cli._sessions import SESSION, SOCKET, connect, pick
+from tuner.cli.out import say
 
 
 @click.command()
@@ -17,4 +18,4 @@ def command(session: str | None, socket: str | None) -> None:
     """
     with connect(socket) as client:
         view = client.pause_session(pick(client, session).id)
-        click.echo(f"Session {view.id} pauses before its next trial; `tuner resume {view.id}` lets it go on.")
+        say(f"Session {view.id} pauses before its next trial; `tuner resume {view.id}` lets it go on.")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from tuner.cli._boot import disable, enable
+from tuner.cli.out import say, write_document
 from tuner.errors import TunerError, UnknownBoardError, UnknownNameError, UsageError
 
 if TYPE_CHECKING:
@@ -40,9 +41,9 @@ def show(path: Path, as_json: bool) -> None:
 
     profile = read_profile(path)
     if as_json:
-        click.echo(_export(profile, "json"), nl=False)
+        write_document(_export(profile, "json"))
     else:
-        click.echo("\n".join(profile_lines(profile)))
+        say(*profile_lines(profile))
 
 
 @command.command()
@@ -56,17 +57,17 @@ def validate(path: Path) -> None:
     profile = read_profile(path)
     options, against = _options_for(profile)
     if options is None:
-        click.echo(f"ok: {path} is well-formed. Its options were not checked: {against}")
+        say(f"ok: {path} is well-formed. Its options were not checked: {against}")
         return
     problems = problems_of(profile, options)
     for problem in problems if len(problems) > 1 else ():
-        click.echo(f"problem: {problem}")
+        say(f"problem: {problem}")
     require_valid(profile, options)
-    click.echo(f"ok: {path} fits {against}.")
+    say(f"ok: {path} fits {against}.")
     known = {o.name for o in options}
     unchecked = [name for name in profile.options if name not in known]
     if unchecked:
-        click.echo(f"Runtime options that only the workload knows were not checked: {', '.join(unchecked)}.")
+        say(f"Runtime options that only the workload knows were not checked: {', '.join(unchecked)}.")
 
 
 @command.command()
@@ -80,9 +81,9 @@ def diff(left: Path, right: Path) -> None:
 
     changes = diff_profiles(read_profile(left), read_profile(right))
     if changes:
-        click.echo("\n".join(change_lines(changes, str(left), str(right))))
+        say(*change_lines(changes, str(left), str(right)))
     else:
-        click.echo("The profiles say the same.")
+        say("The profiles say the same.")
 
 
 @command.command("apply")
@@ -108,7 +109,7 @@ def apply_command(path: Path, spec: str | None, revert: bool, dry_run: bool) -> 
             _say_dry(profile, current, target)
         else:
             _apply(profile, device, current, target)
-            click.echo(f"`tuner profile apply {shlex.quote(str(path))} --revert` undoes it.")
+            say(f"`tuner profile apply {shlex.quote(str(path))} --revert` undoes it.")
     _say_runtime(profile)
 
 
@@ -158,10 +159,10 @@ def export(
         return
     text = _export(profile, form)
     if output is None:
-        click.echo(text, nl=False)
+        write_document(text)
     else:
         atomic_write(output, text)
-        click.echo(f"Wrote {output}.", err=True)
+        say(f"Wrote {output}.", err=True)
 
 
 @command.command("import")
@@ -186,9 +187,9 @@ def import_command(conf: Path, mode: str, output: Path, spec: str) -> None:
     with _open(spec) as device:
         profile, entry = import_entry("nvpmodel", conf, mode, device)
     write_profile(output, profile)
-    click.echo(f"Wrote {output}: mode {entry.name} as a profile of {len(profile.options)} options.")
+    say(f"Wrote {output}: mode {entry.name} as a profile of {len(profile.options)} options.")
     for note in entry.notes:
-        click.echo(note)
+        say(note)
 
 
 def _export(profile: Profile, form: str) -> str:
@@ -272,13 +273,13 @@ def _apply(
 
     values = apply_persistently(device.actuator, device.spec, _journals(), target)
     for name in target:
-        click.echo(_change(profile, name, current[name], values.get(name, target[name])))
+        say(_change(profile, name, current[name], values.get(name, target[name])))
     where = (
         f"the emulated board {device.board}: no real hardware was touched"
         if device.emulated
         else device.board
     )
-    click.echo(f"Set and verified by reading back on {where}.")
+    say(f"Set and verified by reading back on {where}.")
 
 
 def _revert(device: Device) -> None:
@@ -287,21 +288,21 @@ def _revert(device: Device) -> None:
 
     report = revert_applied(device.actuator, device.spec, _journals())
     for problem in report.problems:
-        click.echo(f"warning: {problem}", err=True)
+        say(f"warning: {problem}", err=True)
     if report.failed:
         raise restore_error(report)
     if report.discarded:
-        click.echo("The device has restarted since and forgot the profile by itself: nothing to put back.")
+        say("The device has restarted since and forgot the profile by itself: nothing to put back.")
         return
     for name, value in report.restored.items():
-        click.echo(f"{name}: back to {value}")
-    click.echo("Put back and verified by reading back.")
+        say(f"{name}: back to {value}")
+    say("Put back and verified by reading back.")
 
 
 def _say_dry(profile: Profile, current: Mapping[str, OptionValue], target: Mapping[str, OptionValue]) -> None:
     for name, value in target.items():
-        click.echo(_change(profile, name, current[name], value))
-    click.echo("Nothing was written (--dry-run).")
+        say(_change(profile, name, current[name], value))
+    say("Nothing was written (--dry-run).")
 
 
 def _change(profile: Profile, name: str, old: OptionValue, new: OptionValue) -> str:
@@ -312,9 +313,9 @@ def _change(profile: Profile, name: str, old: OptionValue, new: OptionValue) -> 
 def _say_runtime(profile: Profile) -> None:
     runtime = profile.configuration("workload")
     if runtime:
-        click.echo(
-            f"Runtime options are not the board's; set them in your program: {_assignments(runtime)}.\n"
-            "`tuner profile export --format shell` gives them as environment variables."
+        say(
+            f"Runtime options are not the board's; set them in your program: {_assignments(runtime)}.",
+            "`tuner profile export --format shell` gives them as environment variables.",
         )
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from tuner.cli.out import say
+
 
 @click.command()
 @click.option("--device", default=None, help="Only this device; default: every device that has a journal.")
@@ -24,7 +26,7 @@ def _restore_elsewhere(board: str, device: str) -> None:
 
     opened = open_board(board, device, default_context()).device
     opened.close()
-    click.echo("\n".join(f"{board}: {note}." for note in opened.notes()) or "Nothing to restore.")
+    say(*[f"{board}: {note}." for note in opened.notes()] or ["Nothing to restore."])
 
 
 def _restore_here(device: str | None) -> None:
@@ -34,17 +36,17 @@ def _restore_here(device: str | None) -> None:
 
     for entry in pending(journal_dir()):
         if entry.owner_alive:
-            click.echo(f"{entry.device}: a session is running; it restores by itself when it ends.")
+            say(f"{entry.device}: a session is running; it restores by itself when it ends.")
     reports = recover(journal_dir(), open_actuator, device)
     if not reports:
-        click.echo("Nothing to restore.")
+        say("Nothing to restore.")
     for report in reports:
         if report.discarded:
-            click.echo(f"{report.device}: it restarted since and forgot its settings by itself.")
+            say(f"{report.device}: it restarted since and forgot its settings by itself.")
         for name, value in report.restored.items():
-            click.echo(f"{report.device}: {name} is {value} again.")
+            say(f"{report.device}: {name} is {value} again.")
         for name, reason in report.failed.items():
-            click.echo(f"{report.device}: {name} could not be put back: {reason}")
+            say(f"{report.device}: {name} could not be put back: {reason}")
     if any(report.failed for report in reports):
         raise RestoreError(
             "Not everything could be put back.", "Mend the cause and run `tuner restore` again."

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
+
+from tuner.cli.out import say, say_json
 
 _STORAGE = click.option(
     "--storage",
@@ -42,7 +43,7 @@ def learn(spec: str, output: Path | None, learners: str | None, storage: str | N
     path = default_path(knowledge.origin) if output is None else output
     write_knowledge(path, knowledge)
     kept = len(knowledge.data.configurations)
-    click.echo(f"Wrote {path}: {kept} of {knowledge.measured} configurations.", err=True)
+    say(f"Wrote {path}: {kept} of {knowledge.measured} configurations.", err=True)
 
 
 @command.command()
@@ -54,7 +55,10 @@ def show(spec: str, storage: str | None, as_json: bool) -> None:
     from tuner.cli._source_text import show_document, show_lines
 
     knowledge = _load(spec, storage)
-    click.echo(json.dumps(show_document(knowledge)) if as_json else "\n".join(show_lines(knowledge)))
+    if as_json:
+        say_json(show_document(knowledge))
+    else:
+        say(*show_lines(knowledge))
 
 
 @command.command("list")
@@ -68,14 +72,14 @@ def list_sources(folders: Sequence[Path], storage: str | None, as_json: bool) ->
 
     files, found = source_files(folders), studies(storage_url(storage))
     if as_json:
-        click.echo(json.dumps({"sources": [vars(f) for f in files], "studies": found}))
+        say_json({"sources": [vars(f) for f in files], "studies": found})
         return
     for f in files:
-        click.echo(f"{f.path}  {f.problem or f.summary}")
+        say(f"{f.path}  {f.problem or f.summary}")
     if not files:
-        click.echo("No source file yet: `tuner source learn STUDY|TABLE.csv` makes one.")
+        say("No source file yet: `tuner source learn STUDY|TABLE.csv` makes one.")
     for name, count in found.items():
-        click.echo(f"study {name}  {count} finished trials to learn from")
+        say(f"study {name}  {count} finished trials to learn from")
 
 
 @command.command()
@@ -90,9 +94,9 @@ def compare(left: str, right: str, storage: str | None, as_json: bool) -> None:
 
     found = compared(_load(left, storage), _load(right, storage))
     if as_json:
-        click.echo(json.dumps({"a": left, "b": right, **comparison_document(found)}))
+        say_json({"a": left, "b": right, **comparison_document(found)})
     else:
-        click.echo("\n".join(comparison_lines(found, left, right)))
+        say(*comparison_lines(found, left, right))
 
 
 def _load(spec: str, storage: str | None) -> Any:

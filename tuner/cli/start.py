@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from tuner.cli.options import start_options
+from tuner.cli.out import say
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -56,10 +57,10 @@ def _submit(settings: Any, as_json: bool, plain: bool, detach: bool) -> int:
         session = client.create_session(SessionRequest(settings=lists, cwd=os.getcwd()))
         if not detach:
             waits = f" waits: {session.reason}" if session.reason else ""
-            click.echo(f"session {session.id}{waits}", err=True)
+            say(f"session {session.id}{waits}", err=True)
             return watch(client, session.id, as_json, plain, output)
         _settled(client, session.id)
-        click.echo(session.id)
+        say(session.id)
         return 0
 
 
@@ -102,7 +103,7 @@ def _run(settings: Any, as_json: bool, plain: bool) -> int:
                     sink(SessionFailed(time.time(), type(error).__name__, error.what, error.hint, code))
                     raise
         except Interrupted as error:
-            click.echo(str(error), err=True)
+            say(str(error), err=True)
             return _signal_code(stop.signal_number) or error.exit_code
     if not as_json:
         from rich.console import Console

@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from tuner.cli.out import say, say_json
+
 
 @click.command()
 @click.argument("wanted", metavar="[SESSION]", required=False)
@@ -30,15 +32,15 @@ def command(wanted: str | None, socket: str | None, as_json: bool, show_all: boo
     if not show_all:
         sessions = sessions[:10]
     if as_json:
-        click.echo(json.dumps(sessions))
+        say_json(sessions)
         return
     if not sessions:
-        click.echo("No session yet. Start one with `tuner start --objective energy`.")
+        say("No session yet. Start one with `tuner start --objective energy`.")
         return
     for session in sessions:
-        click.echo(_line(session))
+        say(_line(session))
     if any(s["state"] == "killed" for s in sessions):
-        click.echo("A killed session's device is put back by `tuner restore` or by the next `tuner start`.")
+        say("A killed session's device is put back by `tuner restore` or by the next `tuner start`.")
 
 
 def _daemon_sessions(socket: str | None, show_all: bool) -> list[dict[str, Any]]:
@@ -52,7 +54,7 @@ def _daemon_sessions(socket: str | None, show_all: bool) -> list[dict[str, Any]]
         if not daemon_answers(path):
             return []
     except PermissionDeniedError as error:
-        click.echo(str(error), err=True)
+        say(str(error), err=True)
         return []
     from tuner.daemon.client import DaemonClient
 
@@ -67,11 +69,11 @@ def _one(session: str, socket: str | None, as_json: bool) -> None:
     with connect(socket) as client:
         view = pick(client, session).model_dump()
     if as_json:
-        click.echo(json.dumps(view))
+        say_json(view)
         return
     for key, value in view.items():
         if value not in (None, "", [], {}):
-            click.echo(f"{key}: {json.dumps(value) if isinstance(value, (dict, list)) else value}")
+            say(f"{key}: {json.dumps(value) if isinstance(value, (dict, list)) else value}")
 
 
 def _line(session: dict[str, Any]) -> str:

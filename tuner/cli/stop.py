@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
+
 import click
 
 from tuner.cli._sessions import SESSION, SOCKET, connect, pick
+from tuner.cli.out import say
 
 
 @click.command()
@@ -22,4 +25,4 @@ def command(session: str | None, socket: str | None, no_wait: bool) -> None:
             for _ in client.follow_session(view.id, view.last_event):
                 pass
             view = client.show_session(view.id)
-        click.echo(f"Session {view.id}: {view.state}. Go on with `tuner start --study {view.study}`.")
+        say(f"Session {view.id}: {view.state}. Go on with `tuner start --study {shlex.quote(view.study)}`.")

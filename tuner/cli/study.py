@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
-import sys
 from typing import Any
 
 import click
+
+from tuner.cli.out import say, say_json, write_document
 
 _STORAGE = click.option(
     "--storage", default=None, help="Optuna URL or SQLite file; default: the embedded one."
@@ -32,9 +34,9 @@ def list_studies(storage: str | None) -> None:
     with storage_errors(url):
         summaries = optuna.get_all_study_summaries(opened)
     for summary in summaries:
-        click.echo(f"{summary.study_name}  {summary.n_trials} trials")
+        say(f"{summary.study_name}  {summary.n_trials} trials")
     if not summaries:
-        click.echo("No study yet.")
+        say("No study yet.")
 
 
 def _records(name: str, storage: str | None) -> list[Any]:
@@ -56,11 +58,11 @@ def show(name: str, storage: str | None, as_json: bool) -> None:
     """Show each finished trial of a study."""
     for record in _records(name, storage):
         if as_json:
-            click.echo(json.dumps({"trial": record.trial, **json.loads(record.to_json())}))
+            say_json({"trial": record.trial, **json.loads(record.to_json())})
             continue
         value = "-" if record.value is None else f"{record.value:.6g}"
         options = " ".join(f"{k}={v}" for k, v in record.configuration.items())
-        click.echo(f"{record.trial:4} {record.state:10} {value:>12}  {options}  {record.reason}".rstrip())
+        say(f"{record.trial:4} {record.state:10} {value:>12}  {options}  {record.reason}".rstrip())
 
 
 @command.command("export")
@@ -74,9 +76,11 @@ def export(name: str, storage: str | None) -> None:
     records = [r for r in _records(name, storage) if r.holds]
     options = list(dict.fromkeys(o for r in records for o in r.configuration))
     metrics = list(dict.fromkeys(m for r in records for m in r.values))
-    writer = csv.writer(sys.stdout)
+    table = io.StringIO()
+    writer = csv.writer(table)
     writer.writerow([*options, *metrics])
     for r in records:
         writer.writerow(
             [*(r.configuration.get(o, "") for o in options), *(r.values.get(m, "") for m in metrics)]
         )
+    write_document(table.getvalue())

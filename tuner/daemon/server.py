@@ -29,6 +29,7 @@ from tuner.daemon.profile_store import ProfileStore
 from tuner.daemon.supervisor import Supervisor
 from tuner.daemon.tasks import Tasks
 from tuner.errors import DaemonRunningError, DeviceBusyError, UsageError
+from tuner.printable import printable, traceback_lines
 from tuner.profiles.kept import profiles_dir
 
 #: Connections at a time.
@@ -62,6 +63,18 @@ class _Server(uvicorn.Server):
         yield
 
 
+class PrintableFormatter(logging.Formatter):
+    """Writes a record on one line without control characters, and each line of a traceback below it."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
+        """Return the record's line."""
+        return printable(super().formatMessage(record))
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802 - logging's name
+        """Return the traceback's lines."""
+        return "\n".join(traceback_lines(ei[1]))
+
+
 def run_daemon(settings: Mapping[str, Any]) -> None:
     """Serve until SIGTERM or SIGINT.
 
@@ -69,7 +82,9 @@ def run_daemon(settings: Mapping[str, Any]) -> None:
         DaemonRunningError: another daemon owns the state directory or answers at the socket.
         UsageError, PermissionDeniedError: the sockets cannot be made as the settings say.
     """
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(message)s")
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(PrintableFormatter("%(levelname)s %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     signal.signal(signal.SIGTERM, _leave)  # until the loop takes over: the socket must not stay
     with _owned(paths.state_dir()), contextlib.ExitStack() as stack:

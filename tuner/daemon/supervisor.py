@@ -8,6 +8,7 @@ import json
 import logging
 import os
 import secrets
+import shlex
 import time
 from collections.abc import Iterator
 from datetime import datetime, timezone
@@ -275,7 +276,10 @@ class Supervisor:
     def _requeue(self, record: SessionRecord, reason: str) -> None:
         record.resumes += 1
         if record.wanted == "stop":
-            self._end(record, Interrupted("The session was stopped.", f"Go on with --study {record.study}."))
+            self._end(
+                record,
+                Interrupted("The session was stopped.", f"Go on with --study {shlex.quote(record.study)}."),
+            )
         elif record.wanted == "pause":
             self._set(record, "paused", reason)
         else:

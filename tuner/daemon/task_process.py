@@ -28,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         answer = _JOBS[verb](*arguments)
     except TunerError as error:
         answer = {"error": body_of(error).model_dump()}
-    print(json.dumps(strict(answer), allow_nan=False, default=str))
+    sys.stdout.write(json.dumps(strict(answer), allow_nan=False, default=str) + "\n")
     return 0
 
 

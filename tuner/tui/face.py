@@ -16,6 +16,7 @@ from rich.console import Console, RenderableType
 from rich.live import Live
 
 from tuner.events import Event
+from tuner.printable import printable
 from tuner.tui.render import render
 from tuner.tui.state import ViewState, reduce
 
@@ -106,7 +107,7 @@ class LiveFace:
             if signal.getsignal(number) is handler:
                 signal.signal(number, signal.SIG_DFL)
         with contextlib.suppress(OSError):
-            sys.stderr.write(self._stray.getvalue())
+            sys.stderr.write("\n".join(map(printable, self._stray.getvalue().split("\n"))))
             sys.stderr.flush()
 
     def _guard_signals(self) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
-from tuner.tui.text import printable
+from tuner.printable import printable
 
 #: A piece of a line: text and rich style.
 Part = tuple[str, str]

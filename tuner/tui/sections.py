@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from rich.text import Text
 
+from tuner.printable import printable
 from tuner.space import OptionValue
 from tuner.tui import chart
 from tuner.tui.pen import Part, Pen
@@ -18,7 +19,6 @@ from tuner.tui.text import (
     format_saving,
     format_value,
     metric_label,
-    printable,
 )
 
 _LEVELS = {"error": "bold red", "warning": "yellow", "trial": "", "info": "dim"}

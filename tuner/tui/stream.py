@@ -8,7 +8,7 @@ import os
 import sys
 from typing import TextIO
 
-from tuner.tui.text import is_unicode, printable
+from tuner.printable import is_unicode, printable
 
 
 class LineStream:
@@ -39,7 +39,7 @@ class LineStream:
         self._quiet = True
         if error.errno != errno.EPIPE and self._stream is not sys.stderr:
             with contextlib.suppress(OSError, ValueError):
-                print(f"tuner: the log ends here, writing it failed: {error}", file=sys.stderr)
+                sys.stderr.write(f"tuner: the log ends here, writing it failed: {printable(str(error))}\n")
         # What is still buffered would fail again when the interpreter closes the stream.
         with contextlib.suppress(OSError, ValueError):
             null = os.open(os.devnull, os.O_WRONLY)

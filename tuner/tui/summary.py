@@ -9,13 +9,13 @@ from rich.table import Table
 from rich.text import Text
 
 from tuner.events import SessionFinished
+from tuner.printable import printable
 from tuner.tui.text import (
     format_metric,
     format_option,
     format_saving,
     format_value,
     metric_label,
-    printable,
 )
 
 
@@ -32,7 +32,7 @@ def print_summary(console: Console, finished: SessionFinished) -> None:
         _print_line(console, printable(f"profile: {finished.profile}", ascii_only))
     if finished.apply_command:
         _print_line(console, "apply it with:")
-        _print_line(console, finished.apply_command)
+        _print_line(console, printable(finished.apply_command, ascii_only))
 
 
 def _print_line(console: Console, line: str) -> None:

@@ -1,9 +1,8 @@
-"""Values, durations and configurations as people read them; text that a terminal can print."""
+"""Values, durations and configurations as people read them."""
 
 from __future__ import annotations
 
 import math
-import unicodedata
 from collections.abc import Mapping
 
 from tuner.objective import EDP, ENERGY, LATENCY, LATENCY_P95, LATENCY_P99, POWER, TEMPERATURE
@@ -12,10 +11,6 @@ from tuner.units import format_quantity
 
 _HERTZ = (("_khz", 1e3), ("_mhz", 1e6), ("_ghz", 1e9), ("_hz", 1.0))
 _METRICS = {m.name: m for m in (LATENCY, LATENCY_P95, LATENCY_P99, ENERGY, POWER, EDP, TEMPERATURE)}
-_ASCII = {
-    "µ": "u", "·": "*", "°": "", "±": "+/-", "…": "...", "≤": "<=", "≥": ">=", "×": "x", "→": "->",
-    "–": "-", "—": "-", "−": "-", "‘": "'", "’": "'", "“": '"', "”": '"',
-}  # fmt: skip
 
 
 def format_option(name: str, value: OptionValue | None) -> str:
@@ -79,16 +74,3 @@ def format_duration(duration_s: float | None) -> str:
 def device_label(device: str, emulated: bool) -> str:
     """Return the device specification; an emulated one is called so."""
     return f"{device} (emulated, no real hardware)" if emulated else device
-
-
-def printable(text: str, ascii_only: bool = False) -> str:
-    """Return `text` on one line without control characters, in ASCII where that is asked for."""
-    shown = "".join(" " if c.isspace() else "?" if unicodedata.category(c)[0] == "C" else c for c in text)
-    if not ascii_only or shown.isascii():
-        return shown
-    return "".join(c if c.isascii() else _ASCII.get(c, "?") for c in shown)
-
-
-def is_unicode(encoding: str | None) -> bool:
-    """Return whether a stream of this encoding can print all that we draw."""
-    return (encoding or "utf-8").lower().replace("_", "-").startswith("utf")

@@ -1,0 +1,58 @@
+"""The one way out of the commands: all that they say goes through here, so a terminal gets nothing raw from outside."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+
+import click
+
+from tuner.printable import is_unicode, printable
+
+
+def say(*lines: str, err: bool = False) -> None:
+    """Print each of `lines` as one line, on stderr where `err`: without control characters (`printable`)."""
+    ascii_only = not is_unicode(getattr(sys.stderr if err else sys.stdout, "encoding", None))
+    click.echo("\n".join(printable(line, ascii_only) for line in lines), err=err)
+
+
+def say_json(value: object) -> None:
+    """Print a value as one line of JSON in ASCII."""
+    click.echo(json.dumps(value))
+
+
+def say_table(
+    heads: Sequence[str], rows: Iterable[Sequence[str]], *, ruled: bool = False, width: int | None = None
+) -> None:
+    """Print a table whose cells fold, with lines where `ruled`; `width` is in cells, None for the terminal's."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console(width=width)
+    table = Table() if ruled else Table(box=None, pad_edge=False, header_style="bold")
+    for head in heads:
+        table.add_column(head, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(printable(cell, console.options.ascii_only)) for cell in row))
+    console.print(table)
+
+
+def say_progress(text: str, last: bool) -> None:
+    """Replace the line on stderr, if that is a terminal; `last`: and leave it."""
+    if sys.stderr.isatty():
+        click.echo(f"\r{printable(text)}", nl=last, err=True)
+
+
+def write_document(text: str) -> None:
+    """Write a file's text to stdout as it is; line by line as `say` where a terminal would act on it."""
+    if sys.stdout.isatty():
+        say(*text.removesuffix("\n").split("\n"))
+    else:
+        click.echo(text.encode("utf-8", "replace"), nl=False)
+
+
+def confirm(question: str) -> bool:
+    """Ask on the terminal; return whether the answer is yes."""
+    return click.confirm(printable(question), err=True)
