@@ -44,6 +44,8 @@ def own_directories(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytes
     root = tmp_path_factory.mktemp("tuner-home")
     monkeypatch.setenv("TUNER_DATA_DIR", str(root / "data"))
     monkeypatch.setenv("TUNER_STATE_DIR", str(root / "state"))
+    # Tests that run at the same time have one `/` in common, on which most of them set nothing.
+    monkeypatch.setenv("TUNER_LOCK_DIR", str(root / "locks"))
     monkeypatch.setenv("TUNER_CONFIG_DIR", str(root / "config"))
     monkeypatch.setenv("TUNER_SOCKET", str(root / "no-daemon.sock"))
     return root

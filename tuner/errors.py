@@ -318,6 +318,12 @@ class FileTooLargeError(TunerError):
     exit_code = 47
 
 
+class SettingChangedError(TunerError):
+    """Another program set an option since the profile was applied; reverting needs `--force`."""
+
+    exit_code = 48
+
+
 class BoardUnreachableError(TunerError):
     """No connection to a board could be made, or nothing there can run the actuator."""
 

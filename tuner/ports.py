@@ -176,6 +176,15 @@ class Watchful(Protocol):
         ...
 
 
+@runtime_checkable
+class OnBoard(Protocol):
+    """What an `Actuator` also offers if its options are files, which others can write by another path."""
+
+    def board_root(self) -> str | None:
+        """Return the directory that the board's ``/sys`` is in; None where there is none."""
+        ...
+
+
 class Restored(Protocol):
     """What became of putting a device back (`tuner.control.RestoreReport`)."""
 
@@ -187,6 +196,11 @@ class Restored(Protocol):
     @property
     def failed(self) -> Mapping[str, str]:
         """What could not be put back -> why."""
+        ...
+
+    @property
+    def problems(self) -> Sequence[str]:
+        """What is wrong with the journal."""
         ...
 
 

@@ -39,6 +39,7 @@ class HostActuator:
     """Reads and writes the options of the machine below `sysroot`."""
 
     def __init__(self, sysroot: Path) -> None:
+        self._sysroot = sysroot
         self.cpu_root = sysroot / "sys/devices/system/cpu"
         self._boot_id = sysroot / "proc/sys/kernel/random/boot_id"
 
@@ -92,6 +93,10 @@ class HostActuator:
     def boot_id(self) -> str:
         """Return the kernel's boot id."""
         return read_text(self._boot_id)
+
+    def board_root(self) -> str:
+        """Return the directory that the machine's files lie in."""
+        return str(self._sysroot)
 
     @staticmethod
     def _file(name: str) -> str:

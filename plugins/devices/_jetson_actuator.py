@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from tuner.space import Configuration, OptionValue
 
-from ._jetson_files import BoardFiles
+from ._jetson_files import BoardFiles, RootedFiles
 from ._jetson_layout import Layout
 from ._jetson_modes import active_mode
 from ._jetson_reading import OptionReader
@@ -80,6 +80,10 @@ class JetsonActuator:
     def boot_id(self) -> str:
         """Return the kernel's boot id."""
         return self._files.read(_BOOT_ID)
+
+    def board_root(self) -> str | None:
+        """Return the directory that the board's files lie in."""
+        return str(self._files.raw.root) if isinstance(self._files.raw, RootedFiles) else None
 
     def drift(self) -> str:
         """Return who may have changed settings behind our back, ``""`` where nothing tells."""

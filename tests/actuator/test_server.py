@@ -171,7 +171,7 @@ def test_the_first_who_takes_a_board_puts_back_what_a_dead_owner_left(tmp_path: 
     dead = ControlSession(FakeDevice(values), "fake", tmp_path)
     dead.__enter__()
     dead.apply({"cores": 1})
-    dead._lock.release()  # the kernel does it for a dead process
+    dead._owned.close()  # the kernel does it for a dead process
     peer = Peer(server_over(FakeDevice(values), tmp_path))
     assert values == START
     assert peer.hello["recovered"]["restored"] == {"cores": 4}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -11,45 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tuner.control import ControlSession, apply_persistently, pending, recover, revert_applied
-from tuner.errors import DeviceBusyError, DeviceError, RestoreError, TunerError, UsageError, VerifyError
-from tuner.space import Configuration, OptionValue
+from tuner.errors import DeviceBusyError, RestoreError, TunerError, UsageError, VerifyError
 
-NAMES = ("a", "b", "c")
-START = {"a": 0, "b": 0, "c": 0}
-
-
-class Killed(BaseException):
-    """Stands for SIGKILL: nothing of the process runs after it."""
-
-
-class Board:
-    """Options in memory; `faults` says what the n-th write does: fail, clamp, drop or kill."""
-
-    def __init__(self, faults: dict[int, str] | None = None) -> None:
-        self.values: dict[str, OptionValue] = dict(START)
-        self.faults, self.writes = faults or {}, 0
-
-    def read_option(self, name: str) -> OptionValue:
-        return self.values[name]
-
-    def write_option(self, name: str, value: OptionValue) -> None:
-        fault = self.faults.get(self.writes)
-        self.writes += 1
-        if fault == "kill":
-            raise Killed
-        if fault == "fail":
-            raise DeviceError(f"writing {name} failed", "")
-        if fault == "clamp":
-            value = min(int(value), 1)
-        if fault != "drop":
-            self.values[name] = value
-
-    def order(self, current: Configuration, target: Configuration) -> Sequence[tuple[str, OptionValue]]:
-        return [(n, v) for n, v in target.items() if current.get(n) != v]
-
-    def boot_id(self) -> str:
-        return "boot"
-
+from .boards import NAMES, START, Board, Killed
 
 targets = st.lists(
     st.dictionaries(st.sampled_from(NAMES), st.integers(0, 3), min_size=1), min_size=1, max_size=5
@@ -76,34 +39,13 @@ def test_after_any_run_each_option_is_original_or_reported(
         except RestoreError:
             pass
         except Killed:
-            session._lock.release()  # the kernel does it for a dead process
+            session._owned.close()  # the kernel does it for a dead process
         board.faults = {}
         for report in recover(Path(folder), lambda _spec: board):
             named |= set(report.failed)
         assert {n for n in NAMES if board.values[n] != START[n]} <= named
         assert not named, "nothing fails any more, so nothing may be left"
         assert pending(Path(folder)) == []
-
-
-@settings(max_examples=100)
-@given(st.integers(0, 400), st.binary(max_size=6))
-def test_a_journal_torn_at_any_byte_is_survived(cut: int, garbage: bytes) -> None:
-    with TemporaryDirectory() as folder:
-        board = Board()
-        session = ControlSession(board, "board", Path(folder))
-        session.__enter__()
-        session.apply({"a": 1})
-        (path,) = Path(folder).glob("*.journal")
-        whole = path.read_bytes()
-        session.apply({"b": 2})
-        session._lock.release()
-        # What was fsynced before the first write of `a` is whole; only the later line can be torn.
-        torn = path.read_bytes()[: max(len(whole), min(cut, path.stat().st_size))]
-        path.write_bytes(torn + garbage)
-        if len(torn) < len(whole) + 10:
-            board.values["b"] = 0  # the line was not yet on the disk, so its write had not happened
-        recover(Path(folder), lambda _spec: board)
-        assert board.values["a"] == 0
 
 
 def test_a_value_that_reads_back_different_undoes_the_whole_transaction(tmp_path: Path) -> None:
@@ -133,8 +75,8 @@ def test_a_rebooted_device_is_left_alone(tmp_path: Path) -> None:
     session = ControlSession(board, "board", tmp_path)
     session.__enter__()
     session.apply({"a": 2})
-    session._lock.release()
-    board.boot_id = lambda: "another"  # type: ignore[method-assign]
+    session._owned.close()
+    board.boot = "another"
     (report,) = recover(tmp_path, lambda _spec: board)
     assert report.discarded
     assert board.values["a"] == 2

@@ -109,7 +109,9 @@ def _journals() -> Iterator[Check]:
     if not found:
         yield Check("restore journals", OK, "none is left over")
     for journal in found:
-        yield Check("restore journals", WARNING, f"a session on {journal.device} was killed", "tuner restore")
+        why = journal.problems[0] if journal.problems else f"a session on {journal.device} was killed"
+        remedy = "tuner restore --list" if journal.problems else "tuner restore"
+        yield Check("restore journals", WARNING, why, remedy)
 
 
 def _devices() -> Iterator[Check]:

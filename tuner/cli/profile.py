@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,7 @@ from tuner.errors import TunerError, UnknownBoardError, UnknownNameError, UsageE
 if TYPE_CHECKING:
     from tuner.ports import Device
     from tuner.profiles import Profile
-    from tuner.space import Option, OptionValue
+    from tuner.space import Option
 
 _PATH = click.argument("path", type=click.Path(path_type=Path))
 
@@ -87,30 +87,34 @@ def diff(left: Path, right: Path) -> None:
 
 
 @command.command("apply")
-@_PATH
+@click.argument("path", type=click.Path(path_type=Path), required=False)
 @click.option("--device", "spec", metavar="SPEC", help="Where to set it.  [default: the profile's device]")
-@click.option("--revert", is_flag=True, help="Put back what an earlier apply replaced.")
+@click.option("--revert", is_flag=True, help="Put back what an earlier apply replaced. Needs no PATH.")
+@click.option("--force", is_flag=True, help="With --revert: also where another program set an option since.")
 @click.option("--dry-run", is_flag=True, help="Say what would be written, and write nothing.")
-def apply_command(path: Path, spec: str | None, revert: bool, dry_run: bool) -> None:
+def apply_command(path: Path | None, spec: str | None, revert: bool, force: bool, dry_run: bool) -> None:
     """Set a profile's board options, verify them, and leave them set (until --revert or a reboot)."""
+    from tuner.cli._profile_apply import apply_profile, dry_run_profile, revert_profile, say_runtime
     from tuner.profiles import read_profile
-    from tuner.tuning.applying import board_target
 
     if revert and dry_run:
         raise UsageError("--revert and --dry-run do not go together.", "Give one of them.")
+    if force and not revert:
+        raise UsageError("--force goes with --revert.", "Leave it out.")
+    if revert:
+        revert_profile(spec or (read_profile(path).device if path else "auto"), force)
+        return
+    if path is None:
+        raise UsageError("There is no profile to apply.", "Name its file.")
     profile = read_profile(path)
-    with _open(spec or profile.device) as device:
-        if revert:
-            _revert(device)
-            return
-        target = board_target(profile, device)
-        current = {name: device.actuator.read_option(name) for name in target}
-        if dry_run:
-            _say_dry(profile, current, target)
-        else:
-            _apply(profile, device, current, target)
-            say(f"`tuner profile apply {shlex.quote(str(path))} --revert` undoes it.")
-    _say_runtime(profile)
+    if dry_run:
+        dry_run_profile(profile, spec or profile.device)
+        say_runtime(profile)
+        return
+    apply_profile(profile, spec or profile.device)
+    where = f" --device {shlex.quote(spec)}" if spec else ""
+    say(f"`tuner profile apply {shlex.quote(str(path))} --revert{where}` undoes it.")
+    say_runtime(profile)
 
 
 @command.command()
@@ -256,68 +260,3 @@ def _workload_options(profile: Profile, device: Device) -> list[Option]:
         return [p.option for p in workload.probe() if isinstance(p, Supported)]
     except TunerError:
         return []  # the caller says which options stay unchecked
-
-
-def _journals() -> Path:
-    from tuner import paths
-
-    folder = paths.state_dir() / "journals"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
-
-
-def _apply(
-    profile: Profile, device: Device, current: Mapping[str, OptionValue], target: Mapping[str, OptionValue]
-) -> None:
-    from tuner.control import apply_persistently
-
-    values = apply_persistently(device.actuator, device.spec, _journals(), target)
-    for name in target:
-        say(_change(profile, name, current[name], values.get(name, target[name])))
-    where = (
-        f"the emulated board {device.board}: no real hardware was touched"
-        if device.emulated
-        else device.board
-    )
-    say(f"Set and verified by reading back on {where}.")
-
-
-def _revert(device: Device) -> None:
-    from tuner.control import revert_applied
-    from tuner.control.restoring import restore_error
-
-    report = revert_applied(device.actuator, device.spec, _journals())
-    for problem in report.problems:
-        say(f"warning: {problem}", err=True)
-    if report.failed:
-        raise restore_error(report)
-    if report.discarded:
-        say("The device has restarted since and forgot the profile by itself: nothing to put back.")
-        return
-    for name, value in report.restored.items():
-        say(f"{name}: back to {value}")
-    say("Put back and verified by reading back.")
-
-
-def _say_dry(profile: Profile, current: Mapping[str, OptionValue], target: Mapping[str, OptionValue]) -> None:
-    for name, value in target.items():
-        say(_change(profile, name, current[name], value))
-    say("Nothing was written (--dry-run).")
-
-
-def _change(profile: Profile, name: str, old: OptionValue, new: OptionValue) -> str:
-    unit = f" {profile.options[name].unit}" if profile.options[name].unit else ""
-    return f"{name}: {old} -> {new}{unit}" if old != new else f"{name}: {new}{unit} (as it was)"
-
-
-def _say_runtime(profile: Profile) -> None:
-    runtime = profile.configuration("workload")
-    if runtime:
-        say(
-            f"Runtime options are not the board's; set them in your program: {_assignments(runtime)}.",
-            "`tuner profile export --format shell` gives them as environment variables.",
-        )
-
-
-def _assignments(options: Mapping[str, OptionValue]) -> str:
-    return ", ".join(f"{name}={value}" for name, value in options.items())

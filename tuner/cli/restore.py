@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import shlex
+from typing import TYPE_CHECKING
+
 import click
 
-from tuner.cli.out import say
+from tuner.cli.out import confirm, say
+from tuner.errors import DeviceBusyError, RestoreError, UsageError
+
+if TYPE_CHECKING:
+    from tuner.control import KnownJournal, RestoreReport
 
 
 @click.command()
@@ -12,10 +19,22 @@ from tuner.cli.out import say
 @click.option(
     "--board", default=None, metavar="ADDRESS", help="The board at ssh://[user@]host or unix:SOCKET."
 )
-def command(device: str | None, board: str | None) -> None:
-    """Put a device back as it was, after a kill or a power cut."""
+@click.option("--list", "as_list", is_flag=True, help="Show the journals of what is set, and change nothing.")
+@click.option("--discard", metavar="DEVICE", help="Delete a device's journal without putting anything back.")
+@click.option("--yes", is_flag=True, help="With --discard: do not ask.")
+def command(device: str | None, board: str | None, as_list: bool, discard: str | None, yes: bool) -> None:
+    """Put a device back as it was, after a kill or a power cut.
+
+    A profile that was applied completely is left alone: `tuner profile apply --revert` takes it back.
+    """
+    if sum((bool(board), as_list, bool(discard))) > 1:
+        raise UsageError("--board, --list and --discard do not go together.", "Give one of them.")
     if board:
         _restore_elsewhere(board, device or "auto")
+    elif as_list:
+        _list(device)
+    elif discard:
+        _discard(discard, yes)
     else:
         _restore_here(device)
 
@@ -30,24 +49,99 @@ def _restore_elsewhere(board: str, device: str) -> None:
 
 
 def _restore_here(device: str | None) -> None:
-    from tuner.control import pending, recover
-    from tuner.errors import RestoreError
+    from tuner.control import applied, recover
+    from tuner.control.restoring import restore_error
+    from tuner.tuning.interrupts import SignalGuard
     from tuner.tuning.setup import journal_dir, open_actuator
 
-    for entry in pending(journal_dir()):
-        if entry.owner_alive:
-            say(f"{entry.device}: a session is running; it restores by itself when it ends.")
-    reports = recover(journal_dir(), open_actuator, device)
+    with SignalGuard():  # what has begun to be put back is finished
+        reports = recover(journal_dir(), open_actuator, device)
     if not reports:
         say("Nothing to restore.")
     for report in reports:
-        if report.discarded:
-            say(f"{report.device}: it restarted since and forgot its settings by itself.")
-        for name, value in report.restored.items():
-            say(f"{report.device}: {name} is {value} again.")
-        for name, reason in report.failed.items():
-            say(f"{report.device}: {name} could not be put back: {reason}")
-    if any(report.failed for report in reports):
+        _say(report)
+    for journal in applied(journal_dir()):
+        if device in (None, journal.device):
+            say(f"{journal.device}: a profile is applied and stays; {_revert_advice(journal)}")
+    unfinished = [report for report in reports if not report.complete and not report.busy]
+    if len(unfinished) == 1:
+        raise restore_error(unfinished[0])
+    if unfinished:
+        names = ", ".join(report.device for report in unfinished)
         raise RestoreError(
-            "Not everything could be put back.", "Mend the cause and run `tuner restore` again."
+            f"Not everything could be put back on {names}.",
+            "`tuner restore --list` shows the journals; `tuner restore --discard DEVICE` gives one up.",
         )
+    busy = [report.busy for report in reports if report.busy]
+    if busy:
+        raise DeviceBusyError(" ".join(busy))
+
+
+def _say(report: RestoreReport) -> None:
+    device = report.device
+    if report.discarded:
+        say(f"{device}: it restarted since and forgot its settings by itself.")
+    elif report.complete and not report.restored:
+        say(f"{device}: nothing had been set yet.")
+    for name, value in report.restored.items():
+        say(f"{device}: {name} is {value} again.")
+    for name, reason in report.failed.items():
+        say(f"{device}: {name} could not be put back: {reason}")
+    for problem in report.problems:
+        say(f"{device}: {problem}")
+
+
+def _list(device: str | None) -> None:
+    from tuner.control import applied, pending
+    from tuner.tuning.setup import journal_dir
+
+    found = [j for j in (*pending(journal_dir()), *applied(journal_dir())) if device in (None, j.device)]
+    if not found:
+        say("There is no journal: nothing is set.")
+    for journal in found:
+        say(f"{journal.device}: {_state_text(journal)} {journal.path}")
+        for problem in journal.problems:
+            say(f"  problem: {problem}")
+        for name, original in journal.originals.items():
+            say(f"  {name} was {original}")
+
+
+def _state_text(journal: KnownJournal) -> str:
+    """Return what a journal is and what becomes of it, a sentence."""
+    from tuner.control.journal import APPLIED, REVERTING
+
+    since = f" since {journal.started}" if journal.started else ""
+    if journal.owner_alive:
+        return f"process {journal.owner_pid or 'unknown'} is at work{since}."
+    if journal.state == APPLIED:
+        return f"a profile is applied{since}; {_revert_advice(journal)}"
+    what = "a revert" if journal.state == REVERTING else "a session"
+    return f"{what} was killed, begun{since}; `tuner restore` puts it back."
+
+
+def _revert_advice(journal: KnownJournal) -> str:
+    return f"`tuner profile apply --revert --device {shlex.quote(journal.device)}` takes it back."
+
+
+def _discard(device: str, yes: bool) -> None:
+    """Delete the journals that have to be put back, else that of the profile that is applied.
+
+    Raises:
+        UsageError: the device has no journal.
+    """
+    from tuner.control import applied, discard, pending
+    from tuner.tuning.setup import journal_dir
+
+    unfinished, whole = pending(journal_dir()), applied(journal_dir())
+    chosen = [j for j in unfinished if j.device == device] or [j for j in whole if j.device == device]
+    if not chosen:
+        raise UsageError(f"'{device}' has no journal.", "`tuner restore --list` shows what there is.")
+    for journal in chosen:
+        say(f"{journal.path}: {len(journal.originals)} original values will be forgotten.")
+        for name, original in journal.originals.items():
+            say(f"  {name} was {original}")
+    if not yes and not confirm(f"Leave '{device}' as it is set now?"):
+        raise click.Abort
+    for journal in chosen:
+        discard(journal_dir(), journal)
+        say(f"Deleted {journal.path}; nothing was put back.")

@@ -1,8 +1,13 @@
 """The journal of original values: what has to be put back, whatever happens to the process.
 
-Append-only JSON lines, each with the CRC-32 of its record. The first record is the header, each later
-one holds one option and its original value. A record is on the disk (fsync) before its option is
-written, so a torn last line means that its write never happened.
+A device has at most one journal in each of three states, which the file's name tells:
+
+- ``DEVICE.journal``: a session's, or that of an apply that is not complete. It is put back.
+- ``DEVICE.applied.journal``: a profile is applied, completely. It stays until it is reverted.
+- ``DEVICE.reverting.journal``: a profile is being reverted. It is put back.
+
+A journal is written as a whole and is on the disk (fsync) before the first of its options is written. From state to
+state it goes by one rename, which needs no free byte.
 """
 
 from __future__ import annotations
@@ -10,21 +15,25 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
-import json
 import os
-import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Tuple  # noqa: UP035 - evaluated by Python 3.8
 from urllib.parse import quote
 
 from tuner import filenames
-from tuner.errors import DiskFullError, FileVersionError, PermissionDeniedError, StorageError
+from tuner.control.journal_lines import decode, encode
+from tuner.errors import DiskFullError, FileVersionError, PermissionDeniedError, StorageError, TunerError
 from tuner.space import OptionValue
 
-SCHEMA = 1
+SCHEMA = 2
+_READABLE = (1, SCHEMA)
 SUFFIX = ".journal"
+SESSION, APPLIED, REVERTING = "", "applied", "reverting"
+
+#: Original and applied value of an option that a profile set.
+Change = Tuple[OptionValue, OptionValue]  # noqa: UP006
 
 
 @dataclass(frozen=True)
@@ -45,17 +54,36 @@ class Header:
 
 
 @dataclass(frozen=True)
+class Contents:
+    """What a journal holds.
+
+    Attributes:
+        header: Who wrote it.
+        before: Setting -> value to put back while the journal is a session's.
+        originals: Setting -> value to put back when the profile is reverted.
+        profile: Option -> its values before any profile and with it.
+    """
+
+    header: Header
+    before: Mapping[str, OptionValue] = field(default_factory=dict)
+    originals: Mapping[str, OptionValue] = field(default_factory=dict)
+    profile: Mapping[str, Change] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Journal:
     """A journal as read.
 
     Attributes:
         header: None where its line is damaged.
-        originals: Option -> the first original journalled, in the order of journalling.
-        problems: One sentence for each damaged line (a torn last one is none).
+        originals: Setting -> the value to put back in this journal's state, in the order of journalling.
+        profile: Option -> its values before any profile and with it; empty for a session's journal.
+        problems: What is wrong with the file, as clauses; empty for a whole one.
     """
 
     header: Header | None
     originals: Mapping[str, OptionValue]
+    profile: Mapping[str, Change] = field(default_factory=dict)
     problems: tuple[str, ...] = field(default=())
 
 
@@ -65,9 +93,14 @@ def device_path(folder: Path, device_spec: str, suffix: str) -> Path:
     return filenames.kept(folder / (filenames.encode(device_spec) + suffix), earlier, lambda _: True)
 
 
-def journal_path(journal_dir: Path, device_spec: str, name: str = "") -> Path:
-    """Return the path of a device's journal; `name` tells apart what is not a session's."""
-    return device_path(journal_dir, device_spec, f"{'.' + name if name else ''}{SUFFIX}")
+def journal_path(journal_dir: Path, device_spec: str, state: str = SESSION) -> Path:
+    """Return the path of a device's journal in one of the states."""
+    return device_path(journal_dir, device_spec, f"{'.' + state if state else ''}{SUFFIX}")
+
+
+def unfinished_paths(journal_dir: Path, device_spec: str) -> tuple[Path, Path]:
+    """Return where a device's journals lie that have to be put back, in this order."""
+    return journal_path(journal_dir, device_spec), journal_path(journal_dir, device_spec, REVERTING)
 
 
 def device_of(path: Path) -> str:
@@ -83,86 +116,95 @@ def _earlier_slug(device_spec: str) -> str:
     return text[:100] + "~" + hashlib.sha256(device_spec.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def create(path: Path, header: Header, originals: Mapping[str, OptionValue]) -> None:
+def state_of(path: Path) -> str:
+    """Return the state that a journal's file name states."""
+    return path.name[: -len(SUFFIX)].partition(".")[2]
+
+
+def create(path: Path, contents: Contents) -> None:
     """Write a whole journal, atomically: either the old file or all of the new one is there.
 
     Raises:
-        DiskFullError, PermissionDeniedError, StorageError: it could not be made durable.
+        DiskFullError, PermissionDeniedError, StorageError: it could not be made durable; the old file is as it was.
     """
     temporary = path.with_name(path.name + ".new")
-    lines = [_line({"schema": SCHEMA, **asdict(header)}), *_records(originals)]
-    with _storage_errors(path):
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+    with _storage_errors(path, "written, so nothing was changed"):
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
         try:
-            _write_all(descriptor, b"".join(lines))
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        os.replace(temporary, path)
+            try:
+                _write_all(descriptor, encode(_records(contents)))
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+            os.replace(temporary, path)
+        except BaseException:
+            with contextlib.suppress(OSError):  # a full disk needs the room
+                os.unlink(temporary)
+            raise
         _sync_directory(path.parent)
 
 
-def append(path: Path, originals: Mapping[str, OptionValue]) -> None:
-    """Add originals to an existing journal and wait until they are on the disk (one fsync).
+def move(path: Path, target: Path) -> None:
+    """Give the journal another state, durably: the path in that state, where it replaces what is there.
 
     Raises:
-        DiskFullError, PermissionDeniedError, StorageError: nothing was added.
+        DiskFullError, PermissionDeniedError, StorageError: it may be in the old state or in the new one.
     """
-    with _storage_errors(path):
-        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND)
-        try:
-            size = os.fstat(descriptor).st_size
-            try:
-                _write_all(descriptor, b"".join(_records(originals)))
-                os.fsync(descriptor)
-            except OSError:
-                with contextlib.suppress(OSError):  # else the next line would join a torn one
-                    os.ftruncate(descriptor, size)
-                raise
-        finally:
-            os.close(descriptor)
+    with _storage_errors(path, "renamed"):
+        os.replace(path, target)
+        _sync_directory(path.parent)
 
 
 def remove(path: Path) -> None:
-    """Delete the journal, durably; nothing happens where there is none."""
-    with _storage_errors(path):
-        path.unlink(missing_ok=True)
+    """Delete the journal, durably; nothing happens where there is none.
+
+    Raises:
+        DiskFullError, PermissionDeniedError, StorageError: it may be there still.
+    """
+    with _storage_errors(path, "deleted"):
+        with contextlib.suppress(FileNotFoundError):
+            path.unlink()
         _sync_directory(path.parent)
 
 
 def load(path: Path) -> Journal | None:
-    """Read a journal; None where there is none. Damaged lines are skipped and reported.
+    """Read a journal; None where there is none. What is damaged is left out and reported.
 
     Raises:
-        FileVersionError: another version of `tuner` wrote it.
+        FileVersionError: a newer version of `tuner` wrote it.
         PermissionDeniedError, StorageError: it cannot be read.
     """
-    with _storage_errors(path):
+    with _storage_errors(path, "read"):
         try:
             data = path.read_bytes()
         except FileNotFoundError:
             return None
-    header: Header | None = None
+    lines = decode(data)
+    header = next((_header(r, path) for r in lines.records if "schema" in r), None)
+    problems = (*lines.problems, *(() if header else ("it does not say which device it is of",)))
+    # In a session's state an option that was not written since (it has no "original") is left alone.
+    key = "original" if state_of(path) == SESSION else "first"
     originals: dict[str, OptionValue] = {}
-    problems: list[str] = []
-    lines = data.split(b"\n")
-    last = len(lines) - (1 if lines[-1] else 2)  # the index of the last line that has content
-    for number, line in enumerate(lines[: last + 1]):
-        record = _parse(line)
-        if record is None:
-            if number != last:
-                problems.append(f"Line {number + 1} of '{path}' is damaged and was skipped.")
-        elif "schema" in record:
-            header = _header(record, path)
-        else:
-            originals.setdefault(record["option"], record["original"])
-    return Journal(header, originals, tuple(problems))
+    profile: dict[str, Change] = {}
+    for record in lines.records:
+        if "option" in record and (key in record or "original" in record):
+            originals.setdefault(record["option"], record[key if key in record else "original"])
+        elif "profile" in record:
+            profile.setdefault(record["profile"], (record["original"], record["applied"]))
+    return Journal(header, originals, profile, problems)
+
+
+def sentences(path: Path, entry: Journal) -> tuple[str, ...]:
+    """Return what is wrong with a journal, for people: one sentence, or none."""
+    if not entry.problems:
+        return ()
+    return (f"The journal '{path}' is damaged: {'; '.join(entry.problems)}.",)
 
 
 def _header(record: Mapping[str, Any], path: Path) -> Header:
-    if record["schema"] != SCHEMA:
+    if record["schema"] not in _READABLE:
         raise FileVersionError(
-            f"Journal '{path}' has schema {record['schema']}, this program reads {SCHEMA}.",
+            f"Journal '{path}' has schema {record['schema']}, this program reads up to {SCHEMA}.",
             "Run `tuner restore` with the version of tuner that wrote it.",
         )
     return Header(
@@ -173,26 +215,17 @@ def _header(record: Mapping[str, Any], path: Path) -> Header:
     )
 
 
-def _records(originals: Mapping[str, OptionValue]) -> Iterator[bytes]:
-    return (_line({"option": name, "original": value}) for name, value in originals.items())
-
-
-def _line(record: Mapping[str, Any]) -> bytes:
-    text = json.dumps(record, sort_keys=True)
-    return f'{{"crc32": "{zlib.crc32(text.encode()):08x}", "record": {text}}}\n'.encode()
-
-
-def _parse(line: bytes) -> dict[str, Any] | None:
-    """Return the record of a line whose checksum holds, else None."""
-    try:
-        entry = json.loads(line)
-        record, checksum = entry["record"], entry["crc32"]
-        text = json.dumps(record, sort_keys=True)
-        if f"{zlib.crc32(text.encode()):08x}" != checksum or not isinstance(record, dict):
-            return None
-    except (ValueError, TypeError, KeyError, RecursionError):
-        return None
-    return record if "schema" in record or {"option", "original"} <= record.keys() else None
+def _records(contents: Contents) -> Iterator[Mapping[str, Any]]:
+    yield {"schema": SCHEMA, **asdict(contents.header)}
+    for name in {**contents.originals, **contents.before}:
+        record: dict[str, OptionValue] = {"option": name}
+        if name in contents.before:
+            record["original"] = contents.before[name]
+        if name in contents.originals:
+            record["first"] = contents.originals[name]
+        yield record
+    for name, (original, applied) in contents.profile.items():
+        yield {"profile": name, "original": original, "applied": applied}
 
 
 def _write_all(descriptor: int, data: bytes) -> None:
@@ -201,7 +234,7 @@ def _write_all(descriptor: int, data: bytes) -> None:
 
 
 def _sync_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
     finally:
@@ -209,22 +242,23 @@ def _sync_directory(directory: Path) -> None:
 
 
 @contextlib.contextmanager
-def _storage_errors(path: Path) -> Iterator[None]:
+def _storage_errors(path: Path, what: str) -> Iterator[None]:
     """Say in the project's errors what keeps the journal from being durable."""
     try:
         yield
     except OSError as error:
-        reason = error.strerror or str(error)
-        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-            raise DiskFullError(
-                f"The disk is full: the journal '{path}' cannot be written, so nothing was changed.",
-                "Free some space, or set TUNER_STATE_DIR to another disk.",
-            ) from error
-        if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
-            raise PermissionDeniedError(
-                f"The journal '{path}' cannot be used: {reason}.",
-                "Make the directory writable, or set TUNER_STATE_DIR to one that is.",
-            ) from error
-        raise StorageError(
-            f"The journal '{path}' cannot be used: {reason}.", "Check the disk that it is on."
-        ) from error
+        raise storage_error(error, f"The journal '{path}' cannot be {what}") from error
+
+
+def storage_error(error: OSError, what: str) -> TunerError:
+    """Return the project's error for a file of the state directory; `what` is a clause on what failed."""
+    reason = error.strerror or str(error)
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return DiskFullError(
+            f"{what}: the disk is full.", "Free some space, or set TUNER_STATE_DIR to another disk."
+        )
+    if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
+        return PermissionDeniedError(
+            f"{what}: {reason}.", "Make the directory writable, or set TUNER_STATE_DIR to one that is."
+        )
+    return StorageError(f"{what}: {reason}.", "Check the disk that it is on.")

@@ -1,20 +1,22 @@
-"""One owner per device: a lock file that the kernel releases when its owner dies, however it dies."""
+"""Lock files that the kernel releases when their owner dies, however it dies."""
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import struct
 from pathlib import Path
 
-from tuner.control.journal import device_path
-from tuner.errors import DeviceBusyError, PermissionDeniedError
+from tuner.control.journal import device_path, storage_error
+from tuner.errors import DeviceBusyError
 
 # Linux' `struct flock`: type, whence, start, length (0 = all of the file), pid (0 for these locks).
 _FLOCK = struct.Struct("hhqqi4x")
 # Linux' numbers: Python 3.8, which a board may have, does not name them.
 _SETLK: int = getattr(fcntl, "F_OFD_SETLK", 37)
 _GETLK: int = getattr(fcntl, "F_OFD_GETLK", 36)
+_LONGEST_NOTE = 4096
 
 
 class DeviceLock:
@@ -22,53 +24,70 @@ class DeviceLock:
 
     An open-file-description lock and not `flock(2)`, because asking who holds it must not take it:
     `tuner doctor` beside a starting session would make the session find its device busy.
+
+    The lock is the kernel's; what is in the file is a courtesy, for which a full disk may have no room.
+
+    Args:
+        folder: Where the lock file lives; made when missing.
+        name: What the lock file is called after.
+        device: The device's specification, for messages; `name` where None.
     """
 
-    def __init__(self, journal_dir: Path, device_spec: str) -> None:
-        self.path = device_path(journal_dir, device_spec, ".lock")
-        self._device = device_spec
+    def __init__(self, folder: Path, name: str, device: str | None = None) -> None:
+        self.path = device_path(folder, name, ".lock")
+        self._device = name if device is None else device
         self._descriptor: int | None = None
+        self._signed = False
 
     def acquire(self) -> None:
-        """Take the lock, without waiting.
+        """Take the lock, without waiting, and leave this process's id in the file; raises as `take`."""
+        self.take()
+        self.sign()
+
+    def take(self) -> None:
+        """Take the lock, without waiting; what is in the file stays.
 
         Raises:
             DeviceBusyError: another process (or session) has it; names that process.
-            PermissionDeniedError: the directory cannot be written.
+            DiskFullError, PermissionDeniedError, StorageError: there can be no lock file.
         """
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644)
+            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except OSError as error:
-            raise PermissionDeniedError(
-                f"The lock '{self.path}' cannot be opened: {error.strerror}.",
-                "Make its directory writable, or set TUNER_STATE_DIR to one that is.",
-            ) from error
+            raise storage_error(error, f"The lock '{self.path}' cannot be opened") from error
         try:
             fcntl.fcntl(descriptor, _SETLK, _request(fcntl.F_WRLCK))
-        except (BlockingIOError, PermissionError) as error:  # EAGAIN or EACCES: taken
+        except OSError as error:
             os.close(descriptor)
-            owner = self.owner_pid()
-            raise DeviceBusyError(
-                f"Device '{self._device}' is in use by another tuner{f' (process {owner})' if owner else ''}.",
-                "Wait until it has finished, or stop it.",
-            ) from error
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+            if not isinstance(error, (BlockingIOError, PermissionError)):  # EAGAIN or EACCES: taken
+                raise storage_error(error, f"The lock '{self.path}' cannot be taken") from error
+            raise self._busy() from error
         self._descriptor = descriptor
 
-    def release(self) -> None:
+    def release(self, keep_note: bool = False) -> None:
         """Give the lock back; the file stays, because deleting a lock file races with its next owner."""
-        if self._descriptor is not None:
+        if self._descriptor is None:
+            return
+        if self._signed and not keep_note:
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._descriptor, 0)
+        os.close(self._descriptor)
+        self._descriptor, self._signed = None, False
+
+    def sign(self, note: str = "") -> None:
+        """Leave this process's id in the file, and a note for whoever finds it after this process was killed."""
+        assert self._descriptor is not None, "only its owner signs"
+        self._signed = True
+        with contextlib.suppress(OSError):
             os.ftruncate(self._descriptor, 0)
-            os.close(self._descriptor)
-            self._descriptor = None
+            os.pwrite(self._descriptor, f"{os.getpid()}\n{note}".rstrip().encode(), 0)
 
     def held(self) -> bool:
         """Return whether anybody holds the lock now. Takes nothing."""
         try:
-            descriptor = os.open(self.path, os.O_RDONLY)
-        except FileNotFoundError:
+            descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
             return False
         try:
             answer = fcntl.fcntl(descriptor, _GETLK, _request(fcntl.F_RDLCK))
@@ -78,10 +97,30 @@ class DeviceLock:
 
     def owner_pid(self) -> int | None:
         """Return the pid that the owner left in the file, None where it left none."""
+        text = self._text().partition("\n")[0]
+        return int(text) if text.isdecimal() else None
+
+    def note(self) -> str:
+        """Return the note that the last owner left, ``""`` where it left none."""
+        return self._text().partition("\n")[2]
+
+    def _text(self) -> str:
         try:
-            return int(self.path.read_text())
-        except (OSError, ValueError):
-            return None
+            with self.path.open("rb") as file:
+                return file.read(_LONGEST_NOTE).decode(errors="replace")
+        except OSError:
+            return ""
+
+    def _busy(self) -> DeviceBusyError:
+        owner = self.owner_pid()
+        if owner is None:
+            return DeviceBusyError(
+                f"Device '{self._device}' is in use by another tuner.", "Wait until it has finished."
+            )
+        return DeviceBusyError(
+            f"Device '{self._device}' is in use by another tuner (process {owner}).",
+            f"Wait until it has finished, or end it with `kill {owner}`: it puts the device back.",
+        )
 
 
 def _request(kind: int) -> bytes:

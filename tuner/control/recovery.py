@@ -1,13 +1,14 @@
-"""Find the journals that dead sessions left behind, and restore from them."""
+"""Find the journals on the disk: restore from those that dead owners left, show them, discard them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tuner.control import journal
 from tuner.control.lock import DeviceLock
+from tuner.control.ownership import board_of, owned
 from tuner.control.restoring import RestoreReport, restore_journal
 from tuner.errors import DeviceBusyError, TunerError
 from tuner.ports import Actuator
@@ -15,40 +16,40 @@ from tuner.space import OptionValue
 
 
 @dataclass(frozen=True)
-class PendingJournal:
-    """A session's journal on the disk.
+class KnownJournal:
+    """A journal on the disk.
 
     Attributes:
         path: The file.
         device: The device's specification.
+        state: `journal.SESSION`, `journal.REVERTING` or `journal.APPLIED`.
         boot_id: The device's boot when it was begun; ``""`` where the header is damaged.
+        started: When it was begun (ISO 8601, UTC); ``""`` likewise.
         originals: Option -> original.
+        problems: Sentences on what is wrong with the file.
         owner_alive: A running process holds the device, so the journal is its business.
+        owner_pid: That process, where it is known.
     """
 
     path: Path
     device: str
-    boot_id: str
-    originals: Mapping[str, OptionValue]
-    owner_alive: bool
+    state: str = journal.SESSION
+    boot_id: str = ""
+    started: str = ""
+    originals: Mapping[str, OptionValue] = field(default_factory=dict)
+    problems: tuple[str, ...] = ()
+    owner_alive: bool = False
+    owner_pid: int | None = None
 
 
-def pending(journal_dir: Path) -> list[PendingJournal]:
-    """Return the sessions' journals in `journal_dir`; applied profiles are none of them.
+def pending(journal_dir: Path) -> list[KnownJournal]:
+    """Return the journals that have to be put back, or are a running session's."""
+    return [known for known in _all(journal_dir) if known.state != journal.APPLIED]
 
-    Raises:
-        FileVersionError: another version of `tuner` wrote one.
-    """
-    found = []
-    for path in _session_journals(journal_dir):
-        entry = journal.load(path)
-        if entry is None:  # its session ended just now
-            continue
-        device = entry.header.device if entry.header else journal.device_of(path)
-        boot_id = entry.header.boot_id if entry.header else ""
-        alive = DeviceLock(journal_dir, device).held()
-        found.append(PendingJournal(path, device, boot_id, entry.originals, alive))
-    return found
+
+def applied(journal_dir: Path) -> list[KnownJournal]:
+    """Return the journals of profiles that are applied completely."""
+    return [known for known in _all(journal_dir) if known.state == journal.APPLIED]
 
 
 def recover(
@@ -56,38 +57,97 @@ def recover(
 ) -> list[RestoreReport]:
     """Restore from every journal whose owner is dead (of `device_spec` only, where given).
 
-    A device that cannot be opened or restored is reported as failed, and its journal stays.
+    A device that cannot be opened or restored, or that somebody has, is reported so, and its journal stays.
     """
     reports = []
-    for entry in pending(journal_dir):
-        if entry.owner_alive or device_spec not in (None, entry.device):
-            continue
-        report = _recover_one(journal_dir, entry, open_actuator)
-        if report is not None:
-            reports.append(report)
+    for known in pending(journal_dir):
+        if device_spec in (None, known.device):
+            report = _recover_one(journal_dir, known, open_actuator)
+            if report is not None:
+                reports.append(report)
     return reports
 
 
-def _recover_one(
-    journal_dir: Path, entry: PendingJournal, open_actuator: Callable[[str], Actuator]
-) -> RestoreReport | None:
-    lock = DeviceLock(journal_dir, entry.device)
+def discard(journal_dir: Path, known: KnownJournal) -> None:
+    """Delete a journal: what it holds will not be put back.
+
+    Raises:
+        DeviceBusyError: a running process holds the device.
+        DiskFullError, PermissionDeniedError, StorageError: it cannot be deleted.
+    """
+    lock = DeviceLock(journal_dir, known.device)
+    lock.acquire()
     try:
-        lock.acquire()
-    except DeviceBusyError:  # somebody took the device since, and restores by themselves
-        return None
-    try:
-        if not entry.originals:
-            content = journal.load(entry.path)
-            journal.remove(entry.path)  # died before its first write
-            return RestoreReport(entry.device, problems=content.problems if content else ())
-        return restore_journal(open_actuator(entry.device), entry.device, entry.path)
-    except TunerError as error:
-        return RestoreReport(entry.device, failed=dict.fromkeys(entry.originals, error.what))
+        journal.remove(known.path)
     finally:
         lock.release()
 
 
-def _session_journals(journal_dir: Path) -> list[Path]:
-    """Return the paths whose stem is a device's encoded name alone (which has no dot)."""
-    return sorted(p for p in journal_dir.glob(f"*{journal.SUFFIX}") if "." not in p.stem)
+def is_of(
+    report: RestoreReport, actuator: Actuator, device_spec: str, open_actuator: Callable[[str], Actuator]
+) -> bool:
+    """Return whether a report is of the board that an open device is, by whatever name."""
+    if report.device == device_spec:
+        return True
+    board = board_of(actuator)
+    try:
+        return board is not None and board == board_of(open_actuator(report.device))
+    except TunerError:  # what cannot be opened is another device
+        return False
+
+
+def _all(journal_dir: Path) -> list[KnownJournal]:
+    found = (_known(journal_dir, path) for path in sorted(journal_dir.glob(f"*{journal.SUFFIX}")))
+    return [known for known in found if known is not None]
+
+
+def _known(journal_dir: Path, path: Path) -> KnownJournal | None:
+    device, state = journal.device_of(path), journal.state_of(path)
+    problems: tuple[str, ...] = ()
+    header, originals = None, {}
+    try:
+        entry = journal.load(path)
+        if entry is None:  # its session ended just now
+            return None
+        header, originals, problems = entry.header, dict(entry.originals), journal.sentences(path, entry)
+    except TunerError as error:
+        problems = (str(error),)
+    device = header.device if header else device
+    lock = DeviceLock(journal_dir, device)
+    alive = lock.held()
+    return KnownJournal(
+        path=path, device=device, state=state, boot_id=header.boot_id if header else "",
+        started=header.started if header else "", originals=originals, problems=problems,
+        owner_alive=alive, owner_pid=lock.owner_pid() if alive else None,
+    )  # fmt: skip
+
+
+def _recover_one(
+    journal_dir: Path, known: KnownJournal, open_actuator: Callable[[str], Actuator]
+) -> RestoreReport | None:
+    device = known.device
+    try:
+        if not known.originals and not known.problems and not known.owner_alive:
+            return _drop_empty(journal_dir, known)
+        actuator = open_actuator(device)
+        with owned(actuator, device, journal_dir):
+            return restore_journal(actuator, device, known.path)
+    except DeviceBusyError as error:
+        return RestoreReport(device, busy=str(error))
+    except TunerError as error:
+        problems = known.problems or (() if known.originals else (str(error),))
+        return RestoreReport(device, failed=dict.fromkeys(known.originals, error.what), problems=problems)
+
+
+def _drop_empty(journal_dir: Path, known: KnownJournal) -> RestoreReport | None:
+    """Delete the journal of one who died before the first write; no device is needed for that."""
+    lock = DeviceLock(journal_dir, known.device)
+    lock.acquire()
+    try:
+        entry = journal.load(known.path)  # another may have begun and died since
+        if entry is None or entry.originals or entry.problems:
+            return None
+        journal.remove(known.path)
+    finally:
+        lock.release()
+    return RestoreReport(known.device)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +23,8 @@ class RestoreReport:
         restored: Option -> original value, which the device has now (read back).
         failed: Option -> why it could not be put back. Its original stays in the journal.
         discarded: The device has restarted since and forgot the values by itself: nothing was written.
-        problems: Sentences on damaged lines of the journal.
+        problems: Sentences on why the journal, or a part of it, could not be used. It is kept.
+        busy: Who has the device now, a sentence; ``""`` where nobody had, and it was put back.
     """
 
     device: str
@@ -30,14 +32,26 @@ class RestoreReport:
     failed: Mapping[str, str] = field(default_factory=dict)
     discarded: bool = False
     problems: tuple[str, ...] = ()
+    busy: str = ""
+
+    @property
+    def complete(self) -> bool:
+        """Whether the device is known to be as it was."""
+        return self.discarded or not (self.failed or self.problems or self.busy)
 
 
 def restore_error(report: Restored) -> RestoreError:
     """Return the error that names what could not be put back."""
     failures = "; ".join(f"{name}: {reason}" for name, reason in report.failed.items())
+    if failures or not report.problems:
+        return RestoreError(
+            f"Not every option of '{report.device}' could be put back ({failures}).",
+            "Remove the cause and run `tuner restore`; the journal is kept.",
+        )
     return RestoreError(
-        f"Not every option of '{report.device}' could be put back ({failures}).",
-        "Remove the cause and run `tuner restore`; the journal is kept.",
+        f"Original values of '{report.device}' may be lost: {' '.join(report.problems)}",
+        "What could be read was put back and the journal is kept: `tuner restore --list` shows it. Set the rest by "
+        f"hand or restart the device, then `tuner restore --discard {shlex.quote(report.device)}`.",
     )
 
 
@@ -140,20 +154,41 @@ def _wrong(actuator: Actuator, originals: Mapping[str, OptionValue]) -> dict[str
 
 
 def restore_journal(actuator: Actuator, device_spec: str, path: Path) -> RestoreReport | None:
-    """Restore what a journal holds; the caller owns the device's lock. None where there is no journal.
+    """Restore what a journal holds; the caller owns the device. None where there is no journal.
 
     The journal is deleted when all originals are back. Until then it keeps all of them: what reads as it
-    should may not stay so once the rest is put back (a cluster that wakes up forgets its limits).
+    should may not stay so once the rest is put back (a cluster that wakes up forgets its limits). A damaged
+    journal stays as well: nobody knows what it no longer says.
+
+    Raises:
+        FileVersionError, PermissionDeniedError, StorageError: the journal cannot be read or deleted.
     """
     entry = journal.load(path)
     if entry is None:
         return None
-    header = entry.header
-    if header is not None and entry.originals and header.boot_id != actuator.boot_id():
+    problems = journal.sentences(path, entry)
+    held = bool(entry.originals or problems)
+    if held and entry.header is not None and entry.header.boot_id != actuator.boot_id():
         journal.remove(path)
-        return RestoreReport(device_spec, discarded=True, problems=entry.problems)
+        return RestoreReport(device_spec, discarded=True, problems=problems)
     failed = put_back(actuator, entry.originals)
-    if not failed:
+    if not failed and not problems:
         journal.remove(path)
     restored = {name: value for name, value in entry.originals.items() if name not in failed}
-    return RestoreReport(device_spec, restored, failed, problems=entry.problems)
+    return RestoreReport(device_spec, restored, failed, problems=problems)
+
+
+def restore_unfinished(actuator: Actuator, device_spec: str, journal_dir: Path) -> RestoreReport | None:
+    """Restore what dead owners left of a device, which the caller owns; None where there is nothing.
+
+    Raises:
+        RestoreError: something cannot be put back.
+        FileVersionError, PermissionDeniedError, StorageError: as `restore_journal`.
+    """
+    last = None
+    for path in journal.unfinished_paths(journal_dir, device_spec):
+        report = restore_journal(actuator, device_spec, path)
+        if report is not None and not report.complete:
+            raise restore_error(report)
+        last = report or last
+    return last

@@ -2,67 +2,59 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from types import TracebackType
 
 from tuner.control import journal
-from tuner.control.lock import DeviceLock
+from tuner.control.ownership import owned
 from tuner.control.restoring import (
     RestoreReport,
     put_back,
     read_value,
     read_values,
     restore_error,
-    restore_journal,
+    restore_unfinished,
     same,
     write_value,
 )
-from tuner.errors import DeviceError, TunerError, UsageError, VerifyError
+from tuner.errors import DeviceError, TunerError, VerifyError
 from tuner.ports import Actuator, Watchful
 from tuner.space import OptionValue
-
-APPLIED = "applied"
 
 
 class ControlSession:
     """The only writer of a device's options while it is open. A context manager, not for threads.
 
-    Entering takes the device's lock and first restores what a dead owner left. Leaving restores the
-    original of every option that was written, unless `keep`.
+    Entering takes the device and first restores what a dead owner left. Leaving restores the original of
+    every option that was written, unless `commit` left it set.
 
     Args:
         actuator: The device's reading and writing side.
         device_spec: Names the device; lock and journal are called after it.
         journal_dir: Where they live; made when missing.
-        keep: Leave values and journal in place at the end.
-        name: Tells this journal apart from the sessions' (an applied profile's).
 
     Attributes:
         recovered: What entering found and restored, None where there was nothing.
     """
 
-    def __init__(
-        self, actuator: Actuator, device_spec: str, journal_dir: Path, keep: bool = False, *, name: str = ""
-    ) -> None:
+    def __init__(self, actuator: Actuator, device_spec: str, journal_dir: Path) -> None:
         self._actuator = actuator
         self._device = device_spec
-        self._keep = keep
-        self._name = name
-        self._path = journal.journal_path(journal_dir, device_spec, name)
-        self._session_path = journal.journal_path(journal_dir, device_spec)
-        self._lock = DeviceLock(journal_dir, device_spec)
-        self._header: journal.Header | None = None
-        self._originals: dict[str, OptionValue] = {}
+        self._journal_dir = journal_dir
+        self._path = journal.journal_path(journal_dir, device_spec)
+        self._owned = contextlib.ExitStack()
+        self._contents: journal.Contents | None = None
         self._open = False
         self.recovered: RestoreReport | None = None
 
     @property
     def originals(self) -> Mapping[str, OptionValue]:
         """What will be put back: option -> original, for every option written so far."""
-        return dict(self._originals)
+        return dict(self._contents.before) if self._contents else {}
 
     def __enter__(self) -> ControlSession:
         """Take the device.
@@ -71,33 +63,27 @@ class ControlSession:
             DeviceBusyError: somebody else has it.
             RestoreError: a dead owner's values cannot all be put back; tuning on would lose them.
         """
-        self._lock.acquire()
-        try:
-            self.recovered = restore_journal(self._actuator, self._device, self._session_path)
-            if self.recovered and self.recovered.failed:
-                raise restore_error(self.recovered)
-            if self._name:
-                self._adopt()
-        except BaseException:
-            self._lock.release()
-            raise
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(owned(self._actuator, self._device, self._journal_dir))
+            self.recovered = restore_unfinished(self._actuator, self._device, self._journal_dir)
+            self._owned = stack.pop_all()
         self._open = True
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Restore (unless `keep`) and give the device back.
+        """Restore and give the device back.
 
         Raises:
             RestoreError: something could not be put back; chains the exception that ended the session.
         """
         try:
-            report = None if self._keep else self.restore()
+            report = self.restore()
         finally:
             self._open = False
-            self._lock.release()
-        if report and report.failed:
+            self._owned.close()
+        if report.failed:
             raise restore_error(report) from error
 
     def apply(self, target: Mapping[str, OptionValue]) -> dict[str, OptionValue]:
@@ -115,20 +101,39 @@ class ControlSession:
         current = self._read(target)
         if all(same(current[name], value) for name, value in target.items()):
             return current
-        writes = self._actuator.order(current, target)
-        before = {name: self._before(name, current) for name, _ in writes}
-        self._remember({name: value for name, value in before.items() if name not in self._originals})
-        begun: list[str] = []
+        return self._transact(current, target, self._remember)
+
+    def apply_as_profile(self, target: Mapping[str, OptionValue]) -> dict[str, OptionValue]:
+        """Make the device have `target`, so that `commit` can leave it set. Once in a session, and nothing else.
+
+        Raises:
+            RestoreError: the journal of the profile that is applied now is damaged.
+            TunerError: as `apply`.
+        """
+        self._require_open()
+        current = self._read(target)
+        older = self._older_profile()
+        changes = {name: (current[name], value) for name, value in target.items()}
+
+        def remember(before: Mapping[str, OptionValue]) -> None:
+            self._write_journal(
+                before, _added(older.originals, before), _changes_since(older.profile, changes)
+            )
+
+        return self._transact(current, target, remember)
+
+    def commit(self) -> None:
+        """Leave the device as it is: what `apply_as_profile` wrote is put back by `revert_applied` only.
+
+        Raises:
+            PermissionDeniedError, StorageError: it could not be noted; leaving the session puts the device back.
+        """
+        self._require_open()
         try:
-            for name, value in writes:
-                begun.append(name)
-                write_value(self._actuator, name, value)
-            return self._verified(target)
-        except BaseException as error:
-            trouble = self._undo(begun, before)
-            if trouble and isinstance(error, TunerError):
-                error.hint = f"{error.hint} {trouble}".strip()
-            raise
+            journal.move(self._path, self._applied_path)
+        finally:
+            if not self._path.exists():
+                self._contents = None
 
     def verify(self, target: Mapping[str, OptionValue]) -> dict[str, OptionValue]:
         """Return the values read now.
@@ -141,13 +146,13 @@ class ControlSession:
     def restore(self) -> RestoreReport:
         """Put every original back; may be called again. Deletes the journal when all are back."""
         self._require_open()
-        originals = dict(self._originals)
-        if not originals:
+        if self._contents is None:
             return RestoreReport(self._device)
+        originals = self._contents.before
         failed = put_back(self._actuator, originals)
         if not failed:
             journal.remove(self._path)
-            self._originals = {}
+            self._contents = None
         restored = {name: value for name, value in originals.items() if name not in failed}
         return RestoreReport(self._device, restored, failed)
 
@@ -157,32 +162,70 @@ class ControlSession:
                 f"Device '{self._device}' is not held.", "Use ControlSession as a context manager."
             )
 
-    def _adopt(self) -> None:
-        """Go on with an earlier journal of this name; its originals stay the ones to put back."""
-        earlier = journal.load(self._path)
-        if earlier is None:
-            return
-        boot_id = self._actuator.boot_id()
-        if earlier.header is not None and earlier.header.boot_id != boot_id:
-            journal.remove(self._path)  # the device restarted and forgot those values by itself
-            return
-        self._header = earlier.header or self._new_header()
-        self._originals = dict(earlier.originals)
-        journal.create(self._path, self._header, self._originals)  # no torn line may be appended to
+    @property
+    def _applied_path(self) -> Path:
+        return journal.journal_path(self._journal_dir, self._device, journal.APPLIED)
+
+    def _transact(
+        self,
+        current: Mapping[str, OptionValue],
+        target: Mapping[str, OptionValue],
+        remember: Callable[[Mapping[str, OptionValue]], None],
+    ) -> dict[str, OptionValue]:
+        """Journal with `remember` what is about to be written, write it and verify, or undo it."""
+        writes = self._actuator.order(current, target)
+        before = {name: self._before(name, current) for name, _ in writes}
+        remember(before)
+        begun: list[str] = []
+        try:
+            for name, value in writes:
+                begun.append(name)
+                write_value(self._actuator, name, value)
+            return self._verified(target)
+        except BaseException as error:
+            trouble = self._undo(begun, before)
+            if trouble and isinstance(error, TunerError):
+                error.hint = f"{error.hint} {trouble}".strip()
+            raise
+
+    def _remember(self, before: Mapping[str, OptionValue]) -> None:
+        """Have the originals of what is about to be written on the disk."""
+        if self._contents is None or before.keys() - self._contents.before.keys():
+            self._write_journal(_added(self.originals, before))
+
+    def _write_journal(
+        self,
+        before: Mapping[str, OptionValue],
+        originals: Mapping[str, OptionValue] | None = None,
+        profile: Mapping[str, journal.Change] | None = None,
+    ) -> None:
+        header = self._contents.header if self._contents else self._new_header()
+        earlier = self._contents
+        self._contents = journal.Contents(header, before, originals or {}, profile or {})
+        try:
+            journal.create(self._path, self._contents)
+        except TunerError:  # for anything else, an interruption, it may be there
+            self._contents = earlier
+            raise
 
     def _new_header(self) -> journal.Header:
         started = datetime.now(timezone.utc).isoformat(timespec="seconds")
         return journal.Header(self._device, self._actuator.boot_id(), os.getpid(), started)
 
-    def _remember(self, originals: Mapping[str, OptionValue]) -> None:
-        if not originals:
-            return
-        if self._originals:
-            journal.append(self._path, originals)
-        else:
-            self._header = self._new_header()
-            journal.create(self._path, self._header, originals)
-        self._originals.update(originals)
+    def _older_profile(self) -> journal.Journal:
+        """Return the journal of the profile that is applied now; its originals stay the ones to go back to.
+
+        Raises:
+            RestoreError: it is damaged, so they may be lost. FileVersionError, ...: as `journal.load`.
+        """
+        older = journal.load(self._applied_path)
+        if older is None or (older.header is not None and older.header.boot_id != self._actuator.boot_id()):
+            return journal.Journal(None, {})  # a device that restarted forgot those values by itself
+        if older.problems:
+            raise restore_error(
+                RestoreReport(self._device, problems=journal.sentences(self._applied_path, older))
+            )
+        return older
 
     def _read(self, names: Iterable[str]) -> dict[str, OptionValue]:
         return read_values(self._actuator, names)
@@ -227,46 +270,14 @@ class ControlSession:
         return f"Undoing did not work for {', '.join(resisted)}: {next(iter(resisted.values()))}"
 
 
-def apply_persistently(
-    actuator: Actuator, device_spec: str, journal_dir: Path, target: Mapping[str, OptionValue]
-) -> dict[str, OptionValue]:
-    """Set `target` and leave it set; return the values read back. `revert_applied` undoes it.
-
-    The originals of the first of several applications are the ones that are kept.
-
-    Raises:
-        Whatever `ControlSession.apply` raises; the device then is as it was.
-    """
-    with ControlSession(actuator, device_spec, journal_dir, keep=True, name=APPLIED) as session:
-        first = not session.originals
-        try:
-            return session.apply(target)
-        except BaseException:
-            if first:
-                session.restore()  # `apply` undid it all: this takes the journal away too
-            raise
+def _added(originals: Mapping[str, OptionValue], before: Mapping[str, OptionValue]) -> dict[str, OptionValue]:
+    """Return originals with those of settings that were not written until now."""
+    return {**originals, **{name: value for name, value in before.items() if name not in originals}}
 
 
-def revert_applied(actuator: Actuator, device_spec: str, journal_dir: Path) -> RestoreReport:
-    """Put back what `apply_persistently` replaced.
-
-    Raises:
-        UsageError: nothing is applied.
-        DeviceBusyError: a session is running.
-    """
-    path = journal.journal_path(journal_dir, device_spec, APPLIED)
-    lock = DeviceLock(journal_dir, device_spec)
-    lock.acquire()
-    try:
-        left = restore_journal(actuator, device_spec, journal.journal_path(journal_dir, device_spec))
-        if left and left.failed:
-            raise restore_error(left)
-        report = restore_journal(actuator, device_spec, path)
-    finally:
-        lock.release()
-    if report is None:
-        raise UsageError(
-            f"No profile is applied on '{device_spec}': there is nothing to revert.",
-            "Apply one with `tuner profile apply FILE`.",
-        )
-    return report
+def _changes_since(
+    older: Mapping[str, journal.Change], newer: Mapping[str, journal.Change]
+) -> dict[str, journal.Change]:
+    """Return what two profiles changed together: the first one's originals, the last one's values."""
+    merged = {name: (older.get(name, change)[0], change[1]) for name, change in newer.items()}
+    return {**older, **merged}

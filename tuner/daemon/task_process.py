@@ -85,7 +85,7 @@ def revert(path: str) -> dict[str, Any]:
     with _opened(read_profile(Path(path)).device) as opened:
         device = opened.device
         report = revert_applied(device.actuator, device.spec, journal_dir())
-        if report.failed:
+        if not report.complete:
             raise restore_error(report)
         note = "the device has restarted since and forgot the profile by itself" if report.discarded else ""
         return {"device": device.spec, "options": dict(report.restored), "note": note or "put back"}

@@ -33,6 +33,7 @@ from tuner.tuning.setup import (
     open_target,
     read_goal,
     recover_journals,
+    require_restored,
     started_event,
 )
 from tuner.tuning.stop import TripStop
@@ -71,10 +72,11 @@ def run_session(
     Raises:
         TunerError: no result; the device is as it was found unless a `RestoreError` says otherwise.
     """
-    recover_journals(emit)
+    unfinished = recover_journals(emit)
     with TripStop(stop) as either:  # the device's guard ends a workload through the same token as a signal
         target = open_target(settings, default_context(settings, settings["seed"], either))
         try:
+            require_restored(unfinished, target.device)
             goal = read_goal(settings, target)
             strategy, context = open_strategy(settings, target, goal)
             store = _open_study(settings, target, goal)

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 from tuner import paths, registry
-from tuner.control import recover
+from tuner.control import RestoreReport, recover
+from tuner.control.recovery import is_of
+from tuner.control.restoring import restore_error
 from tuner.environment import Environment
-from tuner.errors import OptionValueError, RestoreError, UnknownStrategyError
+from tuner.errors import OptionValueError, UnknownStrategyError
 from tuner.events import Notice, SessionStarted, Sink
 from tuner.measurement.plan import MeasurementPlan
 from tuner.measurement.trial import available_metrics
 from tuner.objective import Constraint, Metric, Objective, parse_constraint, resolve_objective
 from tuner.ports import (
     Actuator,
+    ControlledElsewhere,
     Device,
     Guarded,
     OpenContext,
@@ -54,25 +57,46 @@ def journal_dir() -> Path:
 
 
 def open_actuator(spec: str) -> Actuator:
-    """Open a device for restoring only."""
-    return open_device(spec, default_context()).device.actuator
+    """Open the device of a journal, for restoring only: its specification says all, the setting `sysroot` nothing."""
+    context = default_context()
+    context = replace(context, settings={**context.settings, "sysroot": None})
+    return open_device(spec, context).device.actuator
 
 
-def recover_journals(emit: Sink) -> None:
+def recover_journals(emit: Sink) -> list[RestoreReport]:
     """Put back what sessions that were killed left behind, on every device that has a journal.
 
-    Raises:
-        RestoreError: something could not be put back; tuning on top of it would hide that.
+    Return the reports on what could not be put back: it must not keep other devices from being used
+    (see `require_restored`).
     """
+    unfinished = []
     for report in recover(journal_dir(), open_actuator):
-        if report.failed:
-            name, reason = next(iter(report.failed.items()))
-            raise RestoreError(
-                f"A session on {report.device} was killed and '{name}' could not be put back: {reason}.",
-                "Mend the cause and run `tuner restore`.",
-            )
+        if report.busy:
+            continue
+        if not report.complete:
+            unfinished.append(report)
+            emit(Notice(time.time(), "warning", f"{restore_error(report)}"))
+            continue
         done = "had forgotten its settings by itself" if report.discarded else "was put back as it was"
         emit(Notice(time.time(), "warning", f"a session on {report.device} was killed; the device {done}"))
+    return unfinished
+
+
+def require_restored(unfinished: Sequence[RestoreReport], device: Device) -> None:
+    """Refuse a device that is half set: its values now would be taken for its own.
+
+    Args:
+        unfinished: What `recover_journals` returned.
+        device: The device, open.
+
+    Raises:
+        RestoreError: one of the reports is of this device, or of its board by another name.
+    """
+    if isinstance(device, ControlledElsewhere):
+        return  # its own side puts it back, or refuses
+    for report in unfinished:
+        if is_of(report, device.actuator, device.spec, open_actuator):
+            raise restore_error(report)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,125 @@
+"""Setting a profile on a device, and taking it back: what `tuner profile apply` does and says."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Iterator, Mapping
+
+from tuner.cli.out import confirm, say
+from tuner.control import RestoreReport, apply_persistently, revert_applied
+from tuner.control.restoring import restore_error
+from tuner.errors import SettingChangedError
+from tuner.events import Event, Notice
+from tuner.ports import Device
+from tuner.profiles import Profile
+from tuner.space import OptionValue
+from tuner.tuning.applying import board_target
+from tuner.tuning.interrupts import SignalGuard
+from tuner.tuning.opening import default_context, open_device
+from tuner.tuning.setup import journal_dir, recover_journals, require_restored
+
+
+def apply_profile(profile: Profile, spec: str) -> None:
+    """Set the board options of a profile, or nothing.
+
+    Raises:
+        TunerError: it does not fit, or cannot be set; the device is as it was.
+        Interrupted: a signal came; likewise.
+    """
+    unfinished = recover_journals(_say)  # first: a half-set board may hide options and levels
+    with _opened(spec) as device:
+        require_restored(unfinished, device)
+        target = board_target(profile, device)
+        current = _read(device, target)
+        with SignalGuard() as guard:
+            values = apply_persistently(
+                device.actuator, device.spec, journal_dir(), target, guard.interruptible
+            )
+        for name in target:
+            say(_change(profile, name, current[name], values.get(name, target[name])))
+        emulated = f"the emulated board {device.board}: no real hardware was touched"
+        say(f"Set and verified by reading back on {emulated if device.emulated else device.board}.")
+
+
+def dry_run_profile(profile: Profile, spec: str) -> None:
+    """Say what `apply_profile` would write."""
+    with _opened(spec) as device:
+        target = board_target(profile, device)
+        current = _read(device, target)
+        for name, value in target.items():
+            say(_change(profile, name, current[name], value))
+    say("Nothing was written (--dry-run).")
+
+
+def revert_profile(spec: str, force: bool) -> None:
+    """Put back what applying profiles replaced; ask on a terminal where another program set something since.
+
+    Raises:
+        SettingChangedError: it did, and there is nobody to ask, or the answer is no.
+        RestoreError: not everything went back. UsageError: nothing is applied.
+    """
+    with _opened(spec) as device:
+        report = _reverted(device, force)
+    if not report.complete:
+        raise restore_error(report)
+    if report.discarded:
+        say("The device has restarted since and forgot the profile by itself: nothing to put back.")
+        return
+    for name, value in report.restored.items():
+        say(f"{name}: back to {value}")
+    say("Put back and verified by reading back.")
+
+
+def _reverted(device: Device, force: bool) -> RestoreReport:
+    try:
+        return _put_back(device, force)
+    except SettingChangedError as error:
+        if not (sys.stdin.isatty() and sys.stderr.isatty()):
+            raise
+        say(error.what, err=True)
+        if not confirm("Put back what was there before the profile?"):
+            raise
+    return _put_back(device, force=True)
+
+
+def _put_back(device: Device, force: bool) -> RestoreReport:
+    with SignalGuard():  # a revert that has begun is finished
+        return revert_applied(device.actuator, device.spec, journal_dir(), force)
+
+
+@contextlib.contextmanager
+def _opened(spec: str) -> Iterator[Device]:
+    device = open_device(spec, default_context()).device
+    try:
+        yield device
+    finally:
+        device.close()
+
+
+def _read(device: Device, target: Mapping[str, OptionValue]) -> dict[str, OptionValue]:
+    return {name: device.actuator.read_option(name) for name in target}
+
+
+def _say(event: Event) -> None:
+    if isinstance(event, Notice):
+        say(f"{event.level}: {event.text}", err=True)
+
+
+def _change(profile: Profile, name: str, old: OptionValue, new: OptionValue) -> str:
+    unit = f" {profile.options[name].unit}" if profile.options[name].unit else ""
+    return f"{name}: {old} -> {new}{unit}" if old != new else f"{name}: {new}{unit} (as it was)"
+
+
+def say_runtime(profile: Profile) -> None:
+    """Say what a profile has for the program and not for the board."""
+    runtime = profile.configuration("workload")
+    if runtime:
+        say(
+            f"Runtime options are not the board's; set them in your program: {_assignments(runtime)}.",
+            "`tuner profile export --format shell` gives them as environment variables.",
+        )
+
+
+def _assignments(options: Mapping[str, OptionValue]) -> str:
+    return ", ".join(f"{name}={value}" for name, value in options.items())
