@@ -188,7 +188,7 @@ def _watch(daemon: Daemon, pid: int, device: str, seconds: float) -> None:
 
 
 def long(daemon: Daemon, pid: int, trials: int) -> None:
-    """Run long sessions, one after another; compare the first thousand trials with what comes after."""
+    """Run long sessions of `random`, one after another; compare the first thousand trials with what comes after."""
     first = min(1000, trials // 4)
     done, after, early = 0, None, 0.0
     while done < trials:
