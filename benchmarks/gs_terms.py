@@ -8,26 +8,30 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from tuner.tables import read_table, table_source
-from tuner.transfer.encoding import Matched, match
+from tuner.transfer.matching import Matching, match
 from tuner.transfer.stepwise import StepwiseFit, fit_stepwise
 
 
-def selected(path: Path, quantity: str) -> tuple[Matched, StepwiseFit]:
-    """Return the source through its own options, and the regression on one of its quantities."""
+def selected(path: Path, quantity: str) -> tuple[Matching, NDArray[np.float64], StepwiseFit]:
+    """Return the source through its own options, one of its quantities, and the regression on it."""
     source = table_source(read_table(path))
     metric = next(m for m in source.metrics if m.quantity == quantity)
-    matched = match(source, metric.name, source.options)
-    names = [c.name for c in matched.columns]
-    groups = [c.option for c in matched.columns]
-    return matched, fit_stepwise(names, matched.design, matched.values, groups=groups)
+    matching = match(source, source.options)
+    names = [c.name for c in matching.columns]
+    groups = [c.option for c in matching.columns]
+    values = np.array(source.values[metric.name], dtype=float)
+    return matching, values, fit_stepwise(names, matching.design, values, groups=groups)
 
 
 def listing(path: Path) -> str:
     """Return the terms of every quantity of a table."""
     parts = []
     for metric in table_source(read_table(path)).metrics:
-        _, fit = selected(path, metric.quantity)
+        _, _, fit = selected(path, metric.quantity)
         parts.append(
             f"`{metric.name}` ({len(fit.terms)} terms, R² {fit.r2:.4f}): `{fit.formula}`\n\n{fit.table()}"
         )

@@ -74,7 +74,7 @@ class TransferModel(Estimator):
             configurations = tuple({f"x{i}": float(v) for i, v in enumerate(r)} for r in source)
             values = {"y": tuple(float(v) for v in np.asarray(self.source_y, dtype=float))}
             data = SourceData("source", options, configurations, values, (_METRIC,))
-            guide = make_guide(data, "y", axes, Candidates(space))
+            guide = make_guide(data, "y", Candidates(space))
             guides = [] if guide is None else [guide]
         return Prior((LevelKernels(axes, SHORT), LevelKernels(axes, LONG)), guides, axes)
 

@@ -15,7 +15,7 @@ from tuner.transfer.stepwise import StepwiseFit, Term, fit_stepwise
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from tuner.transfer.encoding import Matched
+    from tuner.transfer.matching import Matching
 
     from ._source_models import LevelDesign
 
@@ -55,13 +55,13 @@ class Terms:
         return total
 
 
-def source_terms(matched: Matched) -> Terms:
-    """Return the stepwise regression on a source, through the target's options."""
-    names = [c.name for c in matched.columns]
-    groups = [c.option for c in matched.columns]
-    fit = fit_stepwise(names, matched.design, matched.values, groups=groups)
+def source_terms(matching: Matching, values: Floats) -> Terms:
+    """Return the stepwise regression on a source's (n,) values, through the target's options."""
+    names = [c.name for c in matching.columns]
+    groups = [c.option for c in matching.columns]
+    fit = fit_stepwise(names, matching.design, values, groups=groups)
     position = {n: i for i, n in enumerate(names)}
-    columns = [np.prod(matched.design[:, [position[n] for n in t.options]], axis=1) for t in fit.terms]
+    columns = [np.prod(matching.design[:, [position[n] for n in t.options]], axis=1) for t in fit.terms]
     sizes = [float(t.coefficient**2 * c.var()) for t, c in zip(fit.terms, columns, strict=True)]
     total = sum(sizes) or 1.0
     return Terms(fit, dict(zip(names, groups, strict=True)), tuple(s / total for s in sizes))

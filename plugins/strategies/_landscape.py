@@ -44,7 +44,7 @@ class Landscape:
         guides: list[Guide] = []
         for source in sources:
             metric = source.metrics[0] if quantity is None else find_metric(quantity, source.metrics)
-            guide = make_guide(source, metric.name, axes, candidates) if metric is not None else None
+            guide = make_guide(source, metric.name, candidates) if metric is not None else None
             if guide is not None:
                 guides.append(guide)
         kernels = LevelKernels(axes, SHORT), LevelKernels(axes, LONG)

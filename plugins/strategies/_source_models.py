@@ -13,7 +13,8 @@ from tuner.errors import TableError, UsageError
 from tuner.objective import Metric, find_metric
 from tuner.ports import SourceData
 from tuner.space import ConfigurationSpace, Option
-from tuner.transfer.encoding import Column, Matched, columns_of, match, rank_shares
+from tuner.transfer.encoding import Column, columns_of, rank_shares
+from tuner.transfer.matching import Matching, match
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -81,12 +82,14 @@ class SourceModel:
     Attributes:
         name: The source's.
         metric: What its values mean.
-        matched: The source through the target's options.
+        matching: The source through the target's options.
+        values: (n,) the source's metric, in its own unit.
     """
 
     name: str
     metric: Metric
-    matched: Matched
+    matching: Matching
+    values: Floats
     design: LevelDesign
     model: Any
 
@@ -95,12 +98,12 @@ class SourceModel:
         if not len(indices):
             return np.zeros(0)
         predicted = np.asarray(self.model.predict(self.design.encode(indices)), dtype=float)
-        return above_floor(predicted, self.matched.values)
+        return above_floor(predicted, self.values)
 
 
 def matched_source(
     source: SourceData, quantity: str | None, options: Sequence[Option]
-) -> tuple[Matched, Metric]:
+) -> tuple[Matching, Metric]:
     """Return a source through `options`, and the metric of its values.
 
     Args:
@@ -117,24 +120,25 @@ def matched_source(
         raise TableError(
             f"Source '{source.name}' holds no {quantity}.", "Name a source that measured the objective."
         )
-    matched = match(source, metric.name, options)
-    if not matched.options:
+    matching = match(source, options)
+    if not matching.matched:
         raise UsageError(
             f"Source '{source.name}' shares no option with this space.",
             f"It has {', '.join(o.name for o in source.options[:8])}; "
             f"here are {', '.join(o.name for o in options[:8])}.",
         )
-    return matched, metric
+    return matching, metric
 
 
 def fit_source(
     source: SourceData, quantity: str | None, space: ConfigurationSpace, learner: str, seed: int
 ) -> SourceModel:
     """Return `learner` fitted to `source`. Raises what `matched_source` and `new_learner` raise."""
-    matched, metric = matched_source(source, quantity, space.options)
+    matching, metric = matched_source(source, quantity, space.options)
+    values = np.array(source.values[metric.name], dtype=float)
     model = new_learner(learner, seed)
-    model.fit(matched.design, matched.values)
-    return SourceModel(source.name, metric, matched, LevelDesign(space, matched.columns), model)
+    model.fit(matching.design, values)
+    return SourceModel(source.name, metric, matching, values, LevelDesign(space, matching.columns), model)
 
 
 def rank_agreement(predicted: Floats, values: Floats) -> Floats:

@@ -46,7 +46,7 @@ class GuidedKnowledge(Knowledge):
         seed: int,
     ) -> None:
         super().__init__(candidates, sources, quantity, learner, seed)
-        self.terms = tuple(source_terms(m.matched) for m in self.models)
+        self.terms = tuple(source_terms(m.matching, m.values) for m in self.models)
         rng = np.random.default_rng(seed)
         self._factorials = [
             factorial(t, candidates, as_row(predicted_best(t, m.design, candidates, rng)), rng)

@@ -17,10 +17,10 @@ def source_table(shared_data: Path) -> Path:
 
 @pytest.mark.parametrize("quantity", ["latency", "energy", "edp"])
 def test_terms_agree_with_statsmodels_own_refit(source_table: Path, quantity: str) -> None:
-    matched, fit = selected(source_table, quantity)
+    matched, values, fit = selected(source_table, quantity)
     names = [c.name for c in matched.columns]
     columns = [np.prod(matched.design[:, [names.index(n) for n in t.options]], axis=1) for t in fit.terms]
-    refit = OLS(np.log(matched.values), add_constant(np.stack(columns, axis=1))).fit()
+    refit = OLS(np.log(values), add_constant(np.stack(columns, axis=1))).fit()
     assert refit.params[1:] == pytest.approx([t.coefficient for t in fit.terms])
     assert refit.pvalues[1:] == pytest.approx([t.p_value for t in fit.terms], rel=1e-6, abs=0)
     assert refit.rsquared == pytest.approx(fit.r2)

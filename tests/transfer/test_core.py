@@ -14,11 +14,12 @@ from tuner.objective import Metric
 from tuner.ports import SourceData
 from tuner.space import Condition, ConfigurationSpace, Option
 from tuner.transfer.candidates import Candidates, free_mask, unique_rows
-from tuner.transfer.coordinates import axis, project
+from tuner.transfer.coordinates import axis
 from tuner.transfer.design import balanced_design
 from tuner.transfer.effects import decompose, variance_shares
 from tuner.transfer.guide import make_guide, response
 from tuner.transfer.kernels import LevelKernels
+from tuner.transfer.matching import match
 from tuner.transfer.posterior import Posterior
 from tuner.transfer.prior import LONG, SHORT, Prior, combined
 
@@ -44,16 +45,15 @@ def test_frequencies_are_spaced_by_their_logarithm() -> None:
 
 def test_levels_correspond_by_value_on_one_board_and_by_rank_across() -> None:
     target = (Option("f", (100, 200, 400, 800)),)
-    axes = [axis(o) for o in target]
-    same = source((Option("f", (100, 200)),), [{"f": 100}, {"f": 200}], [2, 1])
-    np.testing.assert_allclose(project(same, "latency_s", axes).places[:, 0], [0, 1 / 3])
-    assert project(same, "latency_s", axes).by_value == ("f",)
+    same = match(source((Option("f", (100, 200)),), [{"f": 100}, {"f": 200}], [2, 1]), target)
+    np.testing.assert_allclose(same.places()[:, 0], [0, 1 / 3])
+    assert [m.levels_by for m in same.matched] == ["value"]
     other = source((Option("f", (70, 90, 300)),), [{"f": 70}, {"f": 90}, {"f": 300}], [3, 2, 1])
-    np.testing.assert_allclose(project(other, "latency_s", axes).places[:, 0], [0, 0.5, 1])
-    assert project(other, "latency_s", axes).by_rank == ("f",)
-    stranger = source((Option("g", (1, 2)),), [{"g": 1}, {"g": 2}], [2, 1])
-    assert project(stranger, "latency_s", axes).unmatched == ("f",)
-    assert np.isnan(project(stranger, "latency_s", axes).places).all()
+    np.testing.assert_allclose(match(other, target).places()[:, 0], [0, 0.5, 1])
+    assert [m.levels_by for m in match(other, target).matched] == ["rank"]
+    stranger = match(source((Option("g", (1, 2)),), [{"g": 1}, {"g": 2}], [2, 1]), target)
+    assert stranger.unmatched_target == ("f",)
+    assert np.isnan(stranger.places()).all()
 
 
 @given(st.lists(st.integers(1, 4), min_size=1, max_size=5), st.integers(0, 10**6))
@@ -108,7 +108,7 @@ def mixture(with_source: bool) -> tuple[Candidates, Prior]:
     values = [np.exp(0.2 * c["o0"] - 0.3 * c["o1"] + 0.05 * c["o0"] * c["o2"]) for c in configurations]  # type: ignore[operator]
     guides = []
     if with_source:
-        guide = make_guide(source(space.options, configurations, values), "latency_s", axes, candidates)
+        guide = make_guide(source(space.options, configurations, values), "latency_s", candidates)
         assert guide is not None
         assert guide.signal > 0.95
         guides = [guide]
@@ -151,10 +151,7 @@ def test_a_source_whose_values_are_noise_is_no_guide() -> None:
     space = space_of(5, 4, 3)
     configurations = list(space.configurations())
     noise = np.exp(np.random.default_rng(0).normal(size=len(configurations)))
-    axes = [axis(o) for o in space.options]
-    assert (
-        make_guide(source(space.options, configurations, noise), "latency_s", axes, Candidates(space)) is None
-    )
+    assert make_guide(source(space.options, configurations, noise), "latency_s", Candidates(space)) is None
 
 
 @given(st.lists(st.floats(-1e6, 1e6).filter(lambda v: v != 0), min_size=2, max_size=20))

@@ -12,7 +12,7 @@ from tuner.ports import StrategyContext
 from tuner.space import ConfigurationSpace, Option, table_space
 from tuner.tables import read_table, table_source
 from tuner.testing.driving import Driver
-from tuner.transfer.encoding import match
+from tuner.transfer.matching import match
 from tuner.transfer.stepwise import fit_stepwise
 
 
@@ -29,7 +29,7 @@ def test_planted_terms_are_found_and_idle_options_are_not() -> None:
 def test_several_aliases_are_summed() -> None:
     source = table_source_of(["x0", "x1"], [(0, 0), (0, 1), (1, 1)])
     option = Option("count", (0, 1, 2), aliases=("x0", "x1"))
-    matched = match(source, "latency_s", [option])
+    matched = match(source, [option])
     assert matched.design[:, 0].tolist() == [-1, 0, 1]
     assert matched.unmatched_source == ()
 

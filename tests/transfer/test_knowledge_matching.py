@@ -12,7 +12,7 @@ from tuner.errors import UnitMismatchError
 from tuner.objective import LATENCY, Metric
 from tuner.ports import SourceData
 from tuner.space import Option
-from tuner.transfer.encoding import match, names_in_source
+from tuner.transfer.matching import match, names_in_source
 from tuner.transfer.unit_agreement import require_factor, unit_factor, units_agree
 
 
@@ -51,8 +51,8 @@ def test_what_matched_and_what_did_not_is_listed() -> None:
         {"GPU": a, "c0": b, "c1": 1, "odd": a, "constant": 1} for a in (1, 2, 3) for b in (1, 2)
     )
     source = SourceData("s", options, configurations, {"latency_s": (1.0,) * 6}, (LATENCY,))
-    found = match(source, "latency_s", (level("gpu"), level("cores", "c0", "c1"), level("new")))
-    assert found.names == {"gpu": ("GPU",), "cores": ("c0", "c1")}
+    found = match(source, (level("gpu"), level("cores", "c0", "c1"), level("new")))
+    assert {m.option.name: m.names for m in found.matched} == {"gpu": ("GPU",), "cores": ("c0", "c1")}
     assert found.unmatched_target == ("new",)
     assert found.unmatched_source == ("odd",)
     assert found.design[:, 0].tolist() == [-1, -1, 0, 0, 1, 1]

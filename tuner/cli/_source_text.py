@@ -94,6 +94,12 @@ def comparison_lines(comparison: Comparison, left: str, right: str) -> list[str]
         lines.append(f"  {m.option}{theirs}  (by {m.found_by}, levels by {m.levels_by})")
     lines.append(f"only in A: {', '.join(comparison.left_unmatched) or 'none'}")
     lines.append(f"only in B: {', '.join(comparison.right_unmatched) or 'none'}")
+    for names, what in (
+        (comparison.left_held, "in both, at one level in A"),
+        (comparison.right_held, "in both, at one level in B"),
+        (comparison.incomparable, "in both, with levels that cannot be compared"),
+    ):
+        lines += [f"{what}: {', '.join(names)}"] if names else []
     for metric in comparison.metrics:
         lines += _comparison_metric(metric)
     if not comparison.metrics:

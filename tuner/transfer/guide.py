@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tuner.ports import SourceData
 from tuner.transfer.candidates import Candidates
-from tuner.transfer.coordinates import Axis, project
 from tuner.transfer.effects import decompose
+from tuner.transfer.matching import match
 from tuner.transfer.prior import LEAST_RELEVANCE, Guide
 from tuner.transfer.surface import SourceSurface
 
@@ -26,12 +25,12 @@ SAMPLED = 3_000
 LEAST_SIGNAL = 0.05
 
 
-def make_guide(source: SourceData, metric: str, axes: Sequence[Axis], candidates: Candidates) -> Guide | None:
+def make_guide(source: SourceData, metric: str, candidates: Candidates) -> Guide | None:
     """Return the guide of `source`, None where it shares nothing with the space, or is noise."""
-    projection = project(source, metric, axes)
-    positive = bool(np.all(projection.values > 0))
-    response = np.log(projection.values) if positive else _standardised(projection.values)
-    surface = SourceSurface(projection, axes, response)
+    values = np.array(source.values[metric], dtype=float)
+    positive = bool(np.all(values > 0))
+    response = np.log(values) if positive else _standardised(values)
+    surface = SourceSurface(match(source, candidates.space.options), response)
     if surface.signal < LEAST_SIGNAL:
         return None
     sample = _sample(candidates)

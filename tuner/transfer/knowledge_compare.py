@@ -10,9 +10,9 @@ import numpy as np
 
 from tuner.objective import Metric
 from tuner.space import Option, OptionValue
-from tuner.transfer.coordinates import Axis, axis, project
-from tuner.transfer.encoding import columns_of, names_in_source
+from tuner.transfer.encoding import columns_of
 from tuner.transfer.knowledge import Knowledge
+from tuner.transfer.matching import Matching, OptionMatch, match
 from tuner.transfer.stepwise import StepwiseFit, Term
 from tuner.transfer.unit_agreement import unit_factor
 
@@ -29,7 +29,7 @@ _Cell = tuple[int, ...]
 
 
 @dataclass(frozen=True)
-class OptionMatch:
+class SharedOption:
     """How an option of the left environment is known in the right one.
 
     Attributes:
@@ -106,9 +106,20 @@ class MetricComparison:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two environments side by side; unmatched options are those of several levels."""
+    """Two environments side by side, the right one seen as the left one's source.
 
-    matched: tuple[OptionMatch, ...]
+    Attributes:
+        matched: Options that both vary.
+        left_held, right_held: Options of both that the left, or the right, has at one level only.
+        incomparable: Options of both whose levels cannot be compared.
+        left_unmatched, right_unmatched: Options (of several levels) of one.
+        metrics: By quantity.
+    """
+
+    matched: tuple[SharedOption, ...]
+    left_held: tuple[str, ...]
+    right_held: tuple[str, ...]
+    incomparable: tuple[str, ...]
     left_unmatched: tuple[str, ...]
     right_unmatched: tuple[str, ...]
     metrics: tuple[MetricComparison, ...]
@@ -116,36 +127,19 @@ class Comparison:
 
 def compare(left: Knowledge, right: Knowledge) -> Comparison:
     """Compare two environments, metric by metric of the same quantity, over the options that match."""
-    axes = [axis(o) for o in left.data.options]
-    known = {o.name: o for o in right.data.options}
-    first = right.data.metrics[0].name
-    projected = project(right.data, first, axes)
-    found = {*projected.by_value, *projected.by_rank}
-    # The left knows its own options by value, whatever their levels are: what is left are those that vary.
-    matched = tuple(
-        OptionMatch(
-            o.name, names := names_in_source(o, known), _found_by(o, names),
-            "value" if o.name in projected.by_value else "rank",
-        )
-        for o in left.data.options if o.name in found
-    )  # fmt: skip
-    used = {n for m in matched for n in m.names}
-    columns = [i for i, o in enumerate(left.data.options) if o.name in found]
-    cells = (_own_cells(left, columns), _snapped(projected.places, axes, columns, set(projected.by_value)))
+    found = match(right.data, left.data.options)
+    matched = tuple(SharedOption(m.option.name, m.names, m.found_by, m.levels_by) for m in found.matched)
+    # A configuration is common to both only where the options that the right holds have its level, too.
+    shared = {m.option.name for m in (*found.matched, *found.held)}
+    columns = [i for i, a in enumerate(found.axes) if a.option.name in shared]
+    cells = (_own_cells(left, columns), _snapped(found, columns))
     by_quantity = {m.quantity: m for m in right.data.metrics}
     pairs = [(m, by_quantity[m.quantity]) for m in left.data.metrics if m.quantity in by_quantity]
     return Comparison(
-        matched,
-        tuple(o.name for o in left.data.options if len(o.values) > 1 and o.name not in found),
-        tuple(o.name for o in right.data.options if len(o.values) > 1 and o.name not in used),
+        matched, found.fixed, tuple(m.option.name for m in found.held), found.incomparable,
+        found.unmatched_target, found.unmatched_source,
         tuple(_compare_metric(left, right, pair, cells, columns, matched) for pair in pairs),
-    )
-
-
-def _found_by(option: Option, names: Sequence[str]) -> str:
-    own = "".join(c for c in option.name.casefold() if c.isalnum())
-    theirs = "".join(c for c in names[0].casefold() if c.isalnum())
-    return "name" if len(names) == 1 and own == theirs else "alias"
+    )  # fmt: skip
 
 
 def _own_cells(knowledge: Knowledge, columns: Sequence[int]) -> list[_Cell | None]:
@@ -157,17 +151,17 @@ def _own_cells(knowledge: Knowledge, columns: Sequence[int]) -> list[_Cell | Non
     ]
 
 
-def _snapped(
-    places: Floats, axes: Sequence[Axis], columns: Sequence[int], by_value: set[str]
-) -> list[_Cell | None]:
+def _snapped(found: Matching, columns: Sequence[int]) -> list[_Cell | None]:
     """Return each row's level indices on the left's axes, None where a level has no counterpart there."""
+    shared: dict[str, OptionMatch] = {m.option.name: m for m in (*found.matched, *found.held)}
+    places = found.places(tuple(shared.values()))
     cells = np.empty((len(places), len(columns)), dtype=np.int64)
     for j, column in enumerate(columns):
-        levels, at = axes[column].levels, places[:, column]
-        distance = np.abs(np.nan_to_num(at)[:, None] - levels[None, :])
+        axis, at = found.axes[column], places[:, column]
+        distance = np.abs(np.nan_to_num(at)[:, None] - axis.levels[None, :])
         nearest = np.argmin(distance, axis=1)
-        exact = axes[column].categorical or axes[column].option.name in by_value
-        limit = _NEAR_STEP * float(np.diff(np.sort(levels)).min()) if exact else np.inf
+        exact = axis.categorical or shared[axis.option.name].levels_by == "value"
+        limit = _NEAR_STEP * float(np.diff(np.sort(axis.levels)).min()) if exact else np.inf
         cells[:, j] = np.where(distance.min(axis=1) <= limit, nearest, -2)
         cells[np.isnan(at), j] = -1
     return [None if (row == -2).any() else tuple(int(v) for v in row) for row in cells]
@@ -187,7 +181,7 @@ def _compare_metric(
     pair: tuple[Metric, Metric],
     cells: tuple[list[_Cell | None], list[_Cell | None]],
     columns: Sequence[int],
-    matched: Sequence[OptionMatch],
+    matched: Sequence[SharedOption],
 ) -> MetricComparison:
     mine, theirs = pair
     here = _medians(cells[0], left.data.values[mine.name])
@@ -228,7 +222,7 @@ def _best(
 
 
 def _terms(
-    left: Knowledge, right: Knowledge, pair: tuple[Metric, Metric], matched: Sequence[OptionMatch]
+    left: Knowledge, right: Knowledge, pair: tuple[Metric, Metric], matched: Sequence[SharedOption]
 ) -> tuple[tuple[SharedTerm, ...], tuple[str, ...], tuple[str, ...]]:
     """Return shared terms, the most influential first, and the names of each side's others."""
     mine, theirs = left.terms.get(pair[0].name), right.terms.get(pair[1].name)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tuner.transfer.coordinates import Axis, Projection
 from tuner.transfer.kernels import correlation
+from tuner.transfer.matching import Matching
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -43,24 +42,27 @@ class SourceSurface:
         signal: Share of the response's variance that is predicted when each row is left out, in [0, 1]: a
             source whose values are noise says nothing.
         spread: Standard deviation of the response.
+        axes: The options that it learns from: those that match.
     """
 
-    def __init__(self, projection: Projection, axes: Sequence[Axis], response: Floats, seed: int = 0) -> None:
-        known = ~np.isnan(projection.places).all(axis=0)
-        varies = np.array([len(np.unique(c[~np.isnan(c)])) > 1 for c in projection.places.T], dtype=bool)
-        self._columns = np.flatnonzero(known & varies)
-        self._categorical = [axes[int(i)].categorical for i in self._columns]
+    def __init__(self, matching: Matching, response: Floats, seed: int = 0) -> None:
+        names = set(matching.names)
+        self._columns = np.array(
+            [i for i, a in enumerate(matching.axes) if a.option.name in names], dtype=np.int64
+        )
+        self.axes = [matching.axes[i] for i in self._columns]
+        self._categorical = [a.categorical for a in self.axes]
         rows = _thinned(response, MOST_ROWS, np.random.default_rng(seed))
-        self._places = projection.places[np.ix_(rows, self._columns)]
+        self._places = matching.places()[np.ix_(rows, self._columns)]
         self._mean = float(response[rows].mean())
         z = response[rows] - self._mean
         self.spread = float(z.std())
         self.signal = 0.0
         self._weights = np.ones(len(self._columns))
         if self.spread > 0 and len(self._columns):
-            self._fit(z, axes, seed)
+            self._fit(z, seed)
 
-    def _fit(self, z: Floats, axes: Sequence[Axis], seed: int) -> None:
+    def _fit(self, z: Floats, seed: int) -> None:
         few = _thinned(z, TUNING_ROWS, np.random.default_rng(seed + 1))
         shape = self._best_shape(few, z[few])
         self._weights = self._relevance(few, z[few], shape)
@@ -74,8 +76,8 @@ class SourceSurface:
         self._inverse = np.linalg.inv(self._covariance(places, places, shape, noise=True))
         # Level index -1, the inactive option, is the last row of each table.
         self._level_tables = [
-            correlation(np.append(axes[int(c)].levels, np.nan), self._places[:, i], k, shape.lengthscale)
-            for i, (c, k) in enumerate(zip(self._columns, self._categorical, strict=True))
+            correlation(np.append(a.levels, np.nan), self._places[:, i], a.categorical, shape.lengthscale)
+            for i, a in enumerate(self.axes)
         ]
         left_out = self._alpha / np.diag(inverse)
         self.signal = float(np.clip(1.0 - left_out.var() / z.var(), 0.0, 1.0))

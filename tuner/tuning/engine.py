@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tuner import __version__
 from tuner.control import ControlSession
@@ -41,6 +41,9 @@ from tuner.tuning.storage import open_storage, storage_url
 from tuner.tuning.study import LeftInFlight, StudyStore, identity
 from tuner.tuning.supervision import Supervision
 from tuner.tuning.trial import Bench
+
+if TYPE_CHECKING:
+    from tuner.transfer.matching import Matching
 
 
 @dataclass(frozen=True)
@@ -159,7 +162,7 @@ def _tell_notes(session: _Session, stale: list[LeftInFlight]) -> None:
 
 def _tell_sources(session: _Session) -> None:
     """Say of each source what it can and cannot speak of here."""
-    from tuner.transfer.encoding import match  # only sessions with a source need arrays
+    from tuner.transfer.matching import match  # only sessions with a source need arrays
 
     for source in session.context.sources:
         metric = find_metric(session.goal.objective.metric.quantity, source.metrics)
@@ -169,14 +172,23 @@ def _tell_sources(session: _Session) -> None:
                 "warning",
             )
         else:
-            found = match(source, metric.name, session.target.space.options)
-            text = f"speaks of {', '.join(o.name for o in found.options) or 'no option of this space'}"
-            if found.unmatched_target:
-                text += f"; it does not know {', '.join(found.unmatched_target)}"
-            if found.unmatched_source:
-                text += f"; here is no {', '.join(found.unmatched_source)}"
-            level = "info" if found.options else "warning"
+            found = match(source, session.target.space.options)
+            text, level = matching_text(found), "info" if found.matched else "warning"
         session.emit(Notice(time.time(), level, f"source {source.name} {text}"))
+
+
+def matching_text(found: Matching) -> str:
+    """Return what a source can and cannot speak of here, for the notice of a session."""
+    parts = [f"speaks of {', '.join(found.names) or 'no option of this space'}"]
+    for names, what in (
+        ([m.option.name for m in found.held], "it has only one level of"),
+        (found.incomparable, "it has other levels, which cannot be compared, of"),
+        (found.unmatched_target, "it does not know"),
+        (found.fixed, "here is only one level of"),
+        (found.unmatched_source, "here is no"),
+    ):
+        parts += [f"{what} {', '.join(names)}"] if names else []
+    return "; ".join(parts)
 
 
 def _enqueue(session: _Session) -> None:
