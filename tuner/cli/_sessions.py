@@ -161,5 +161,6 @@ def _fetched(client: DaemonClient, end: SessionFinished, path: Path) -> SessionF
 
     profile = client.show_profile(Path(end.profile).parent.name)
     atomic_write(path, profile.text)
-    command = f"tuner profile apply {shlex.quote(str(path))}"
+    # Where the session's own command is empty, no board can be set with the profile.
+    command = end.apply_command.replace(shlex.quote(end.profile), shlex.quote(str(path)))
     return dataclasses.replace(end, profile=str(path), apply_command=command)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import shlex
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -96,6 +96,7 @@ def apply_command(path: Path | None, spec: str | None, revert: bool, force: bool
     """Set a profile's board options, verify them, and leave them set (until --revert or a reboot)."""
     from tuner.cli._profile_apply import apply_profile, dry_run_profile, revert_profile, say_runtime
     from tuner.profiles import read_profile
+    from tuner.tuning.applying import apply_line
 
     if revert and dry_run:
         raise UsageError("--revert and --dry-run do not go together.", "Give one of them.")
@@ -112,8 +113,8 @@ def apply_command(path: Path | None, spec: str | None, revert: bool, force: bool
         say_runtime(profile)
         return
     apply_profile(profile, spec or profile.device)
-    where = f" --device {shlex.quote(spec)}" if spec else ""
-    say(f"`tuner profile apply {shlex.quote(str(path))} --revert{where}` undoes it.")
+    undo = apply_line(path, "--revert", device=spec, sysroot=os.environ.get("TUNER_SYSROOT"))
+    say(f"`{undo}` undoes it.")
     say_runtime(profile)
 
 

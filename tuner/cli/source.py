@@ -77,7 +77,7 @@ def list_sources(folders: Sequence[Path], storage: str | None, as_json: bool) ->
     for f in files:
         say(f"{f.path}  {f.problem or f.summary}")
     if not files:
-        say("No source file yet: `tuner source learn STUDY|TABLE.csv` makes one.")
+        say("No source file yet. `tuner source learn` makes one of a study or a table.")
     for name, count in found.items():
         say(f"study {name}  {count} finished trials to learn from")
 

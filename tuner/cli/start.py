@@ -69,7 +69,7 @@ def _no_output() -> Exception:
 
     return UsageError(
         "--output and --detach do not go together: who writes the file?",
-        "The daemon keeps the profile; `curl --unix-socket` or `tuner attach` get it later.",
+        "Leave one of them out: the daemon keeps the profile of a detached session.",
     )
 
 

@@ -238,7 +238,7 @@ def profile_text(profile: Profile) -> str:
     import tomlkit
 
     document = tomlkit.document()
-    document.add(tomlkit.comment("A tuned configuration. Set it with: tuner profile apply FILE"))
+    document.add(tomlkit.comment("A tuned configuration, for the command: tuner profile"))
     if profile.emulated:
         document.add(tomlkit.comment("Its numbers come from an emulated board, not from real hardware."))
     for key, value in _heads(profile).items():

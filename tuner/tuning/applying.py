@@ -2,11 +2,43 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
 from tuner.errors import OptionValueError, UsageError
-from tuner.ports import Device, Supported, Unsupported
+from tuner.ports import ControlledElsewhere, Device, Supported, Unsupported
 from tuner.profiles import Profile
 from tuner.profiles.validate import require_board, require_valid
 from tuner.space import OptionValue
+
+
+def apply_advice(profile: Profile, device: Device, path: Path, settings: Mapping[str, Any]) -> str:
+    """Return the command that sets a session's profile on its board, as one types it here; "" where none does.
+
+    A table of measurements cannot be set, nor does this command reach a board on another machine, and a profile
+    of runtime options alone sets nothing.
+
+    Args:
+        profile: The session's.
+        device: That it was measured on.
+        path: The profile's file.
+        settings: The session's.
+    """
+    address = settings.get("board") or ""
+    elsewhere = isinstance(device, ControlledElsewhere) and not address.startswith("unix:")
+    if elsewhere or device.rows() is not None or not profile.configuration("board"):
+        return ""
+    return apply_line(path, sysroot=settings.get("sysroot"))
+
+
+def apply_line(path: Path, *more: str, device: str | None = None, sysroot: str | None = None) -> str:
+    """Return `tuner profile apply` of a file, with what it was called with, quoted for a shell."""
+    words = ["tuner", "profile", "apply", str(path), *more]
+    words += ["--device", device] if device else []
+    words += ["--sysroot", sysroot] if sysroot else []
+    return shlex.join(words)
 
 
 def board_target(profile: Profile, device: Device) -> dict[str, OptionValue]:

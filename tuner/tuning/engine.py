@@ -20,6 +20,7 @@ from tuner.ports import Control, ControlledElsewhere, Device, StopToken, Strateg
 from tuner.profiles import Profile, ProfileMetric, ProfileOption, write_profile
 from tuner.profiles.kept import profile_path
 from tuner.space import Configuration
+from tuner.tuning.applying import apply_advice
 from tuner.tuning.opening import default_context
 from tuner.tuning.progress import write_progress
 from tuner.tuning.record import TrialRecord
@@ -216,13 +217,15 @@ def _finish(session: _Session, outcome: Outcome) -> SessionFinished:
         )
     saving_ci, basis = _saving_ci(session, best, baseline)
     path = _profile_path(session)
-    write_profile(path, _profile(session, best, baseline, saving_ci))
+    profile = _profile(session, best, baseline, saving_ci)
+    write_profile(path, profile)
+    command = apply_advice(profile, session.target.device, path, session.settings)
     metric = session.goal.objective.metric
     return SessionFinished(
         time.time(), session.store.name, session.goal.objective.name, metric.unit, dict(best.configuration),
         best.value, baseline.value if baseline else None, saving_percent(best, baseline), saving_ci, basis,
         len(outcome.records), sum(r.state == "failed" for r in outcome.records), best.state == "complete",
-        outcome.stopped_by, str(path), f"tuner profile apply {shlex.quote(str(path))}", dict(best.values),
+        outcome.stopped_by, str(path), command, dict(best.values),
         dict(baseline.configuration) if baseline else {},
         tuple(text for text, violation in best.violations.items() if violation > 0),
     )  # fmt: skip
