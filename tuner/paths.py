@@ -16,12 +16,20 @@ def state_dir() -> Path:
     return _made(os.environ.get("TUNER_STATE_DIR"), "user_state_path")
 
 
-def _made(override: str | None, which: str) -> Path:
-    if override:
-        path = Path(override)
-    else:
-        import platformdirs
+def data_path() -> Path:
+    """Return the directory of `data_dir`, made or not."""
+    return _place(os.environ.get("TUNER_DATA_DIR"), "user_data_path")
 
-        path = Path(getattr(platformdirs, which)("tuner", appauthor=False))
+
+def _place(override: str | None, which: str) -> Path:
+    if override:
+        return Path(override)
+    import platformdirs
+
+    return Path(getattr(platformdirs, which)("tuner", appauthor=False))
+
+
+def _made(override: str | None, which: str) -> Path:
+    path = _place(override, which)
     path.mkdir(parents=True, exist_ok=True)
     return path

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ _QUOTED = re.compile(r"`(tuner [^`]*)`")
 def advised(run: Run) -> list[str]:
     """Return the commands that a run printed: in backticks, or alone on a line after 'apply it with:'."""
     lines = (run.out + run.err).splitlines()
-    after = [b for a, b in zip(lines, lines[1:], strict=False) if a.endswith("apply it with:")]
+    after = [b for a, b in pairwise(lines) if a.endswith("apply it with:")]
     return [*_QUOTED.findall(run.out + run.err), *after]
 
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-from typing import Any
 
 import click
 
@@ -25,29 +22,15 @@ def command() -> None:
 @_STORAGE
 def list_studies(storage: str | None) -> None:
     """List the studies in the storage."""
-    import optuna
+    from tuner.tuning.storage import storage_url
+    from tuner.tuning.stored_study import list_studies
 
-    from tuner.tuning.storage import open_storage, storage_errors, storage_url
-
-    url = storage_url(storage)
-    opened = open_storage(url)
-    with storage_errors(url):
-        summaries = optuna.get_all_study_summaries(opened)
-    for summary in summaries:
-        say(f"{summary.study_name}  {summary.n_trials} trials")
-    if not summaries:
+    found = list_studies(storage_url(storage))
+    for study in found:
+        whose = "  not made by tuner" if study.measured is None else ""
+        say(f"{study.name}  {study.trials} trials{whose}")
+    if not found:
         say("No study yet.")
-
-
-def _records(name: str, storage: str | None) -> list[Any]:
-    from tuner.tuning.record import read_record
-    from tuner.tuning.storage import open_storage, storage_errors, storage_url
-    from tuner.tuning.study import load_study
-
-    url = storage_url(storage)
-    study = load_study(open_storage(url), url, name)
-    with storage_errors(url):
-        return [r for r in map(read_record, study.get_trials(deepcopy=False)) if r is not None]
 
 
 @command.command("show")
@@ -56,13 +39,19 @@ def _records(name: str, storage: str | None) -> list[Any]:
 @click.option("--json", "as_json", is_flag=True, help="Write one trial a line, as JSON.")
 def show(name: str, storage: str | None, as_json: bool) -> None:
     """Show each finished trial of a study."""
-    for record in _records(name, storage):
+    from tuner.tuning.storage import storage_url
+    from tuner.tuning.stored_study import read_study
+
+    records = read_study(storage_url(storage), name).records
+    for record in records:
         if as_json:
             say_json({"trial": record.trial, **json.loads(record.to_json())})
             continue
         value = "-" if record.value is None else f"{record.value:.6g}"
         options = " ".join(f"{k}={v}" for k, v in record.configuration.items())
         say(f"{record.trial:4} {record.state:10} {value:>12}  {options}  {record.reason}".rstrip())
+    if not records:
+        say("No trial has ended yet.", err=True)
 
 
 @command.command("export")
@@ -73,14 +62,8 @@ def export(name: str, storage: str | None) -> None:
 
     Trials that failed or throttled are left out.
     """
-    records = [r for r in _records(name, storage) if r.holds]
-    options = list(dict.fromkeys(o for r in records for o in r.configuration))
-    metrics = list(dict.fromkeys(m for r in records for m in r.values))
-    table = io.StringIO()
-    writer = csv.writer(table)
-    writer.writerow([*options, *metrics])
-    for r in records:
-        writer.writerow(
-            [*(r.configuration.get(o, "") for o in options), *(r.values.get(m, "") for m in metrics)]
-        )
-    write_document(table.getvalue())
+    from tuner.tuning.storage import storage_url
+    from tuner.tuning.study_data import study_data
+    from tuner.tuning.study_table import table_text
+
+    write_document(table_text(study_data(name, storage_url(storage))))

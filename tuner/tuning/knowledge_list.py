@@ -10,9 +10,8 @@ from tuner.errors import TunerError
 from tuner.files import unreadable
 from tuner.transfer.knowledge import Knowledge
 from tuner.transfer.knowledge_file import SUFFIX, read_knowledge
-from tuner.tuning.knowledge import sources_dir, study_identity
-from tuner.tuning.record import read_record
-from tuner.tuning.storage import open_storage, sqlite_path, storage_errors
+from tuner.tuning.knowledge import sources_dir
+from tuner.tuning.stored_study import list_studies
 
 
 @dataclass(frozen=True)
@@ -32,9 +31,13 @@ def source_files(folders: Sequence[Path]) -> list[SourceFile]:
         FileMissingError, PermissionDeniedError: a folder that was named cannot be listed.
     """
     found: list[Path] = []
-    for folder in (sources_dir(), *folders):
+    kept = sources_dir()
+    for folder in (kept, *folders):
         try:
             found += sorted(p for p in folder.iterdir() if p.suffix == SUFFIX)
+        except FileNotFoundError as error:
+            if folder != kept:
+                raise unreadable(folder, error) from error
         except OSError as error:
             raise unreadable(folder, error) from error
     return [_described(path) for path in dict.fromkeys(found)]
@@ -57,23 +60,9 @@ def _summary(knowledge: Knowledge) -> str:
 
 
 def studies(url: str) -> dict[str, int]:
-    """Return study -> finished trials with a value, of the studies that `tuner` made; makes no storage.
+    """Return study -> finished trials with a value, of the studies that `tuner` made and that have any.
 
     Raises:
-        StorageError, PermissionDeniedError: the storage cannot be read.
+        What `tuner.tuning.stored_study.list_studies` raises.
     """
-    import optuna
-
-    path = sqlite_path(url)
-    if path is not None and not path.exists():
-        return {}
-    storage = open_storage(url)
-    found = {}
-    with storage_errors(url):
-        for study in (
-            optuna.load_study(study_name=n, storage=storage) for n in optuna.get_all_study_names(storage)
-        ):
-            if study_identity(study.user_attrs, study.study_name) is not None:
-                records = map(read_record, study.get_trials(deepcopy=False))
-                found[study.study_name] = sum(1 for r in records if r is not None and r.holds)
-    return {name: count for name, count in found.items() if count}
+    return {s.name: s.measured for s in list_studies(url) if s.measured}

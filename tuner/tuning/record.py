@@ -84,11 +84,19 @@ class TrialRecord:
 
 
 def read_record(trial: FrozenTrial) -> TrialRecord | None:
-    """Return the record of a trial that `tuner` finished, None for any other."""
+    """Return the record of a trial that `tuner` finished, None for any other.
+
+    Raises:
+        ValueError, TypeError: it is damaged.
+    """
     text = trial.user_attrs.get(RECORD)
     if not isinstance(text, str):
         return None
     data: dict[str, Any] = json.loads(text)
+    if not isinstance(data, dict) or not all(
+        isinstance(data.get(k, {}), dict) for k in ("configuration", "values")
+    ):
+        raise ValueError("it is no record")
     data["ci"] = tuple(data["ci"]) if data.get("ci") else None
     return TrialRecord(trial=trial.number, **data)
 

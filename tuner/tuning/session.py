@@ -262,6 +262,7 @@ class Session:
             raise
         self._records.append(record)
         self._announce(record)
+        self._store.verify()
 
     def _announce(self, record: TrialRecord) -> None:
         outcome = Outcome(tuple(self._records), "")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shlex
+import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,10 +12,12 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
+from tuner import paths
 from tuner.environment import Environment
-from tuner.errors import StudyMismatchError, UnknownStudyError
+from tuner.errors import StorageError, StudyMismatchError
 from tuner.objective import Constraint, Objective
 from tuner.space import Configuration, ConfigurationSpace
+from tuner.tuning.database_file import WatchedDatabase, sqlite_path
 from tuner.tuning.distributions import from_params, to_params
 from tuner.tuning.record import (
     CRASHED,
@@ -48,6 +52,30 @@ class StudyIdentity:
     def to_json(self) -> str:
         """Return the identity as text."""
         return json.dumps(self.__dict__, sort_keys=True, default=list)
+
+    @classmethod
+    def from_json(cls, text: object, study: str) -> StudyIdentity:
+        """Return the identity that a study carries.
+
+        Raises:
+            StorageError: it says nonsense.
+        """
+        try:
+            said = json.loads(text)  # type: ignore[arg-type]
+            if not isinstance(said["environment"], dict) or not isinstance(said["space"], list):
+                raise ValueError("no environment or no space")
+            if not all(isinstance(said[key], str) for key in ("metric", "objective", "unit")):
+                raise ValueError("no objective")
+            return cls(
+                environment={k: str(v) for k, v in said["environment"].items()},
+                objective=said["objective"],
+                metric=said["metric"],
+                unit=said["unit"],
+                constraints=tuple(said.get("constraints", ())),
+                space=said["space"],
+            )
+        except (TypeError, ValueError, KeyError) as error:
+            raise StorageError(f"Study '{study}' is damaged: {error}.", "Name another study.") from error
 
 
 def identity(
@@ -92,6 +120,8 @@ class StudyStore:
                 storage=storage, study_name=name, load_if_exists=True, direction="minimize",
                 sampler=optuna.samplers.RandomSampler(), pruner=optuna.pruners.NopPruner(),
             )  # fmt: skip
+            path = sqlite_path(url)
+            self._file = None if path is None else WatchedDatabase(path)
 
     def claim(self, wanted: StudyIdentity) -> bool:
         """Record the identity of a new study, or check it against the one that is resumed.
@@ -202,6 +232,29 @@ class StudyStore:
             trial.set_user_attr(RECORD, record.to_json())
             self._close(trial, record)
 
+    def verify(self) -> None:
+        """Make sure that the database is still where it was opened.
+
+        Raises:
+            StorageError: it was removed or replaced. All that is in the study was copied to another file first,
+                which the hint names.
+        """
+        if self._file is None or self._file.is_there:
+            return
+        what = f"The study database {self._file.path} was removed or replaced while this session used it."
+        try:
+            copy = self._file.rescue(paths.data_dir() / "rescued")
+        except (sqlite3.Error, OSError) as error:
+            raise StorageError(
+                what,
+                f"Nor can it be copied elsewhere ({error}): the trials that were printed are all there is.",
+            ) from error
+        raise StorageError(
+            what,
+            f"All that was measured is in a copy: run the same command with --storage {shlex.quote(str(copy))} "
+            f"--study {shlex.quote(self.name)} to go on.",
+        )
+
     def _close(self, trial: optuna.Trial, record: TrialRecord) -> None:
         if record.value is None:
             self.study.tell(trial, state=TrialState.FAIL)
@@ -244,16 +297,3 @@ def _differences(known: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[st
 
 def _shown(value: object) -> str:
     return (", ".join(map(str, value)) or "none") if isinstance(value, list) else str(value)
-
-
-def load_study(storage: optuna.storages.BaseStorage, url: str, name: str) -> optuna.Study:
-    """Return an existing study.
-
-    Raises:
-        UnknownStudyError: with the nearest names.
-    """
-    with storage_errors(url):
-        names = optuna.get_all_study_names(storage)
-        if name not in names:
-            raise UnknownStudyError(name, names)
-        return optuna.load_study(study_name=name, storage=storage)
