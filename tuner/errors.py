@@ -392,6 +392,12 @@ class ServiceManagerError(TunerError):
     exit_code = 66
 
 
+class DaemonBusyError(TunerError):
+    """The daemon has as many connections, handles or processes as it may; a moment later it has not."""
+
+    exit_code = 67
+
+
 class Interrupted(TunerError):  # noqa: N818 - not an error of anybody's making
     """SIGINT or SIGTERM asked the session to stop."""
 

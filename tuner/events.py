@@ -188,7 +188,7 @@ class ConfigurationQuarantined(Event):
 
 @dataclass(frozen=True)
 class SessionFinished(Event):
-    """The last event of a session that has a result."""
+    """The last event of a session that has a result. `resume_command` goes on with one that was interrupted."""
 
     event: ClassVar[str] = "finished"
     study: str
@@ -209,6 +209,7 @@ class SessionFinished(Event):
     values: Mapping[str, float] = field(default_factory=dict)
     baseline: Mapping[str, OptionValue] = field(default_factory=dict)
     violated: tuple[str, ...] = ()
+    resume_command: str = ""
 
 
 @dataclass(frozen=True)

@@ -105,7 +105,7 @@ class Child:
         ready = self._selector.select(max(0.0, deadline_s - time.monotonic()))
         if self._stop.is_set():
             self.close()
-            raise Interrupted("The session was stopped.", "Run the same command with --study NAME to go on.")
+            raise Interrupted("The session was stopped.")
         if not ready:
             self.close()
             raise WorkloadTimeoutError(
@@ -145,7 +145,7 @@ class Child:
         if self._elsewhere and code == _SSH_BROKE:
             return BoardLostError(
                 f"The connection to the board's workload broke.{self._last_words()}",
-                "Go on with --study when the board is reachable again.",
+                "The board puts itself back by itself; wait until it is reachable again.",
             )
         return WorkloadCrashedError(
             f"{self._what} {describe_exit(code)}.{self._last_words()}",

@@ -269,7 +269,7 @@ def test_the_summary() -> None:
 
 
 def test_the_daemons_log() -> None:
-    from tuner.daemon.server import PrintableFormatter
+    from tuner.daemon.log_rate import PrintableFormatter
 
     out = io.StringIO()
     handler = logging.StreamHandler(out)

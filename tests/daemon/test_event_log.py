@@ -38,6 +38,7 @@ def ids_after(path: Path, after: int) -> list[int]:
 
 
 def written(path: Path, said: list[str], gap: int = 0) -> None:
+    path.touch()
     writer = EventWriter(path, gap)
     for text in said:
         writer.write(Notice(1.0, "info", text).to_json())
@@ -70,6 +71,7 @@ def test_what_a_power_cut_tore_is_cut_off_and_ids_go_on(said: list[str], cut: in
 
 
 def test_a_trial_without_an_end_is_untold(tmp_path: Path) -> None:
+    (tmp_path / "log").touch()
     writer = EventWriter(tmp_path / "log")
     for trial in (4, 5, 6):
         writer.write(TrialStarted(1.0, trial, {"a": 1}, "tpe").to_json())
@@ -102,6 +104,7 @@ def test_every_kind_of_event_has_a_name_of_its_own(kind: type[Event]) -> None:
 
 
 def test_there_is_one_writer_at_a_time(tmp_path: Path) -> None:
+    (tmp_path / "log").touch()
     first = EventWriter(tmp_path / "log")
     first.write({"event": "notice"})
     with pytest.raises(BlockingIOError):

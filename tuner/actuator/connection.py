@@ -161,7 +161,7 @@ class Connection:
             why = f"gave no answer within {_REPLY_S:g} s" if silent else "is gone"
             return BoardLostError(
                 f"The connection to '{self._where}' {why}{f' ({said})' if said else ''}.",
-                "The board puts itself back by itself; go on with --study when it is reachable again.",
+                "The board puts itself back by itself; wait until it is reachable again.",
             )
         if "sudo:" in said:
             return PermissionDeniedError(

@@ -89,7 +89,7 @@ def watch(client: DaemonClient, session: str, as_json: bool, plain: bool, output
                 return 0 if interactive else Interrupted.exit_code
             # The dashboard is drawn anew from all events, the log goes on where it was.
             after = seen.last if plain or as_json or not sys.stdout.isatty() else 0
-    return _conclude(client, seen.end, as_json, output)
+    return _conclude(client, session, seen.end, as_json, output)
 
 
 @dataclasses.dataclass
@@ -132,14 +132,18 @@ def _stays(client: DaemonClient, session: str, interactive: bool) -> bool:
     return bool(answer != "d")
 
 
-def _conclude(client: DaemonClient, end: Event | None, as_json: bool, output: str | None) -> int:
+def _conclude(
+    client: DaemonClient, session: str, end: Event | None, as_json: bool, output: str | None
+) -> int:
+    from tuner.daemon.wire_errors import error_of
     from tuner.events import SessionFailed, SessionFinished
 
     if isinstance(end, SessionFailed):
-        from tuner.daemon.wire_errors import error_of
-
         raise error_of(end.to_json())
-    if not isinstance(end, SessionFinished):
+    if not isinstance(end, SessionFinished):  # its log has no end: what the daemon knows of it
+        error = client.show_session(session).error
+        if error is not None:
+            raise error_of(error.model_dump())
         return 0
     finished: SessionFinished = _fetched(client, end, Path(output)) if output else end
     if not as_json:

@@ -37,3 +37,6 @@ def command(session: str | None, socket: str | None, follow: bool, after: int, a
                 say(f"error: {event.what} {event.hint}")
             elif event is not None:
                 face(event)
+        view = client.show_session(found)
+        if view.state == "damaged" and not as_json:
+            say(f"error: {view.reason}")

@@ -38,7 +38,7 @@ def command(as_json: bool, plain: bool, foreground: bool, detach: bool, **flags:
     settings = load(flags, os.environ, Path.cwd())
     if not foreground and (detach or daemon_answers(settings["socket"])):
         return _submit(settings, as_json, plain, detach)
-    return _run(settings, as_json, plain)
+    return _run(settings, as_json, plain, ("--foreground",) if foreground else ())
 
 
 def _submit(settings: Any, as_json: bool, plain: bool, detach: bool) -> int:
@@ -86,18 +86,22 @@ def _settled(client: Any, session: str) -> None:
             return
 
 
-def _run(settings: Any, as_json: bool, plain: bool) -> int:
+def _run(settings: Any, as_json: bool, plain: bool, flags: tuple[str, ...]) -> int:
+    from tuner.config.resume import resume_command, working_folder
     from tuner.errors import InfeasibleError, Interrupted, TunerError
     from tuner.events import SessionFailed
     from tuner.tui.choose import choose_face
     from tuner.tuning.engine import run_session
     from tuner.tuning.stop import SignalStop
+    from tuner.tuning.supervision import Supervision
 
+    folder = working_folder()
+    watched = Supervision(resume=lambda study: resume_command(settings, study, folder, flags))
     with SignalStop() as stop:
         try:
             with choose_face(as_json, plain, sys.stdout) as sink:
                 try:
-                    finished = run_session(settings, sink, stop)
+                    finished = run_session(settings, sink, stop, watched)
                 except TunerError as error:
                     code = _signal_code(stop.signal_number) or error.exit_code
                     sink(SessionFailed(time.time(), type(error).__name__, error.what, error.hint, code))

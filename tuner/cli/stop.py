@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-
 import click
 
 from tuner.cli._sessions import SESSION, SOCKET, connect, pick
@@ -25,4 +23,5 @@ def command(session: str | None, socket: str | None, no_wait: bool) -> None:
             for _ in client.follow_session(view.id, view.last_event):
                 pass
             view = client.show_session(view.id)
-        say(f"Session {view.id}: {view.state}. Go on with `tuner start --study {shlex.quote(view.study)}`.")
+        reason = f" ({view.reason.rstrip('.')})" if view.reason else ""
+        say(f"Session {view.id}: {view.state}{reason}.", "go on with:", view.resume_command)

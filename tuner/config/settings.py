@@ -286,6 +286,14 @@ SETTINGS: tuple[Setting, ...] = (
         audience="daemon",
     ),
     _setting(
+        "stop_grace",
+        duration_s,
+        30.0,
+        "TIME",
+        "How long a session's process may take to end and put its device back before it is killed.",
+        audience="daemon",
+    ),
+    _setting(
         "listen",
         text,
         None,

@@ -44,7 +44,7 @@ def _supplementary(connection: socket.socket, uid: int, gid: int) -> list[int]:
     except OSError:  # more groups, or Linux before 4.13: what the user database says
         try:
             return os.getgrouplist(pwd.getpwuid(uid).pw_name, gid)
-        except KeyError:
+        except (KeyError, OSError):
             return []
 
 
@@ -107,12 +107,12 @@ def gid_of(group: str) -> int | None:
 def _group_name(gid: int | None) -> str:
     try:
         return "" if gid is None else grp.getgrgid(gid).gr_name
-    except KeyError:
+    except (KeyError, OSError):
         return ""
 
 
 def _user_name(uid: int) -> str:
     try:
         return pwd.getpwuid(uid).pw_name
-    except KeyError:
+    except (KeyError, OSError):  # no handle is left to look the name up
         return str(uid)

@@ -29,10 +29,11 @@ from tuner.daemon.models import (
     SessionView,
 )
 from tuner.daemon.profile_store import ProfileStore
+from tuner.daemon.shortage import is_shortage
 from tuner.daemon.supervisor import Supervisor
 from tuner.daemon.tasks import Tasks
 from tuner.daemon.wire_errors import body_of, status_of
-from tuner.errors import RequestError, TunerError, UsageError
+from tuner.errors import DaemonBusyError, RequestError, TunerError, UsageError
 
 #: Facts of a device are asked for at most this often.
 FACTS_AGE_S = 10.0
@@ -91,6 +92,14 @@ def _handle_errors(app: FastAPI) -> None:
     async def refused(request: Request, error: HTTPException) -> JSONResponse:
         wrong = RequestError(f"{request.method} {request.url.path}: {error.detail}.", "See /openapi.json.")
         return JSONResponse(body_of(wrong).model_dump(), error.status_code, headers=error.headers)
+
+    @app.exception_handler(OSError)
+    async def short(request: Request, error: OSError) -> JSONResponse:
+        if not is_shortage(error):
+            return await internal(request, error)
+        _log.warning("%s %s cannot be answered now: %s", request.method, request.url.path, error)
+        busy = DaemonBusyError(f"The daemon is short of something: {error.strerror}.", "Try it again.")
+        return JSONResponse(body_of(busy).model_dump(), status_of(busy))
 
     @app.exception_handler(Exception)
     async def internal(request: Request, error: Exception) -> JSONResponse:

@@ -10,12 +10,23 @@ import fcntl
 import json
 import os
 import re
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pydantic_core import from_json
+
+from tuner.daemon.shortage import is_shortage
+from tuner.errors import StorageError
+
 CHUNK = 64 * 1024
-_ID = re.compile(rb'\{"id": (\d+), ')
+#: Ids are whole numbers that JSON readers of every language take.
+_LARGEST_ID = 2**53
+#: A log of this length takes only what begins and ends sessions and trials.
+_LONG = 256 << 20
+_ALWAYS = frozenset({"started", "trial_started", "trial", "quarantined", "finished", "error"})
+_ID = re.compile(rb'\{"id": (\d{1,16}), ')
 
 
 class EventWriter:
@@ -29,27 +40,33 @@ class EventWriter:
         wait: Whether to wait until another writer has ended.
         gap: Ids to leave out first. After a power cut readers may have seen events that the file lost; their
             ids must not come again with other events.
+        seen: An id that readers have seen, whatever the file has kept.
+
+    Raises:
+        BlockingIOError: another writes, and `wait` is false.
+        StorageError: the log is missing, or no file. OSError: it cannot be opened now.
     """
 
-    def __init__(self, path: Path, gap: int = 0, wait: bool = True) -> None:
-        """Open the log; raises `BlockingIOError` where another writes and `wait` is false."""
-        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640)
+    def __init__(self, path: Path, gap: int = 0, wait: bool = True, seen: int = 0) -> None:
+        self._descriptor = open_log(path, os.O_RDWR | os.O_APPEND)
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        except BlockingIOError:
+            end, last = _last_whole_line(self._descriptor)
+            os.ftruncate(self._descriptor, end)
+        except BaseException:
             os.close(self._descriptor)
             raise
-        end, last = _last_whole_line(self._descriptor)
-        os.ftruncate(self._descriptor, end)
-        self.last_id = last + gap
+        self.last_id = max(last, seen) + gap
 
     def write(self, event: Mapping[str, Any]) -> int:
         """Append one event and return its id. On a full disk the event is lost, not the session.
 
-        A torn line is cut off again.
+        A torn line is cut off again. A log that has become very long takes only what begins and ends.
         """
         line = json.dumps({"id": self.last_id + 1, **event}, allow_nan=False, default=str).encode() + b"\n"
         size = os.fstat(self._descriptor).st_size
+        if size > _LONG and event.get("event") not in _ALWAYS:
+            return self.last_id
         try:
             if os.write(self._descriptor, line) == len(line):
                 self.last_id += 1
@@ -74,10 +91,70 @@ def read_lines(descriptor: int, offset: int, size: int = CHUNK) -> bytes:
         size *= 4
 
 
+def open_log(path: Path, flags: int = os.O_RDONLY) -> int:
+    """Return a descriptor of a log, which is there and is a file (a pipe in its place would block its reader).
+
+    Raises:
+        StorageError: it is missing, unreadable, or no file. OSError: it cannot be opened now.
+    """
+    try:
+        descriptor = os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        if is_shortage(error):
+            raise
+        raise damaged(path, f"it cannot be opened ({error.strerror})") from error
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        return descriptor
+    os.close(descriptor)
+    raise damaged(path, "it is no file")
+
+
+def damaged(path: Path, why: str) -> StorageError:
+    """Return the error for a log that cannot be trusted."""
+    return StorageError(
+        f"The log of events {path} is damaged: {why}.",
+        "What the session measured is in its study; start it again with the study's name.",
+    )
+
+
+def parse_line(line: bytes) -> dict[str, Any]:
+    """Return the event of a whole line.
+
+    Raises:
+        ValueError: it is none.
+    """
+    event = from_json(line, allow_inf_nan=False)
+    if not isinstance(event, dict) or not 0 < line_id(line) < _LARGEST_ID or event["id"] != line_id(line):
+        raise ValueError("a line is no event")
+    return event
+
+
+def check_log(path: Path) -> int:
+    """Return the length of a log whose lines are all events; what a power cut tore at its end does not count.
+
+    Raises:
+        StorageError: it is missing or no file, or a line that is an event follows one that is none.
+        OSError: it cannot be opened now.
+    """
+    size, whole, torn = 0, 0, False
+    with open(open_log(path), "rb") as lines:
+        for line in lines:
+            size += len(line)
+            if not line.endswith(b"\n") or not is_event(line):
+                torn = True
+            elif torn:
+                raise damaged(path, f"before byte {size} is what is no event")
+            else:
+                whole = size
+    if torn and not whole:
+        raise damaged(path, "nothing in it is an event")
+    return whole
+
+
 def untold_trials(path: Path) -> frozenset[int]:
     """Return the trials whose begin the log tells and whose end it does not."""
     begun: set[int] = set()
-    with path.open("rb") as lines:
+    with open(open_log(path), "rb") as lines:
         for line in lines:
             if b'"event": "trial_started"' in line:
                 begun.add(int(json.loads(line)["trial"]))
@@ -95,18 +172,29 @@ def line_id(line: bytes) -> int:
 def offset_after(descriptor: int, after: int) -> int:
     """Return where the first event with an id above `after` begins (the end where there is none).
 
-    Bisects: ids only grow, and a log may be long.
+    Bisects: ids only grow, and a log may be long. Where a line is no event, all that follows is looked at.
     """
     low, high = 0, os.fstat(descriptor).st_size
     while low < high:
         middle = (low + high) // 2
         start = _line_start(descriptor, middle, low)
         line = read_lines(descriptor, start, 4096).partition(b"\n")[0]
+        if line and not line_id(line):
+            return _scanned(descriptor, low, after)
         if not line or line_id(line) > after:
             high = start
         else:
             low = start + len(line) + 1
     return low
+
+
+def _scanned(descriptor: int, offset: int, after: int) -> int:
+    while data := read_lines(descriptor, offset):
+        for line in data.splitlines(keepends=True):
+            if line_id(line) > after:
+                return offset
+            offset += len(line)
+    return offset
 
 
 def _line_start(descriptor: int, position: int, lowest: int) -> int:
@@ -127,14 +215,16 @@ def _last_whole_line(descriptor: int) -> tuple[int, int]:
     while end > 0:
         start = _line_start(descriptor, end - 1, 0)
         line = os.pread(descriptor, end - start, start)
-        if line.endswith(b"\n") and line_id(line) and _is_json(line):
+        if line.endswith(b"\n") and is_event(line):
             return end, line_id(line)
         end = start
     return 0, 0
 
 
-def _is_json(line: bytes) -> bool:
+def is_event(line: bytes) -> bool:
+    """Return whether a whole line is an event."""
     try:
-        return isinstance(json.loads(line), dict)
+        parse_line(line)
     except ValueError:
         return False
+    return True

@@ -9,7 +9,7 @@ import os
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from tuner.daemon.event_log import offset_after, read_lines
+from tuner.daemon.event_log import is_event, offset_after, open_log, read_lines
 from tuner.daemon.gate import ABORT
 from tuner.daemon.supervisor import Supervisor
 
@@ -41,9 +41,9 @@ class EventStream(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send until there is no more, the client leaves or the daemon ends."""
-        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-        descriptor = os.open(self._supervisor.log_path(self._session), os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = open_log(self._supervisor.log_path(self._session))  # first: what it raises is answered
         try:
+            await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
             with self._supervisor.following(self._session) as news:
                 gone = asyncio.create_task(_until_gone(receive, news))
                 try:
@@ -72,9 +72,18 @@ class EventStream(Response):
                 data = await _news_or_heartbeat(news)
             else:
                 offset += len(data)
+                data = self._whole(data)
             if data:
                 message = {"type": "http.response.body", "body": data, "more_body": True}
                 await asyncio.wait_for(send(message), STUCK_S)
+
+    def _whole(self, data: bytes) -> bytes:
+        """Return lines without those that are no event."""
+        lines = data.splitlines(keepends=True)
+        events = [line for line in lines if is_event(line)]
+        if len(events) < len(lines):
+            _log.warning("the log of session %s is damaged: lines are left out", self._session)
+        return b"".join(events)
 
 
 async def _until_gone(receive: Receive, news: asyncio.Event) -> None:

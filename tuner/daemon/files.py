@@ -3,89 +3,209 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import logging
 import os
+import re
 import shutil
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from pydantic import ValidationError
 
+from tuner.daemon.event_log import open_log
 from tuner.daemon.models import SessionRecord
-from tuner.errors import DiskFullError, StorageError
+from tuner.daemon.shortage import is_shortage
+from tuner.daemon.wire_errors import body_of
+from tuner.errors import DaemonBusyError, DiskFullError, StorageError
 
 RECORD, EVENTS, STDERR = "session.json", "events.jsonl", "stderr.log"
 #: Ended sessions whose folders are kept; studies and profiles are kept regardless.
 KEPT = 500
+#: Longest record that is read, and of a process's stderr that is kept.
+_LONGEST_RECORD = 4 << 20
+_LONGEST_STDERR, _TAIL = 4 << 20, 64 << 10
+#: Names of folders that are sessions; those that begin with a dot are being made.
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", re.ASCII)
+_UNFINISHED = ".new-"
+
+_log = logging.getLogger("tuner.daemon")
 
 
 class SessionFiles:
-    """The folder of all sessions."""
+    """The folder of all sessions.
+
+    Whatever else is in its place is moved aside: a daemon that does not start keeps all sessions from going on.
+    """
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        root.mkdir(parents=True, exist_ok=True)
+        for folder in (root.parent, root):
+            set_aside_unless(folder, folder.is_dir())
+        with _storing(root):
+            root.mkdir(parents=True, exist_ok=True)
+        for left in root.glob(f"{_UNFINISHED}*"):
+            shutil.rmtree(left, ignore_errors=True)
 
     def folder(self, session: str) -> Path:
         """Return a session's folder."""
         return self.root / session
 
     def create(self, record: SessionRecord) -> None:
-        """Make the folder of a new session, durably.
+        """Make the folder of a new session, durably: it is there whole, or not at all.
 
         Raises:
-            DiskFullError: it cannot be written.
+            DiskFullError, DaemonBusyError: it cannot be written.
         """
+        made = self.root / f"{_UNFINISHED}{record.id}"
         try:
-            self.folder(record.id).mkdir()
-            (self.folder(record.id) / EVENTS).touch()
-        except OSError as error:
-            raise DiskFullError(
-                f"The session cannot be stored in {self.root}: {error.strerror}.", "Free some space."
-            ) from error
-        self.save(record)
+            with _storing(self.root):
+                made.mkdir()
+                (made / EVENTS).touch()
+                _write(made / RECORD, record, durable=True)
+                made.rename(self.folder(record.id))
+                _sync(self.root)
+        except BaseException:
+            shutil.rmtree(made, ignore_errors=True)
+            raise
 
     def save(self, record: SessionRecord, durable: bool = True) -> None:
         """Replace the record at once; `durable`: it survives a power cut from now on.
 
         Raises:
-            DiskFullError: it cannot be written; the old record stays.
+            DiskFullError, DaemonBusyError: it cannot be written; the old record stays.
         """
         path = self.folder(record.id) / RECORD
         temporary = path.with_suffix(".new")
         try:
-            with temporary.open("w", encoding="utf-8") as file:
-                file.write(record.model_dump_json())
-                if durable:
-                    file.flush()
-                    os.fsync(file.fileno())
-            temporary.replace(path)
-        except OSError as error:
-            temporary.unlink(missing_ok=True)
-            raise DiskFullError(
-                f"The session cannot be stored in {path}: {error.strerror}.", "Free some space."
-            ) from error
+            with _storing(path):
+                _write(temporary, record, durable)
+                temporary.replace(path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
+            raise
 
     def load(self) -> list[SessionRecord]:
-        """Return all sessions, oldest first; folders without a readable record are none."""
+        """Return all sessions, oldest first; those whose record cannot be read are `damaged`."""
         found = []
         for folder in self.root.iterdir():
-            with contextlib.suppress(StorageError):
+            if not _ID.fullmatch(folder.name):
+                _log.warning("%r in %s is no session: it is left alone", folder.name, self.root)
+                continue
+            try:
                 found.append(read_record(folder))
+            except StorageError as error:
+                _log.error("%s", error)
+                found.append(_damaged(folder, error))
         return sorted(found, key=lambda r: (r.created_s, r.id))
+
+    def shorten_stderr(self, session: str) -> None:
+        """Keep the end only of what a session's process said, where that has become long."""
+        with contextlib.suppress(OSError), (self.folder(session) / STDERR).open("r+b") as file:
+            size = file.seek(0, os.SEEK_END)
+            if size > _LONGEST_STDERR:
+                file.seek(size - _TAIL)
+                tail = file.read(_TAIL)
+                file.truncate(0)  # it is written with O_APPEND
+                file.seek(0)
+                file.write(tail)
 
     def remove(self, session: str) -> None:
         """Delete a session's folder."""
-        shutil.rmtree(self.folder(session), ignore_errors=True)
+        folder = self.folder(session)
+        shutil.rmtree(folder, ignore_errors=True)
+        with contextlib.suppress(OSError):  # a file in the folder's place
+            folder.unlink(missing_ok=True)
 
 
 def read_record(folder: Path) -> SessionRecord:
     """Return the session in a folder.
 
     Raises:
-        StorageError: there is none, or its file is damaged.
+        StorageError: there is none, its file is damaged, or a newer tuner wrote it.
     """
     try:
-        return SessionRecord.model_validate_json((folder / RECORD).read_bytes())
-    except (OSError, ValidationError) as error:
-        raise StorageError(
-            f"The session in {folder} cannot be read: {error}.", "Move that folder away."
-        ) from error
+        with open(open_log(folder / RECORD), "rb") as file:
+            raw = file.read(_LONGEST_RECORD + 1)
+        record = SessionRecord.model_validate_json(raw)
+    except StorageError as error:
+        raise _unreadable(folder, "its record is missing, or is no file that may be read") from error
+    except OSError as error:
+        raise _unreadable(folder, error.strerror or str(error)) from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        why = (
+            "a newer tuner wrote its record"
+            if where == "version"
+            else f"its record is damaged ({first['msg']})"
+        )
+        raise _unreadable(folder, why) from error
+    if record.id != folder.name:
+        raise _unreadable(folder, "its record is another session's")
+    return record
+
+
+def _unreadable(folder: Path, why: str) -> StorageError:
+    return StorageError(f"The session in {folder} cannot be read: {why}.", "Move that folder away.")
+
+
+def _damaged(folder: Path, error: StorageError) -> SessionRecord:
+    """Return what is known of a session without a record: that there is one, and what is wrong with it."""
+    try:
+        made_s = folder.lstat().st_mtime
+    except OSError:
+        made_s = time.time()
+    return SessionRecord(
+        id=folder.name,
+        state="damaged",
+        reason=error.what,
+        created_s=made_s,
+        updated_s=made_s,
+        owner_uid=None,
+        settings={},
+        device="",
+        study="",
+        error=body_of(error),
+    )
+
+
+def set_aside_unless(path: Path, good: bool) -> None:
+    """Give what is at `path` another name, where there is something and it is not `good`."""
+    if good or not os.path.lexists(path):
+        return
+    other = path.with_name(f"{path.name}.damaged-{time.time_ns()}")
+    with contextlib.suppress(OSError):  # who comes next says what is wrong
+        path.rename(other)
+        _log.error("%s is not what it should be: it is called %s now", path, other.name)
+
+
+def _write(path: Path, record: SessionRecord, durable: bool) -> None:
+    with path.open("w", encoding="utf-8") as file:
+        file.write(record.model_dump_json())
+        if durable:
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _storing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        why = error.strerror or str(error)
+        if is_shortage(error) and error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise DaemonBusyError(
+                f"The session cannot be stored in {path}: {why}.", "Try it again."
+            ) from error
+        raise DiskFullError(f"The session cannot be stored in {path}: {why}.", "Free some space.") from error

@@ -17,8 +17,9 @@ import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from tuner.daemon.access import Peer, Policy, peer_of
+from tuner.daemon.connections import MOST_CONNECTIONS, Connections
 from tuner.daemon.wire_errors import body_of, status_of
-from tuner.errors import PermissionDeniedError, RequestError, TunerError
+from tuner.errors import DaemonBusyError, PermissionDeniedError, RequestError, TunerError
 
 #: Longest head and body of a request, in bytes.
 LONGEST_HEAD = 16 * 1024
@@ -43,15 +44,26 @@ class GateProtocol(H11Protocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._head_timer: asyncio.TimerHandle | None = None
+        self._leave: Callable[[], None] = _nothing
 
     def connection_made(self, transport: Any) -> None:
-        """Ask the kernel who connected."""
+        """Ask the kernel who connected; refuse one connection too many."""
         super().connection_made(transport)
-        self.app = _with_peer(self.app, peer_of(transport.get_extra_info("socket")), transport.abort)
+        gate: Gate = self.config.app  # type: ignore[assignment]
+        peer = peer_of(transport.get_extra_info("socket"))
+        if not gate.enter(peer):
+            _log.warning("a connection of %s is refused: there are too many", peer)
+            many = DaemonBusyError("The daemon has as many connections as it takes.", "Try it again.")
+            self._answer_at_once(503, many, b"Service Unavailable")
+            return
+        self._leave = lambda: gate.leave(peer)
+        self.app = _with_peer(self.app, peer, transport.abort)
         self._head_timer = self.loop.call_later(HEAD_S, transport.abort)
 
     def data_received(self, data: bytes) -> None:
         """Take bytes; the clock runs while a head is incomplete."""
+        if self.transport.is_closing():
+            return
         super().data_received(data)
         if self.cycle is not None and not self.cycle.response_complete:
             self._stop_timer()
@@ -59,16 +71,21 @@ class GateProtocol(H11Protocol):
             self._head_timer = self.loop.call_later(HEAD_S, self.transport.abort)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the clock."""
+        """Forget the clock, and that it was there."""
         self._stop_timer()
+        self._leave()
         super().connection_lost(exc)
 
     def send_400_response(self, msg: str) -> None:
         """Answer what is no HTTP as everything else is answered: with an error's JSON."""
-        body = _json(RequestError("What was sent is no HTTP request.", "Speak HTTP/1.1."))
+        wrong = RequestError("What was sent is no HTTP request.", "Speak HTTP/1.1.")
+        self._answer_at_once(400, wrong, b"Bad Request")
+
+    def _answer_at_once(self, status: int, error: TunerError, reason: bytes) -> None:
+        body = _json(error)
         with contextlib.suppress(h11.LocalProtocolError):  # in the middle of an answer: just close
             for event in (
-                h11.Response(status_code=400, headers=_headers(body), reason=b"Bad Request"),
+                h11.Response(status_code=status, headers=_headers(body), reason=reason),
                 h11.Data(data=body),
                 h11.EndOfMessage(),
             ):
@@ -79,6 +96,10 @@ class GateProtocol(H11Protocol):
         if self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None
+
+
+def _nothing() -> None:
+    return None
 
 
 def _with_peer(app: Any, peer: Peer, abort: Callable[[], None]) -> Any:
@@ -95,10 +116,20 @@ class Gate:
         app: What is behind.
         policy: Who may.
         token: What TCP clients must bear.
+        most: How many connections there may be.
     """
 
-    def __init__(self, app: App, policy: Policy, token: str | None) -> None:
+    def __init__(self, app: App, policy: Policy, token: str | None, most: int = MOST_CONNECTIONS) -> None:
         self._app, self._policy, self._token = app, policy, token
+        self._connections = Connections(most)
+
+    def enter(self, peer: Peer) -> bool:
+        """Count a connection; return False where it is one too many."""
+        return self._connections.enter(peer.uid, self._policy.is_root(peer))
+
+    def leave(self, peer: Peer) -> None:
+        """Forget a connection that `enter` counted."""
+        self._connections.leave(peer.uid)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""

@@ -11,8 +11,10 @@ Text = Annotated[str, StringConstraints(max_length=4096)]
 Key = Annotated[str, StringConstraints(max_length=64)]
 Scalar = bool | int | float | Text
 
-State = Literal["queued", "running", "paused", "stopping", "finished", "stopped", "failed"]
-ENDED: frozenset[str] = frozenset({"finished", "stopped", "failed"})
+State = Literal["queued", "running", "paused", "stopping", "finished", "stopped", "failed", "damaged"]
+ENDED: frozenset[str] = frozenset({"finished", "stopped", "failed", "damaged"})
+#: Version of the records that sessions leave in files.
+VERSION = 1
 
 
 class Model(BaseModel):
@@ -56,7 +58,7 @@ class SessionView(BaseModel):
     """A session.
 
     Attributes:
-        state: queued, running, paused, stopping, or how it ended.
+        state: queued, running, paused, stopping, or how it ended; damaged where its files cannot be read.
         wanted: What was asked for last: run, pause or stop.
         reason: Why it waits or how it ended, in a sentence; may be empty.
         created_s, updated_s: Wall-clock seconds since the epoch.
@@ -66,6 +68,7 @@ class SessionView(BaseModel):
         resumes: How often it went on after the daemon or the device was away.
         profile: Name of its profile, for `/profiles/{name}`; empty before it has one.
         error: What ended it, where it failed.
+        resume_command: A shell line that goes on with it once it has ended.
     """
 
     id: str
@@ -95,6 +98,7 @@ class SessionView(BaseModel):
     quarantined: list[Quarantined] = []
     profile: str = ""
     error: ErrorBody | None = None
+    resume_command: str = ""
 
     @property
     def ended(self) -> bool:
@@ -103,25 +107,31 @@ class SessionView(BaseModel):
 
 
 class SessionRecord(SessionView):
-    """A session as its file keeps it: the view, and what it takes to go on.
+    """A session as its file keeps it: the view, and what it takes to go on. What is assigned is checked.
 
     Attributes:
+        version: Of the file; one that a newer tuner wrote is not read.
         cwd: As requested.
         pid, pid_started: Its running process, and that process's start in clock ticks (pids come back).
         boot_id: This machine's boot when the process was started.
         spent_s: Seconds that earlier processes of this session ran.
         crashes: Processes in a row that died without finishing a trial.
+        board_gone_s: When its actuator was lost (seconds since the epoch); None where it has it.
         offset: Bytes of the event log that this record has taken in.
     """
 
+    model_config = ConfigDict(validate_assignment=True, allow_inf_nan=False)
+
+    version: Annotated[int, Field(ge=1, le=VERSION)] = VERSION
     cwd: str | None = None
-    pid: int | None = None
+    pid: Annotated[int, Field(gt=1, lt=2**22 + 1)] | None = None
     pid_started: int | None = None
     boot_id: str = ""
     spent_s: float = 0.0
     crashes: int = 0
     crashed: bool = False
-    offset: int = 0
+    board_gone_s: float | None = None
+    offset: Annotated[int, Field(ge=0)] = 0
 
 
 class ProfileView(BaseModel):

@@ -8,7 +8,6 @@ import logging
 import os
 import signal
 import socket
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -18,22 +17,23 @@ from typing import Any
 import uvicorn
 
 from tuner import __version__, paths
+from tuner.config.settings import BY_KEY
 from tuner.control.lock import DeviceLock
 from tuner.daemon.access import Policy, gid_of
 from tuner.daemon.app import Service, create_app
+from tuner.daemon.connections import ACCEPTED_AT_ONCE, most_connections
 from tuner.daemon.files import SessionFiles
 from tuner.daemon.gate import LONGEST_HEAD, Gate, GateProtocol
-from tuner.daemon.listening import close_socket, open_socket, open_tcp, read_token
+from tuner.daemon.listening import BACKLOG, close_socket, open_socket, open_tcp, read_token
+from tuner.daemon.log_rate import set_up_log
 from tuner.daemon.notify import ServiceManager
 from tuner.daemon.profile_store import ProfileStore
+from tuner.daemon.shortage import is_shortage
 from tuner.daemon.supervisor import Supervisor
 from tuner.daemon.tasks import Tasks
 from tuner.errors import DaemonRunningError, DeviceBusyError, UsageError
-from tuner.printable import printable, traceback_lines
 from tuner.profiles.kept import profiles_dir
 
-#: Connections at a time.
-MOST_CONNECTIONS = 128
 KEEP_ALIVE_S = 30
 #: How long answers that are under way may take when the daemon ends.
 LAST_ANSWERS_S = 3
@@ -42,7 +42,11 @@ _log = logging.getLogger("tuner.daemon")
 
 
 class _Server(uvicorn.Server):
-    """uvicorn without its ten wake-ups a second, and with signals that are ours."""
+    """uvicorn without its ten wake-ups a second, and with signals that are ours.
+
+    Its `backlog` is also how many connections it accepts in one turn: a flood of them would take all handles
+    before one is refused. The kernel's queue is made as long again as it was.
+    """
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
@@ -55,24 +59,17 @@ class _Server(uvicorn.Server):
 
     async def main_loop(self) -> None:
         """Wait for the end."""
+        for server in self.servers:
+            for listening in server.sockets:
+                os_socket = socket.socket(fileno=os.dup(listening.fileno()))
+                os_socket.listen(BACKLOG)
+                os_socket.close()
         await self._over.wait()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Capture none: the daemon has its own way down."""
         yield
-
-
-class PrintableFormatter(logging.Formatter):
-    """Writes a record on one line without control characters, and each line of a traceback below it."""
-
-    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
-        """Return the record's line."""
-        return printable(super().formatMessage(record))
-
-    def formatException(self, ei: Any) -> str:  # noqa: N802 - logging's name
-        """Return the traceback's lines."""
-        return "\n".join(traceback_lines(ei[1]))
 
 
 def run_daemon(settings: Mapping[str, Any]) -> None:
@@ -82,10 +79,7 @@ def run_daemon(settings: Mapping[str, Any]) -> None:
         DaemonRunningError: another daemon owns the state directory or answers at the socket.
         UsageError, PermissionDeniedError: the sockets cannot be made as the settings say.
     """
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(PrintableFormatter("%(levelname)s %(message)s"))
-    logging.basicConfig(level=logging.INFO, handlers=[handler])
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    set_up_log()
     signal.signal(signal.SIGTERM, _leave)  # until the loop takes over: the socket must not stay
     with _owned(paths.state_dir()), contextlib.ExitStack() as stack:
         gid = gid_of(settings["group"])
@@ -147,26 +141,29 @@ async def _serve(
     settings: Mapping[str, Any], policy: Policy, token: str | None, sockets: list[socket.socket]
 ) -> None:
     files = SessionFiles(paths.state_dir().absolute() / "daemon" / "sessions")
-    supervisor = Supervisor(files, settings["device"], settings["board"])
+    flags = ["--socket", settings["socket"]] if settings["socket"] != BY_KEY["socket"].default else []
+    supervisor = Supervisor(files, settings["device"], settings["board"], settings["stop_grace"], flags)
     service = Service(
         supervisor, ProfileStore(profiles_dir()), Tasks(), policy, settings["device"],
         time.monotonic(),
     )  # fmt: skip
     server = _Server(
         uvicorn.Config(
-            Gate(create_app(service), policy, token), http=GateProtocol, ws="none", lifespan="off",
+            Gate(create_app(service), policy, token, most_connections()), http=GateProtocol, ws="none", lifespan="off",
             loop="asyncio", log_config=None, access_log=False, server_header=False, date_header=False,
             proxy_headers=False, h11_max_incomplete_event_size=LONGEST_HEAD, timeout_keep_alive=KEEP_ALIVE_S,
-            timeout_graceful_shutdown=LAST_ANSWERS_S, limit_concurrency=MOST_CONNECTIONS,
+            timeout_graceful_shutdown=LAST_ANSWERS_S, backlog=ACCEPTED_AT_ONCE,
         )
     )  # fmt: skip
     manager = ServiceManager()
     stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(_note)
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        loop.add_signal_handler(number, stop.set)
     supervisor.start()
     serving = asyncio.create_task(server.serve(sockets))
-    feeding = asyncio.create_task(manager.feed(supervisor.stalled, lambda: _status(supervisor)))
+    feeding = asyncio.create_task(manager.feed(supervisor.tend, lambda: _status(supervisor)))
     manager.ready()
     _log.info("tuner %s answers at %s", __version__, settings["socket"])
     stopping = asyncio.create_task(stop.wait())
@@ -177,6 +174,15 @@ async def _serve(
     feeding.cancel()
     server.end()
     await serving
+
+
+def _note(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Log what went wrong in the loop; being short of handles is told in a line."""
+    error = context.get("exception")
+    if isinstance(error, OSError) and is_shortage(error):
+        _log.warning("%s: %s", context.get("message"), error)
+    else:
+        _log.error("%s", context.get("message"), exc_info=error)
 
 
 def _status(supervisor: Supervisor) -> str:

@@ -22,7 +22,14 @@ from tuner.daemon.event_log import EventWriter, untold_trials
 from tuner.daemon.files import EVENTS, read_record
 from tuner.daemon.models import SessionRecord
 from tuner.daemon.settings import effective
-from tuner.errors import BoardLostError, DeviceBusyError, Interrupted, TunerError
+from tuner.errors import (
+    BoardLostError,
+    BoardUnreachableError,
+    DeviceBusyError,
+    Interrupted,
+    StorageError,
+    TunerError,
+)
 from tuner.events import Event, Notice, SessionFailed, SessionFinished, SessionStarted, strict
 from tuner.tuning.stop import SignalStop
 from tuner.tuning.supervision import PauseSwitch, Supervision
@@ -98,15 +105,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--wake", type=int, default=-1)
     parser.add_argument("--after-power-cut", action="store_true")
     given = parser.parse_args(argv)
-    record = read_record(given.folder)
-    writer = EventWriter(given.folder / EVENTS, GAP if given.after_power_cut else 0)
+    try:
+        record = read_record(given.folder)
+        gap = GAP if given.after_power_cut else 0
+        writer = EventWriter(given.folder / EVENTS, gap, seen=record.last_event)
+        untold = untold_trials(given.folder / EVENTS)
+    except (StorageError, OSError, ValueError, KeyError) as error:  # the daemon sees it in its next look
+        print(error, file=sys.stderr)
+        return StorageError.exit_code
     pause = PauseSwitch()
     with SignalStop() as stop:
         commands = Commands(stop, pause)
         sink = LogSink(writer, given.wake, commands.suspended)
         commands.start()
-        untold = untold_trials(given.folder / EVENTS)
-        return _run(record, sink, stop, Supervision(pause, record.crashed, record.spent_s, untold))
+        supervision = Supervision(
+            pause, record.crashed, record.spent_s, untold, lambda _study: record.resume_command
+        )
+        return _run(record, sink, stop, supervision)
 
 
 def _run(record: SessionRecord, sink: LogSink, stop: SignalStop, supervision: Supervision) -> int:
@@ -122,6 +137,10 @@ def _run(record: SessionRecord, sink: LogSink, stop: SignalStop, supervision: Su
     except BoardLostError as error:
         sink(Notice(time.time(), "warning", error.what))
         return error.exit_code  # the daemon goes on with it where the actuator is back
+    except BoardUnreachableError as error:
+        if record.board_gone_s is not None:
+            return error.exit_code
+        _failed(sink, error)
     except TunerError as error:
         _failed(sink, error)
     return 0

@@ -2,14 +2,37 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tuner.daemon.event_log import damaged, open_log, parse_line, read_lines
 from tuner.daemon.models import ErrorBody, Quarantined, SessionRecord
 
 #: Events after which the record is written to its file.
 WORTH_SAVING = frozenset({"started", "trial", "paused", "continued", "quarantined", "finished", "error"})
+
+
+def take_new(record: SessionRecord, log: Path) -> bool:
+    """Take in what a log has and the record has not; return whether the record is worth saving for it.
+
+    Raises:
+        StorageError: the log is damaged. OSError: it cannot be read now; nothing is lost.
+    """
+    worth = False
+    descriptor = open_log(log)
+    try:
+        while data := read_lines(descriptor, record.offset):
+            for line in data.splitlines(keepends=True):
+                try:
+                    worth = take(record, parse_line(line)) or worth
+                except (ValueError, KeyError, TypeError, AttributeError) as error:
+                    raise damaged(log, f"at byte {record.offset} is what is no event") from error
+                record.offset += len(line)
+    finally:
+        os.close(descriptor)
+    return worth
 
 
 def take(record: SessionRecord, event: Mapping[str, Any]) -> bool:
@@ -29,6 +52,7 @@ def _started(record: SessionRecord, event: Mapping[str, Any]) -> None:
     record.budget_trials, record.emulated = event["budget_trials"], event["emulated"]
     record.trials = int(event["resumed_trials"])
     record.crashed = False  # the study knows of it now
+    record.board_gone_s = None
     record.phase = ""
 
 

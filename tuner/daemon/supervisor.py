@@ -3,48 +3,36 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import json
 import logging
-import os
 import secrets
-import shlex
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
+from tuner.config.resume import resume_command
 from tuner.config.settings import BY_KEY
-from tuner.daemon.child import GRACE_S, Child, await_orphan, process_start, start_child
-from tuner.daemon.event_log import EventWriter, read_lines
-from tuner.daemon.files import EVENTS, KEPT, STDERR, SessionFiles
+from tuner.daemon.child import KILLED_S, Child, await_orphans, process_start, start_child
+from tuner.daemon.event_log import damaged
+from tuner.daemon.files import KEPT, STDERR, SessionFiles
+from tuner.daemon.intake import Intake
 from tuner.daemon.models import SessionRecord, SessionRequest
+from tuner.daemon.putting_back import LIMIT_S, put_back
 from tuner.daemon.settings import own_board, parse_settings
-from tuner.daemon.summary import take
-from tuner.errors import (
-    BoardLostError,
-    DeviceBusyError,
-    DiskFullError,
-    Interrupted,
-    SessionStateError,
-    TunerError,
-    UnknownSessionError,
-)
-from tuner.events import SessionFailed
+from tuner.daemon.settling import IN_ORDER, ProcessEnd, internal_error, settle, stopped
+from tuner.daemon.shortage import RETRY_S, is_shortage, patiently
+from tuner.errors import SessionStateError, StorageError, TunerError, UnknownSessionError
 
 #: Session processes at a time; sessions of one device never overlap.
 MAX_PROCESSES = 4
 #: Sessions that may wait.
 MAX_QUEUED = 100
-#: Processes of one session that may die in a row without a finished trial.
-MAX_CRASHES = 5
-#: New events are taken in together, at most this often.
-CATCH_UP_S = 0.25
-#: When a device is in use by somebody else, it is asked for again after this long.
-BUSY_RETRY_S = 10.0
 #: A session that is silent for this long beyond what its own time limits allow has stalled.
 STALL_MARGIN_S = 120.0
-INTERNAL_ERROR = 70
+#: The daemon's own end waits no longer for a session (the unit's `TimeoutStopSec` knows this).
+LONGEST_GRACE_S = 30.0
 
 _log = logging.getLogger("tuner.daemon")
 
@@ -61,16 +49,27 @@ class Supervisor:
         files: Where the sessions are kept.
         device: What a session tunes that names no device.
         board: Address of the actuator that sets the board for all sessions; None where they do it themselves.
+        grace_s: How long a session's process may take to end before it is killed.
+        flags: What a command that goes on with a session has to name beside its settings (``--socket``).
     """
 
-    def __init__(self, files: SessionFiles, device: str, board: str | None = None) -> None:
-        self._files, self._device, self._board = files, device, board
+    def __init__(
+        self,
+        files: SessionFiles,
+        device: str,
+        board: str | None = None,
+        grace_s: float = LONGEST_GRACE_S,
+        flags: Sequence[str] = (),
+    ) -> None:
+        self._files, self._device, self._board, self._grace_s = files, device, board, grace_s
+        self._flags = tuple(flags)
+        self._boot = machine_boot_id()
         self._records: dict[str, SessionRecord] = {}
         self._children: dict[str, Child] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._followers: dict[str, set[asyncio.Event]] = {}
-        self._late: set[str] = set()
-        self._busy: set[str] = set()
+        self._waiting: set[str] = set()
+        self._intake = Intake(files, self._listen)
+        self._clean_up: asyncio.Task[str] | None = None
         self.closing = False
         #: Set when all processes have ended: followers have nothing to wait for any more.
         self.closing_streams = False
@@ -78,44 +77,69 @@ class Supervisor:
     # --- life of the daemon ---------------------------------------------------------------------
 
     def start(self) -> None:
-        """Take up what is on the disk: sessions that had not ended go on."""
+        """Take up what is on the disk: sessions that had not ended go on. One that is damaged stops no other."""
         for record in self._files.load():
             self._records[record.id] = record
-            if record.ended:
-                continue
-            record.offset = min(record.offset, self._log_path(record.id).stat().st_size)
-            self._tasks[record.id] = asyncio.create_task(self._take_up(record), name=record.id)
+            if not record.ended:
+                self._begin(record, self._take_up(record))
+        if any(r.state == "damaged" for r in self._records.values()):
+            self._clean_up = asyncio.create_task(put_back())
         self._prune()
 
     async def close(self) -> None:
         """Suspend all sessions and wait for their processes; they go on when the daemon is back."""
         self.closing = True
+        grace_s = min(self._grace_s, LONGEST_GRACE_S)
         for child in self._children.values():
-            child.say("suspend")
-        tasks = list(self._tasks.values())
-        if tasks:
-            _, late = await asyncio.wait(tasks, timeout=GRACE_S)
-            for child in self._children.values():
-                child.kill()
-            if late:
-                await asyncio.wait(late)
+            child.end("suspend", grace_s)
+        waited = [*self._tasks.values(), *([self._clean_up] if self._clean_up else [])]
+        if waited:
+            _, late = await asyncio.wait(waited, timeout=grace_s + KILLED_S + LIMIT_S)
+            for task in late:
+                _log.error("%s does not end: it is left", task.get_name())
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
         self.closing_streams = True
-        for session in self._followers:
-            self._tell(session)
+        self._intake.tell_all()
+
+    def _begin(self, record: SessionRecord, work: Coroutine[Any, Any, None]) -> None:
+        self._tasks[record.id] = asyncio.create_task(self._watched(record, work), name=f"session {record.id}")
+
+    async def _watched(self, record: SessionRecord, work: Coroutine[Any, Any, None]) -> None:
+        """Do a session's work. A mistake in it is logged and ends this session, not the daemon's others."""
+        try:
+            await work
+        except Exception as error:  # noqa: BLE001 - logged, and the session does not stay "running" for ever
+            _log.exception("session %s: a mistake in the daemon", record.id)
+            self._end(record, internal_error(f"The daemon failed with this session: {error!r}."))
+        finally:
+            del self._tasks[record.id]
+            self._schedule()
 
     async def _take_up(self, record: SessionRecord) -> None:
         """Wait for what a dead daemon left of a session, then queue it again."""
-        if record.pid is not None:
-            await await_orphan(record.pid, record.pid_started)
-        with contextlib.suppress(
-            BlockingIOError
-        ):  # a process that nobody noted writes still; the next one waits
-            EventWriter(self._log_path(record.id), wait=False).close()  # cuts off what a power cut tore
-        self._catch_up(record)
-        del self._tasks[record.id]
+        await await_orphans(record.id, self._grace_s)
+        same_boot = record.boot_id == self._boot
+        if not await self._read(record, lambda: self._intake.check(record, same_boot)):
+            return
         if not record.ended:
             self._requeue(record, "it goes on after the daemon was away")
-        self._schedule()
+
+    async def _read(self, record: SessionRecord, work: Callable[[], None]) -> bool:
+        """Read a session's log by `work`, as soon as that can be; return whether it was."""
+        try:
+            await patiently(work, lambda: self.closing)
+            return True
+        except StorageError as error:
+            self._intake.end_damaged(record, error)
+        except OSError as error:
+            if self.closing:  # the next daemon reads it
+                _log.warning("session %s: its log cannot be read: %s", record.id, error)
+            else:
+                self._intake.end_damaged(
+                    record, damaged(self._intake.log_path(record.id), error.strerror or str(error))
+                )
+        return False
 
     # --- what clients ask for -------------------------------------------------------------------
 
@@ -125,7 +149,7 @@ class Supervisor:
         Raises:
             UnknownSettingError, UsageError: the settings cannot be.
             SessionStateError: too many wait.
-            DiskFullError: it cannot be stored.
+            DiskFullError, DaemonBusyError: it cannot be stored.
         """
         settings = own_board(parse_settings(request.settings), self._board)
         waiting = sum(r.state == "queued" for r in self._records.values())
@@ -137,10 +161,11 @@ class Supervisor:
         session = f"{datetime.now(timezone.utc):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
         device = settings.setdefault("device", self._device)
         objective = settings.get("objective", BY_KEY["objective"].default)
+        study = settings.get("study") or _study_name(device, objective, session)
         record = SessionRecord(
             id=session, state="queued", created_s=now_s, updated_s=now_s, owner_uid=owner_uid,
-            settings=settings, device=device, objective=objective, cwd=request.cwd,
-            study=settings.get("study") or _study_name(device, objective, session),
+            settings=settings, device=device, objective=objective, cwd=request.cwd, study=study,
+            resume_command=resume_command(settings, study, request.cwd, self._flags),
         )  # fmt: skip
         self._files.create(record)
         self._records[session] = record
@@ -173,8 +198,8 @@ class Supervisor:
         if session in self._children:
             self._children[session].say("pause")
         elif session not in self._tasks:
-            self._set(record, "paused", "it was paused while it waited")
-        self._files.save(record)
+            self._intake.set_state(record, "paused", "it was paused while it waited")
+        self._intake.save(record)
         return record
 
     def resume(self, session: str) -> SessionRecord:
@@ -188,42 +213,36 @@ class Supervisor:
         if session in self._children:
             self._children[session].say("resume")
         elif record.state == "paused":
-            self._set(record, "queued", "")
-        self._files.save(record)
+            self._intake.set_state(record, "queued", "")
+        self._intake.save(record)
         self._schedule()
         return record
 
     def stop(self, session: str) -> SessionRecord:
         """End a session; what it measured is kept, and its device is put back.
 
+        A process that does not end is killed after a while; the state is `stopping` until then.
+
         Raises:
             UnknownSessionError, SessionStateError.
         """
         record = self._open(session, "stopped")
         record.wanted = "stop"
-        if session in self._children:
-            self._set(record, "stopping", "")
-            self._children[session].say("stop")
-        elif session in self._tasks:
-            self._set(record, "stopping", "")
+        if session in self._tasks:
+            self._intake.set_state(record, "stopping", "")
         else:
-            self._end(record, Interrupted("The session was stopped before it ran.", ""))
-        self._files.save(record)
+            self._end(record, stopped(record, "The session was stopped before it ran."))
+        if session in self._children:
+            self._children[session].end("stop", self._grace_s)
         return record
 
-    @contextlib.contextmanager
-    def following(self, session: str) -> Iterator[asyncio.Event]:
+    def following(self, session: str) -> AbstractContextManager[asyncio.Event]:
         """Give an event that is set whenever the session's log or state may have changed."""
-        news = asyncio.Event()
-        self._followers.setdefault(session, set()).add(news)
-        try:
-            yield news
-        finally:
-            self._followers[session].discard(news)
+        return self._intake.following(session)
 
     def followers(self) -> int:
         """Return how many clients follow sessions now."""
-        return sum(map(len, self._followers.values()))
+        return self._intake.followers()
 
     def log_path(self, session: str) -> Path:
         """Return the file of a session's events.
@@ -232,17 +251,30 @@ class Supervisor:
             UnknownSessionError: there is no such session.
         """
         self.get(session)
-        return self._log_path(session)
+        return self._intake.log_path(session)
 
     def stalled(self) -> str:
         """Return what does not advance although it should, ``""`` where all is well."""
-        now_s = time.monotonic()
         for session, child in self._children.items():
-            record = self._records[session]
-            limit_s = _longest_silence_s(record)
-            if record.state != "paused" and now_s - child.progressed_s > limit_s:
-                return f"session {session} gave no sign of life for {now_s - child.progressed_s:.0f} s"
+            if self._silent_s(session, child):
+                return f"session {session} gave no sign of life for {self._silent_s(session, child):.0f} s"
         return ""
+
+    def tend(self) -> str:
+        """End what has stalled: it counts as a crash. Return what does not advance even so."""
+        for session, child in self._children.items():
+            silent_s = self._silent_s(session, child)
+            if silent_s and child.killed:
+                return self.stalled()
+            if silent_s:
+                child.kill(f"gave no sign of life for {silent_s:.0f} s and was killed")
+        return ""
+
+    def _silent_s(self, session: str, child: Child) -> float:
+        """Return for how long a process that should has said nothing, 0 where that is in order."""
+        record = self._records[session]
+        silent_s = time.monotonic() - child.progressed_s
+        return silent_s if record.state != "paused" and silent_s > _longest_silence_s(record) else 0.0
 
     # --- queue ----------------------------------------------------------------------------------
 
@@ -262,7 +294,7 @@ class Supervisor:
         # Also those of sessions that are being taken up: they come before what waits.
         devices = {self._records[s].device for s in self._tasks}
         for record in self._records.values():
-            if record.state != "queued" or record.id in self._tasks or record.id in self._busy:
+            if record.state != "queued" or record.id in self._tasks or record.id in self._waiting:
                 continue
             if record.device in devices:
                 record.reason = f"another session uses {record.device}"
@@ -271,89 +303,91 @@ class Supervisor:
             if len(self._tasks) >= MAX_PROCESSES:
                 return
             devices.add(record.device)
-            self._tasks[record.id] = asyncio.create_task(self._run(record), name=record.id)
+            self._begin(record, self._run(record))
 
-    def _requeue(self, record: SessionRecord, reason: str) -> None:
-        record.resumes += 1
+    def _requeue(self, record: SessionRecord, reason: str, wait_s: float = 0.0, counts: bool = True) -> None:
+        """Queue a session again, to be run after `wait_s`; or what else was asked for meanwhile."""
+        record.resumes += counts
         if record.wanted == "stop":
-            self._end(
-                record,
-                Interrupted("The session was stopped.", f"Go on with --study {shlex.quote(record.study)}."),
-            )
+            self._end(record, stopped(record, "The session was stopped."))
         elif record.wanted == "pause":
-            self._set(record, "paused", reason)
+            self._intake.set_state(record, "paused", reason)
         else:
-            self._set(record, "queued", reason)
+            self._intake.set_state(record, "queued", reason)
+        if wait_s > 0.0:
+            self._waiting.add(record.id)
+            asyncio.get_running_loop().call_later(wait_s, self._retry, record.id)
+
+    def _retry(self, session: str) -> None:
+        self._waiting.discard(session)
+        self._schedule()
 
     # --- one process ----------------------------------------------------------------------------
 
     async def _run(self, record: SessionRecord) -> None:
         """Run one process of a session to its end, and decide what follows."""
-        boot = machine_boot_id()
-        cut = record.boot_id not in ("", boot)
-        record.boot_id = boot
-        self._set(record, "running", "")
-        code = 0
+        cut = record.boot_id not in ("", self._boot)
+        record.boot_id = self._boot
+        self._intake.set_state(record, "running", "")
         try:
             child = await start_child(
-                self._files.folder(record.id).absolute(), cut, lambda: self._soon(record)
+                self._files.folder(record.id).absolute(), cut, lambda: self._intake.soon(record)
             )
-            self._children[record.id] = child
-            record.pid, record.pid_started = child.pid, process_start(child.pid)
-            self._save(record)
-            self._obey_late(record, child)
-            code = await child.ended()
-            suspended = child.suspending
         except OSError as error:
-            _log.error("session %s cannot be started: %s", record.id, error)
-            self._end(record, TunerError(f"The session's process cannot be started: {error}."))
-            suspended = False
+            self._not_started(record, error)
+            return
+        code = await self._to_its_end(record, child)
+        trouble = await put_back() if code not in IN_ORDER else ""
+        if await self._read(record, lambda: self._intake.catch_up(record)) and not record.ended:
+            self._settle(record, code, child, trouble)
+        self._intake.save(record)
+        self._intake.tell(record.id)
+
+    async def _to_its_end(self, record: SessionRecord, child: Child) -> int:
+        self._children[record.id] = child
+        try:
+            record.pid, record.pid_started = child.pid, process_start(child.pid)
+            self._intake.save(record)
+            self._obey_late(record, child)
+            return await child.ended()
+        except BaseException:
+            child.kill("is left and was killed")
+            raise
         finally:
-            self._children.pop(record.id, None)
-            del self._tasks[record.id]
-        record.pid = record.pid_started = None
-        self._catch_up(record)
-        if not record.ended:
-            self._settle(record, code, suspended)
-        self._save(record)
-        self._tell(record.id)
-        self._schedule()
+            del self._children[record.id]
+            record.pid = record.pid_started = None
+
+    def _listen(self, session: str) -> None:
+        if session in self._children:
+            self._children[session].listen()
+
+    def _not_started(self, record: SessionRecord, error: OSError) -> None:
+        """Try again later where something is short that comes back; else end the session."""
+        _log.error("session %s: its process cannot be started: %s", record.id, error)
+        if is_shortage(error):
+            self._requeue(record, f"its process cannot be started now: {error.strerror}", RETRY_S, False)
+        else:
+            self._end(record, TunerError(f"The session's process cannot be started: {error}."))
 
     def _obey_late(self, record: SessionRecord, child: Child) -> None:
         """Tell a process what was asked for while it was being started."""
         if self.closing:
-            child.say("suspend")
-        elif record.wanted != "run":
-            child.say(record.wanted)
+            child.end("suspend", min(self._grace_s, LONGEST_GRACE_S))
+        elif record.wanted == "stop":
+            child.end("stop", self._grace_s)
+        elif record.wanted == "pause":
+            child.say("pause")
 
-    def _settle(self, record: SessionRecord, code: int, suspended: bool) -> None:
+    def _settle(self, record: SessionRecord, code: int, child: Child, trouble: str) -> None:
         """Decide about a session whose process ended without telling an end."""
-        if suspended or record.wanted == "stop":
-            self._requeue(record, "the daemon was stopped meanwhile")
-        elif code == DeviceBusyError.exit_code:
-            self._set(record, "queued", f"{record.device} is in use by another tuner")
-            self._busy.add(record.id)
-            asyncio.get_running_loop().call_later(BUSY_RETRY_S, self._retry, record.id)
-        elif code == BoardLostError.exit_code and record.crashes < MAX_CRASHES:
-            record.crashes += 1
-            self._requeue(record, "the actuator was gone; it has put the board back")
-        elif code < 0 and record.crashes < MAX_CRASHES:
-            record.crashes += 1
-            record.crashed = True
-            _log.error("session %s: its process died of signal %d", record.id, -code)
-            self._requeue(record, f"its process died of signal {-code}")
-        else:
-            ended = f"died of signal {-code}" if code < 0 else f"ended with status {code}"
-            error = TunerError(
-                f"The session's process {ended}: {self._last_words(record.id)}",
-                "`tuner restore` puts the device back; report what `tuner logs` shows.",
-            )
-            error.exit_code = INTERNAL_ERROR
-            self._end(record, error)
-
-    def _retry(self, session: str) -> None:
-        self._busy.discard(session)
-        self._schedule()
+        end = ProcessEnd(code, child.killed, child.suspending, trouble, self._last_words(record.id))
+        following = settle(record, end, time.time())
+        if following.error is not None:
+            self._end(record, following.error)
+            return
+        if code < 0:
+            _log.error("session %s: its process %s", record.id, end.how)
+        self._requeue(record, following.reason, following.wait_s, following.counts)
 
     def _last_words(self, session: str) -> str:
         try:
@@ -364,74 +398,25 @@ class Supervisor:
         return said[-1][:500] if said else "it said nothing."
 
     def _end(self, record: SessionRecord, error: TunerError) -> None:
-        """End a session that has no process with an event of the daemon's own."""
-        writer = EventWriter(self._log_path(record.id))
-        event = SessionFailed(time.time(), type(error).__name__, error.what, error.hint, error.exit_code)
-        writer.write(event.to_json())
-        writer.close()
-        self._catch_up(record)
-
-    # --- events ---------------------------------------------------------------------------------
-
-    def _soon(self, record: SessionRecord) -> None:
-        """Take new events in shortly, many at a time."""
-        if record.id not in self._late:
-            self._late.add(record.id)
-            asyncio.get_running_loop().call_later(CATCH_UP_S, self._catch_up, record)
-
-    def _catch_up(self, record: SessionRecord) -> None:
-        """Take in what the log has and the record has not."""
-        self._late.discard(record.id)
-        if record.id not in self._records:
-            return
-        if record.id in self._children:
-            self._children[record.id].listen()
-        save = False
-        descriptor = os.open(self._log_path(record.id), os.O_RDONLY)
-        try:
-            while data := read_lines(descriptor, record.offset):
-                for line in data.splitlines():
-                    save = take(record, json.loads(line)) or save
-                record.offset += len(data)
-        finally:
-            os.close(descriptor)
-        if save:
-            self._save(record, durable=record.ended)
-        self._tell(record.id)
-
-    def _set(self, record: SessionRecord, state: str, reason: str) -> None:
-        record.state = state  # type: ignore[assignment]
-        record.reason, record.updated_s, record.phase = reason, time.time(), ""
-        self._save(record)
-        self._tell(record.id)
-
-    def _save(self, record: SessionRecord, durable: bool = True) -> None:
-        try:
-            self._files.save(record, durable)
-        except DiskFullError as error:  # it goes on: the study is what counts
-            _log.error("%s", error)
-
-    def _tell(self, session: str) -> None:
-        for news in self._followers.get(session, ()):
-            news.set()
-
-    def _log_path(self, session: str) -> Path:
-        return self._files.folder(session) / EVENTS
+        self._intake.end(record, error)
 
     def _prune(self) -> None:
         """Forget the oldest ended sessions beyond what is kept."""
         ended = [r.id for r in self._records.values() if r.ended]
         for session in ended[: max(0, len(ended) - KEPT)]:
-            if not self._followers.get(session):
+            if not self._intake.followers(session):
                 self._files.remove(session)
                 del self._records[session]
-                self._followers.pop(session, None)
+                self._intake.forget(session)
 
 
 def _longest_silence_s(record: SessionRecord) -> float:
     """Return how long a session may say nothing: all warm-up runs and a repeat at their limit, and a margin."""
     timeout_s, runs = (record.settings.get(k, BY_KEY[k].default) for k in ("timeout", "warmup_runs"))
-    return STALL_MARGIN_S + float(timeout_s) * (int(runs) + 1)
+    try:
+        return STALL_MARGIN_S + float(timeout_s) * (int(runs) + 1)
+    except (TypeError, ValueError):  # a record's settings are only read when its process starts
+        return STALL_MARGIN_S
 
 
 def _study_name(device: str, objective: str, session: str) -> str:

@@ -16,6 +16,7 @@ _STATUS: tuple[tuple[type[TunerError], int], ...] = (
     (errors.SessionStateError, 409),
     (errors.DeviceBusyError, 409),
     (errors.RequestError, 400),
+    (errors.DaemonBusyError, 503),
     (errors.DiskFullError, 507),
     (errors.VerifyError, 502),
     (errors.RestoreError, 502),

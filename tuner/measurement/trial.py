@@ -189,7 +189,7 @@ def _report(
 
 def _check(stop: StopToken) -> None:
     if stop.is_set():
-        raise Interrupted("The session was stopped.", "Run the same command with --study NAME to go on.")
+        raise Interrupted("The session was stopped.")
 
 
 def _require(samples: Samples, objective: Metric) -> None:

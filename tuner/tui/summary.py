@@ -25,7 +25,7 @@ def summary(finished: SessionFinished) -> Summary:
 
 
 def print_summary(console: Console, finished: SessionFinished) -> None:
-    """Print the result, then profile and command, each on one line that nothing wraps."""
+    """Print the result, then profile and commands, each on one line that nothing wraps."""
     console.print(summary(finished))
     ascii_only = console.options.ascii_only
     if finished.profile:
@@ -33,6 +33,9 @@ def print_summary(console: Console, finished: SessionFinished) -> None:
     if finished.apply_command:
         _print_line(console, "apply it with:")
         _print_line(console, printable(finished.apply_command, ascii_only))
+    if finished.resume_command:
+        _print_line(console, "go on with:")
+        _print_line(console, printable(finished.resume_command, ascii_only))
 
 
 def _print_line(console: Console, line: str) -> None:

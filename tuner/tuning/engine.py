@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tuner import __version__
+from tuner.config.resume import resume_command, working_folder
 from tuner.control import ControlSession
-from tuner.errors import Interrupted, NoTrialError
+from tuner.errors import BoardLostError, DiskFullError, Interrupted, NoTrialError, OverheatedError
 from tuner.events import ConfigurationQuarantined, Notice, SessionFinished, Sink
 from tuner.measurement.statistics import ratio_saving_ci
 from tuner.objective import find_metric
@@ -74,6 +76,7 @@ def run_session(
         supervision: Where somebody watches over the session.
 
     Raises:
+        Interrupted, BoardLostError, OverheatedError, DiskFullError: their hint ends in the command that goes on.
         TunerError: no result; the device is as it was found unless a `RestoreError` says otherwise.
     """
     unfinished = recover_journals(emit)
@@ -86,9 +89,25 @@ def run_session(
             store = _open_study(settings, target, goal)
             watched = supervision or Supervision()
             session = _Session(settings, target, goal, strategy, context, store, emit, either, watched)
-            return _tune(session)
+            with _going_on(session):
+                return _tune(session)
         finally:
             target.device.close()
+
+
+@contextlib.contextmanager
+def _going_on(session: _Session) -> Iterator[None]:
+    """Tell what ends a session that can go on how it does."""
+    try:
+        yield
+    except (Interrupted, BoardLostError, OverheatedError, DiskFullError) as error:
+        error.hint = f"{error.hint} Go on with: {_resume(session)}".lstrip()
+        raise
+
+
+def _resume(session: _Session) -> str:
+    name, made = session.store.name, session.supervision.resume
+    return made(name) if made else resume_command(session.settings, name, working_folder())
 
 
 def _open_study(settings: Mapping[str, Any], target: Target, goal: Goal) -> StudyStore:
@@ -208,10 +227,7 @@ def _finish(session: _Session, outcome: Outcome) -> SessionFinished:
     best, baseline = outcome.best, outcome.baseline
     if best is None or best.value is None:
         if outcome.stopped_by == "interrupted":
-            raise Interrupted(
-                "The session was stopped before its first trial ended.",
-                f"Go on with --study {shlex.quote(session.store.name)}.",
-            )
+            raise Interrupted("The session was stopped before its first trial ended.")
         raise NoTrialError(
             "No trial succeeded.", "Read the reasons above; `tuner doctor` checks the machine."
         )
@@ -228,6 +244,7 @@ def _finish(session: _Session, outcome: Outcome) -> SessionFinished:
         outcome.stopped_by, str(path), command, dict(best.values),
         dict(baseline.configuration) if baseline else {},
         tuple(text for text, violation in best.violations.items() if violation > 0),
+        _resume(session) if outcome.stopped_by == "interrupted" else "",
     )  # fmt: skip
 
 

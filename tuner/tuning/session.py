@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shlex
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -157,10 +156,9 @@ class Session:
         except Interrupted:
             self._store.interrupt(trial, "the session was stopped while this trial ran")
             raise
-        except BoardLostError as error:
+        except BoardLostError:
             # Says nothing about the configuration: it is measured again when the session goes on.
             self._store.interrupt(trial, "the connection to the board broke while this trial ran")
-            error.hint = f"{error.hint} Its name is {self._store.name}."
             raise
         except SetOtherwiseError as error:
             record = replace(blank, configuration=error.configuration, reason=_otherwise(blank.asked, error))
@@ -287,10 +285,7 @@ class Session:
         )
 
     def _give_up(self, record: TrialRecord, error: TunerError) -> None:
-        if isinstance(error, OverheatedError):
-            then = f", then go on with --study {shlex.quote(self._store.name)}."
-            raise OverheatedError(error.what, error.hint.rstrip(".") + then) from error
-        if record.origin == BASELINE:
+        if isinstance(error, OverheatedError) or record.origin == BASELINE:
             raise error
         last = [r for r in self._records if not r.rounded][-FAILURES_IN_A_ROW:]
         if len(last) == FAILURES_IN_A_ROW and all(r.state == "failed" for r in last):

@@ -140,7 +140,7 @@ def _explain(url: str, error: BaseException, purpose: str) -> TunerError:
     if "disk is full" in text or "no space left" in text:
         return DiskFullError(
             f"The disk that holds the study database {where} is full.",
-            "Free some space and run the same command again with --study; all finished trials are kept.",
+            "Free some space; all finished trials are kept.",
         )
     if (
         "readonly" in text

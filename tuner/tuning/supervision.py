@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import select
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from tuner.ports import StopToken
@@ -49,9 +50,11 @@ class Supervision:
             suspect even if the device did not restart.
         spent_s: Seconds of a time budget that earlier runs of the same session used.
         untold: Trials that began before the process died and whose end, if it is in the study, nobody was told.
+        resume: Gives, for a study's name, the command that goes on with it; None for that of the settings.
     """
 
     pause: PauseSwitch = field(default_factory=PauseSwitch)
     crashed: bool = False
     spent_s: float = 0.0
     untold: frozenset[int] = frozenset()
+    resume: Callable[[str], str] | None = None

@@ -1,0 +1,44 @@
+"""Putting back what a session's process left that was killed: `tuner restore`, in a process of its own.
+
+A board that an actuator sets is put back by that; here are devices that sessions set by themselves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import sys
+
+#: Longest time that it may take.
+LIMIT_S = 60.0
+
+_log = logging.getLogger("tuner.daemon")
+
+
+async def put_back() -> str:
+    """Put devices back from the journals of dead sessions; return what went wrong, ``""`` where nothing did."""
+    try:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "tuner", "restore",
+            stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+            start_new_session=True,
+        )  # fmt: skip
+    except OSError as error:
+        return _failed(f"`tuner restore` cannot be run: {error.strerror}")
+    try:
+        output, _ = await asyncio.wait_for(process.communicate(), LIMIT_S)
+    except asyncio.TimeoutError:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        return _failed(f"`tuner restore` took longer than {LIMIT_S:.0f} s")
+    said = " ".join(output.decode(errors="replace").split())[-500:]
+    if process.returncode != 0:
+        return _failed(f"`tuner restore` ended with status {process.returncode}: {said}")
+    _log.info("tuner restore: %s", said)
+    return ""
+
+
+def _failed(why: str) -> str:
+    _log.error("%s", why)
+    return f"the device may not be as it was: {why}"
