@@ -28,7 +28,10 @@ TX2 = "emulated:jetson-tx2"
 class Daemon:
     """A `tuner daemon` process under `root`; may be started, ended and started again."""
 
-    def __init__(self, root: Path, *arguments: str, env: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, root: Path, *arguments: str, env: dict[str, str] | None = None, nofile: int | None = None
+    ) -> None:
+        self._nofile = nofile
         self.root, self.socket, self.state = root, str(root / "t.sock"), root / "state"
         self._arguments = arguments
         self.env = {
@@ -51,9 +54,10 @@ class Daemon:
     def popen(self, *more: str) -> subprocess.Popen[bytes]:
         """Start a process without waiting."""
         log = (self.root / "log").open("ab")
+        few = ["prlimit", f"--nofile={self._nofile}:{self._nofile}"] if self._nofile else []
         with log:
             return subprocess.Popen(
-                [sys.executable, "-m", "tuner", "daemon", "--device", TX2, *self._arguments, *more],
+                [*few, sys.executable, "-m", "tuner", "daemon", "--device", TX2, *self._arguments, *more],
                 env=self.env, cwd=self.root, stdout=log, stderr=log, stdin=subprocess.DEVNULL,
             )  # fmt: skip
 

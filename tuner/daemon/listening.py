@@ -11,7 +11,8 @@ from pathlib import Path
 
 from tuner.errors import DaemonRunningError, PermissionDeniedError, UsageError
 
-BACKLOG = 128
+#: Connections that the kernel keeps waiting until we take them.
+BACKLOG = 512
 
 
 def open_socket(path: Path, gid: int | None) -> socket.socket:

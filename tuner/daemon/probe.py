@@ -25,6 +25,8 @@ def daemon_answers(path: str) -> bool:
                 f"You may not use the daemon at {path}.",
                 "Ask for membership of its group, or use --foreground.",
             ) from error
+        except BlockingIOError:  # more wait to be let in than the kernel takes: it is there
+            return True
         except OSError:
             return False
     return True
