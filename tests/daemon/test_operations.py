@@ -123,3 +123,28 @@ def test_units_name_commands_that_exist(unit: str) -> None:
         assert CliRunner().invoke(cli, [*words, "--help"]).exit_code == 0, command
         help_text = CliRunner().invoke(cli, [*words, "--help"]).output
         assert all(flag in help_text for flag in command.split() if flag.startswith("--"))
+
+
+def unit_values(unit: str) -> dict[str, str]:
+    lines = (ROOT / "systemd" / unit).read_text().splitlines()
+    return dict(line.partition("=")[::2] for line in lines if "=" in line and not line.startswith("#"))
+
+
+@pytest.mark.parametrize("unit", LIMITS)
+def test_units_bound_what_they_use(unit: str) -> None:
+    values = unit_values(unit)
+    assert values["LimitCORE"] == "0"
+    assert int(values["LimitNOFILE"]) >= 256
+    assert values["MemoryMax"]
+    if values.get("Restart"):
+        assert values["StartLimitIntervalSec"] == "0"
+
+
+def test_the_unit_waits_longer_than_the_daemon_for_its_sessions() -> None:
+    from tuner.daemon.child import KILLED_S
+    from tuner.daemon.putting_back import LIMIT_S
+    from tuner.daemon.server import LAST_ANSWERS_S
+    from tuner.daemon.supervisor import LONGEST_GRACE_S
+
+    longest_s = LONGEST_GRACE_S + KILLED_S + LIMIT_S + LAST_ANSWERS_S
+    assert float(unit_values("tuner.service")["TimeoutStopSec"]) > longest_s
