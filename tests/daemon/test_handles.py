@@ -50,7 +50,7 @@ def _open(connection: socket.socket) -> bool:
         return True
     except ConnectionResetError:
         return False
-    assert not said or said.startswith(b"HTTP/1.1 503 ") or said.startswith(b"{")
+    assert not said or said.startswith((b"HTTP/1.1 503 ", b"{"))
     return False
 
 

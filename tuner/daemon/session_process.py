@@ -111,7 +111,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         writer = EventWriter(given.folder / EVENTS, gap, seen=record.last_event)
         untold = untold_trials(given.folder / EVENTS)
     except (StorageError, OSError, ValueError, KeyError) as error:  # the daemon sees it in its next look
-        print(error, file=sys.stderr)
+        sys.stderr.write(f"{error}\n")
         return StorageError.exit_code
     pause = PauseSwitch()
     with SignalStop() as stop:

@@ -5,7 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tuner.daemon.models import SessionRecord
-from tuner.errors import BoardLostError, BoardUnreachableError, DeviceBusyError, Interrupted, TunerError
+from tuner.errors import (
+    BoardLostError,
+    BoardUnreachableError,
+    DeviceBusyError,
+    Interrupted,
+    StorageError,
+    TunerError,
+)
 
 #: Processes of one session that may die in a row without a finished trial.
 MAX_CRASHES = 5
@@ -16,7 +23,7 @@ BOARD_AWAY_S, BOARD_RETRY_S = 120.0, 2.0
 INTERNAL_ERROR = 70
 _BOARD_GONE = (BoardLostError.exit_code, BoardUnreachableError.exit_code)
 #: Exit statuses of a process that left the device as it was found, or to an actuator.
-IN_ORDER = frozenset({0, DeviceBusyError.exit_code, *_BOARD_GONE})
+IN_ORDER = frozenset({0, DeviceBusyError.exit_code, StorageError.exit_code, *_BOARD_GONE})
 
 
 @dataclass(frozen=True)
@@ -69,6 +76,9 @@ def settle(record: SessionRecord, end: ProcessEnd, now_s: float) -> Next:
         return Next(f"{record.device} is in use by another tuner", BUSY_RETRY_S, counts=False)
     if end.code in _BOARD_GONE:
         return _board_gone(record, now_s)
+    if end.code == StorageError.exit_code:  # its own files, before it began
+        hint = f"Go on with: {record.resume_command}"
+        return Next(error=StorageError(f"The session's files cannot be read: {end.last_words}", hint))
     if end.code < 0 and record.crashes < MAX_CRASHES:
         record.crashes += 1
         record.crashed = True
