@@ -263,10 +263,16 @@ def add_or_replace_mode(
         *(s.text for s in masked),
     ]
     lines = _replaced(document, old, block) if old else _inserted(document, ident, block)
-    if make_default:
-        lines = [_DEFAULT.sub(rf"\g<1>{ident}", x, count=1) if _is_pm_config(x) else x for x in lines]
     edited = parse("".join(lines))
+    if make_default:
+        edited = with_default(edited, ident)
     return Edit(edited, edited.find(name), old is not None)
+
+
+def with_default(document: Document, ident: int) -> Document:
+    """Return `document` with PM_CONFIG naming mode `ident`."""
+    lines = [_DEFAULT.sub(rf"\g<1>{ident}", x, count=1) if _is_pm_config(x) else x for x in document.lines]
+    return parse("".join(lines))
 
 
 def free_id(document: Document) -> int:
@@ -327,7 +333,7 @@ def _is_online(setting: Setting) -> bool:
 
 def _replaced(document: Document, old: Mode, block: Sequence[str]) -> list[str]:
     lines = list(document.lines)
-    end = _line_end(document)
+    end = "\r\n" if lines[old.first].endswith("\r\n") else "\n"  # in a file of both, as it was first written
     new = [line + end for line in block]
     if not lines[old.end - 1].endswith("\n"):
         new[-1] = block[-1]

@@ -10,13 +10,25 @@ from tuner.profiles import Profile
 from tuner.space import Configuration
 
 from ._nvpmodel_board import FIXED, ModeBoard
-from ._nvpmodel_conf import Document, Edit, Mode, add_or_replace_mode, parse
-from ._nvpmodel_options import COMMENT_WIDTH, completed, is_ours, mode_settings, read_mode, remarks_of
+from ._nvpmodel_conf import Document, Edit, Mode, add_or_replace_mode, parse, with_default
+from ._nvpmodel_options import (
+    COMMENT_WIDTH,
+    completed,
+    is_ours,
+    mode_settings,
+    read_mode,
+    remarks_of,
+    unsaid_minima,
+)
 from ._text import heading, one_line
 
 
-def edit_file(profile: Profile, text: str, board: object, name: str, make_default: bool) -> FileEdit:
-    """Return `text` with the profile as mode `name`.
+def edit_file(
+    profile: Profile, text: str, board: object, name: str | None, own_name: str, make_default: bool
+) -> FileEdit:
+    """Return `text` with the profile as mode `name`; None: as `own_name`, with ``TUNER_`` where a vendor has that.
+
+    A mode of that name which says the profile already stays as it is.
 
     Raises:
         OptionValueError: a mode of this file cannot say the profile, or `name` is a mode that tuner did not write.
@@ -24,8 +36,15 @@ def edit_file(profile: Profile, text: str, board: object, name: str, make_defaul
     """
     modes = _mode_board(board)
     document = parse(text)
-    _spare_others(document, name)
     configuration = profile.configuration("board")
+    theirs = _vendors_mode(document, name or own_name)
+    if theirs is not None and read_mode(document, theirs, modes).configuration == completed(
+        configuration, modes
+    ):
+        edited = with_default(document, theirs.ident) if make_default else document
+        return FileEdit(edited.text, f"Mode {theirs.ident} {theirs.name} says the profile already", ())
+    name = name or (own_name if theirs is None else f"TUNER_{own_name}")
+    _spare_others(document, name)
     if not configuration:
         raise OptionValueError(
             f"Profile '{profile.name}' sets nothing on the board.", "Export it as json, or as shell."
@@ -58,7 +77,11 @@ def read_entry(text: str, entry: str, board: object) -> FileEntry:
             f"Mode {mode.ident} {mode.name} is no configuration of this board's options: {reading.reason}.",
             f"Switch to it with `nvpmodel -m {mode.ident}`, or import another mode.",
         )
-    return FileEntry(mode.name, reading.configuration, tuple(_mask_notes(document, mode, _mode_board(board))))
+    notes = (
+        *_mask_notes(document, mode, _mode_board(board)),
+        *unsaid_minima(document, mode, _mode_board(board)),
+    )
+    return FileEntry(mode.name, reading.configuration, notes)
 
 
 def _mode_board(board: object) -> ModeBoard:
@@ -76,14 +99,19 @@ def _template(document: Document, board: ModeBoard) -> Mode | None:
     return next(iter((*active, *filter(None, [document.default_mode]), *document.modes)), None)
 
 
+def _vendors_mode(document: Document, name: str) -> Mode | None:
+    """Return the mode of that name, where tuner did not write it."""
+    return next((m for m in document.modes if m.name == name and not is_ours(m)), None)
+
+
 def _spare_others(document: Document, name: str) -> None:
     """Raise where a mode of that name is the vendor's or the user's: a restore could not bring it back."""
-    for mode in document.modes:
-        if mode.name == name and not is_ours(mode):
-            raise OptionValueError(
-                f"Mode {mode.ident} {name} of the nvpmodel file was not written by tuner, so it stays.",
-                "Give the new mode another name with --name.",
-            )
+    mode = _vendors_mode(document, name)
+    if mode is not None:
+        raise OptionValueError(
+            f"Mode {mode.ident} {name} of the nvpmodel file was not written by tuner, so it stays.",
+            "Give the new mode another name with --name.",
+        )
 
 
 def _prove(edit: Edit, configuration: Configuration, board: ModeBoard) -> None:

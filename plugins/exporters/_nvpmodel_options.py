@@ -162,6 +162,24 @@ def _levels_of(clock: ModeClock, said: Mapping[Target, int], board: ModeBoard) -
     return _range(clock, low, high, board)
 
 
+def unsaid_minima(document: Document, mode: Mode, board: ModeBoard) -> list[str]:
+    """Return a sentence for each clock whose minimum in `mode` is another than the mode's configuration leaves it."""
+    reading, said = read_mode(document, mode, board), _said(mode, targets_of(document))
+    sentences = []
+    for clock in board.clocks:
+        if clock.freq_option not in reading.configuration:
+            continue
+        low, high = _levels_of(clock, said, board)
+        governor = str(reading.configuration.get(clock.governor_option, ""))
+        left, _ = _range(clock, clock.minimum(high, governor), high, board)
+        if left != low:
+            sentences.append(
+                f"The mode's MIN_FREQ keeps {clock.freq_option} at {low} or more, which no option says: "
+                f"where the profile is applied or exported, the minimum is {left}."
+            )
+    return sentences
+
+
 def _range(clock: ModeClock, low: int, high: int, board: ModeBoard) -> tuple[int, int]:
     if clock.cpus:
         return cpu_range(clock.levels, low, high, board.snaps_cpu_limits)

@@ -10,7 +10,7 @@ import re
 
 from tuner.errors import OptionValueError, UnknownBoardError
 from tuner.ports import FileEdit, FileEntry
-from tuner.profiles import Profile
+from tuner.profiles import IMPORTED, Profile
 from tuner.profiles.boards import Board, load_board
 
 from ._board import Line, model_lines
@@ -33,7 +33,7 @@ class NvpmodelExporter:
             OptionValueError: a mode of this file cannot say the profile.
             MalformedFileError, UsageError: the file or the name is not fit for it.
         """
-        return edit_file(profile, text, board, name or mode_name(profile), make_default)
+        return edit_file(profile, text, board, name, mode_name(profile), make_default)
 
     def import_entry(self, text: str, entry: str, board: object) -> FileEntry:
         """Return one mode of an nvpmodel file, by name or id, as options.
@@ -59,8 +59,9 @@ class NvpmodelExporter:
 
 
 def mode_name(profile: Profile) -> str:
-    """Return the mode's name: ``TUNER_`` and the objective, other characters as ``_``."""
-    return "TUNER_" + re.sub(r"[^A-Z0-9_]", "_", profile.objective.upper())
+    """Return the mode's name: an imported mode's own, else ``TUNER_`` and the objective; other characters as ``_``."""
+    name = profile.name if profile.objective == IMPORTED else f"TUNER_{profile.objective}"
+    return re.sub(r"[^A-Z0-9_]", "_", name.upper())
 
 
 def _board(profile: Profile) -> Board:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -9,9 +11,16 @@ from hypothesis import strategies as st
 from tests.emulator import nvpmodel
 from tests.exporters.emulated_modes import ALL, IDS, Case, case, configurations, differences
 from tests.exporters.jtop_expectations import complaints
+from tuner.space import OptionValue
 from tuner_plugins.exporters._nvpmodel_board import ModeBoard
 from tuner_plugins.exporters._nvpmodel_conf import add_or_replace_mode, parse
-from tuner_plugins.exporters._nvpmodel_options import mode_settings, read_mode, read_modes, remarks_of
+from tuner_plugins.exporters._nvpmodel_options import (
+    mode_settings,
+    read_mode,
+    read_modes,
+    remarks_of,
+    unsaid_minima,
+)
 
 every_board = pytest.mark.parametrize(("name", "l4t"), ALL, ids=IDS)
 
@@ -47,6 +56,23 @@ def test_a_mode_reads_as_what_it_does_to_the_board(name: str, l4t: str) -> None:
         assert not isinstance(reading, str), reading
         assert "ERROR" not in board.board.nvpmodel(mode.ident)
         assert differences(board, dict(reading)) == [], mode.name
+        document = parse(board.stock)
+        named = unsaid_minima(document, document.find(mode.name), board.modes)
+        assert sorted(other_minima(board, dict(reading))) == sorted(s.split()[4] for s in named), mode.name
+
+
+def other_minima(board: Case, configuration: dict[str, OptionValue]) -> Iterator[str]:
+    """Yield the options of clocks whose lowest level now is not the one that the configuration has by itself."""
+    for clock in board.modes.clocks:
+        if clock.freq_option in configuration:
+            low, high = (board.board.cpu.policy_of(clock.cpus[0]) if clock.cpus else board.board.gpu).limits()
+            freq, governor = configuration[clock.freq_option], configuration[clock.governor_option]
+            lowest = [
+                next(f for f in clock.levels if f >= n)
+                for n in (low, clock.minimum(int(freq), str(governor)))
+            ]
+            if min(lowest[0], high) != min(lowest[1], high):
+                yield clock.freq_option
 
 
 @every_board

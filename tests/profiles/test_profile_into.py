@@ -172,6 +172,45 @@ def test_an_exported_mode_imports_as_the_profile(best: Path, conf: Path, tmp_pat
     assert read_profile(tmp_path / "p.toml").configuration() == read_profile(best).configuration()
 
 
+def test_an_imported_mode_keeps_its_name(
+    conf: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    profile = tmp_path / "p.toml"
+    assert bring(conf, "MAXQ", profile) == 0
+    capsys.readouterr()
+    assert tuner("export", profile, "--format", "nvpmodel") == 0
+    assert "NAME=MAXQ >" in capsys.readouterr().out
+    assert into(profile, conf) == 0, "the vendor's own mode of that name says it already"
+    assert "says it already" in capsys.readouterr().out
+    assert conf.read_bytes() == STOCK
+    assert into(profile, conf, "--default") == 0
+    assert conf.read_bytes() == STOCK.replace(b"DEFAULT=3", b"DEFAULT=1")
+    faster = STOCK.replace(b"CPU_A57 MAX_FREQ 1200000", b"CPU_A57 MAX_FREQ 1300000")
+    assert faster != STOCK
+    conf.resolve().write_bytes(faster)
+    assert into(profile, conf) == 0
+    assert "Added mode 5 TUNER_MAXQ" in capsys.readouterr().out
+    conf.resolve().write_bytes(STOCK.replace(b"NAME=MAXQ", b"NAME=OTHER"))
+    assert into(profile, conf) == 0
+    assert "Added mode 5 MAXQ" in capsys.readouterr().out
+
+
+def test_a_minimum_that_no_option_says_is_named(
+    conf: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert bring(conf, "MAXQ", tmp_path / "p.toml") == 0
+    assert "MIN_FREQ" not in capsys.readouterr().out
+    maxq = STOCK.index(b"NAME=MAXQ")
+    at = STOCK.index(b"CPU_A57 MIN_FREQ 0", maxq)
+    conf.resolve().write_bytes(
+        STOCK[:at] + b"CPU_A57 MIN_FREQ 806400" + STOCK[at + len(b"CPU_A57 MIN_FREQ 0") :]
+    )
+    assert bring(conf, "MAXQ", tmp_path / "q.toml") == 0
+    said = capsys.readouterr().out
+    assert "MIN_FREQ keeps cpu_freq_khz at 806400 or more" in said
+    assert "the minimum is 345600" in said
+
+
 def test_import_of_what_is_not_there(conf: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert bring(conf, "MAXP", tmp_path / "p.toml") == 46
     assert (

@@ -56,7 +56,7 @@ def import_entry(form: str, conf: Path, entry: str, device: Device) -> tuple[Pro
     """
     from tuner import __version__, registry
     from tuner.ports import EntryImporter
-    from tuner.profiles import Profile, ProfileOption
+    from tuner.profiles import IMPORTED, Profile, ProfileOption
     from tuner.profiles.inplace import read_file
     from tuner.profiles.validate import require_valid
 
@@ -72,7 +72,7 @@ def import_entry(form: str, conf: Path, entry: str, device: Device) -> tuple[Pro
         board=device.board,
         device=device.spec,
         options={name: ProfileOption(value, units[name]) for name, value in found.configuration.items()},
-        objective="none",
+        objective=IMPORTED,
         study=f"mode {found.name} of {file.path}",
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         emulated=device.emulated,

@@ -131,7 +131,9 @@ def apply_command(path: Path | None, spec: str | None, revert: bool, force: bool
     help="Add it to this file (nvpmodel.conf), or replace.",
 )
 @click.option(
-    "--name", metavar="NAME", help="Name of the entry in CONF.  [default: TUNER_ and the objective]"
+    "--name",
+    metavar="NAME",
+    help="Name of the entry in CONF.  [default: TUNER_ and the objective, or the imported mode's]",
 )
 @click.option("--default", "make_default", is_flag=True, help="Make the entry the default of CONF.")
 @click.option("--check", is_flag=True, help="Check profile and CONF against the board, and write nothing.")

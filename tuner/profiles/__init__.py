@@ -1,9 +1,10 @@
 """Read, validate and write profile files."""
 
 from tuner.profiles.files import atomic_write, read_profile, write_profile
-from tuner.profiles.profile import SCHEMA_VERSION, Profile, ProfileMetric, ProfileOption
+from tuner.profiles.profile import IMPORTED, SCHEMA_VERSION, Profile, ProfileMetric, ProfileOption
 
 __all__ = [
+    "IMPORTED",
     "SCHEMA_VERSION",
     "Profile",
     "ProfileMetric",

@@ -10,6 +10,8 @@ from tuner.space import OptionValue
 
 #: Version of the files that this program reads and writes.
 SCHEMA_VERSION = 1
+#: Objective of a profile that was imported and not tuned.
+IMPORTED = "none"
 
 Scope = Literal["board", "workload"]
 
