@@ -30,9 +30,10 @@ demo: $(STAMP)
 test: $(STAMP)
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
-# A session in real time on every emulated board; minutes each.
+# A session in real time, and exported scripts, on every emulated board; minutes each.
 test-boards: $(STAMP)
-	$(BIN)/python -m pytest tests/jetson/test_end_to_end.py -m '' -v
+	$(BIN)/python -m pytest tests/jetson/test_end_to_end.py tests/exporters/test_shell_boards.py \
+	  tests/exporters/test_every_device.py -m '' -v
 
 # The Debian package, into dist/. Built without running anything of the target: make deb ARCH=arm64.
 deb: $(STAMP)

@@ -1,157 +1,84 @@
-"""A profile as a POSIX shell script that needs nothing of `tuner`.
+"""A profile as a POSIX shell script that needs nothing of `tuner` on the machine where it runs.
 
-The script checks every file before it writes the first, reads everything back and fails on a difference.
-`TUNER_SYSROOT` puts a folder before every path (for trying it out); root is then not asked for.
+The script keeps what `tuner profile apply` promises: it looks at the machine and checks everything before it
+writes anything, keeps the originals in a file, writes in an order that no kernel refuses, reads everything back,
+and puts everything back on any failure and signal; `--revert` undoes it. Its fixed parts are `scripts/*.sh`;
+what the profile and the board's hardware file say comes before them as quoted data.
+`TUNER_SYSROOT` puts a folder before every path (for images and for trying it out); root is then not asked for.
 """
 
 from __future__ import annotations
 
 import re
 import shlex
+from importlib.resources import files
 
-from tuner.errors import OptionValueError, UnknownBoardError
+from tuner.errors import OptionValueError
 from tuner.profiles import Profile
-from tuner.profiles.boards import load_board
+from tuner.profiles.hardware import hardware_names, load_hardware
 from tuner.space import OptionValue
 
-from ._board import Line, model_lines
+from ._shell_host import host_data
+from ._shell_jetson import jetson_data
 from ._text import heading, one_line, value_text
-
-_PROLOGUE = """\
-set -eu
-
-fail() {
-    printf '%s\\n' "$*" >&2
-    exit 1
-}
-"""
-_FUNCTIONS = """\
-sysroot=${TUNER_SYSROOT:-}
-cpus=/sys/devices/system/cpu
-wrong=0
-
-need() { # file
-    [ -e "$sysroot$1" ] || fail "There is no $1: this is another board or another kernel."
-}
-
-put() { # file value
-    printf '%s\\n' "$2" > "$sysroot$1" || fail "$1 does not take $2."
-}
-
-check() { # file value
-    got=$(cat "$sysroot$1") || fail "$1 cannot be read."
-    [ "$got" = "$2" ] && return
-    printf '%s\\n' "$1 reads $got, not $2." >&2
-    wrong=1
-}
-
-[ -n "$sysroot" ] || [ "$(id -u)" -eq 0 ] || fail "Run this as root."
-"""
-_HOST = {
-    "cpus_online": """\
-wanted=VALUE
-count=0
-for file in "$sysroot$cpus"/cpu[0-9] "$sysroot$cpus"/cpu[0-9][0-9] "$sysroot$cpus"/cpu[0-9][0-9][0-9]; do
-    [ -d "$file" ] || continue
-    count=$((count + 1))
-    file=${file#"$sysroot"}/online
-    [ -e "$sysroot$file" ] || continue # the first one cannot be taken offline on most machines
-    if [ "$count" -le "$wanted" ]; then state=1; else state=0; fi
-    put "$file" "$state"
-    check "$file" "$state"
-done
-[ "$count" -ge "$wanted" ] || fail "This machine has fewer than $wanted CPUs."
-""",
-    "cpu_governor": "scaling_governor",
-    "cpu_max_freq_khz": "scaling_max_freq",
-}
-_POLICIES = """\
-wanted=VALUE
-found=0
-for file in "$sysroot$cpus"/cpufreq/policy*/FILE; do
-    [ -e "$file" ] || continue
-    found=1
-    file=${file#"$sysroot"}
-    put "$file" "$wanted"
-    check "$file" "$wanted"
-done
-[ "$found" -eq 1 ] || fail "There is no cpufreq here to set FILE."
-"""
 
 
 class ShellExporter:
     """A self-contained script; `script COMMAND` also runs COMMAND with the runtime options' variables."""
 
     name = "shell"
-    summary = "a POSIX shell script that sets the options and verifies them"
+    summary = "a POSIX shell script that sets the options, verifies them and can put them back"
 
     def export(self, profile: Profile) -> str:
         """Return the script.
 
         Raises:
-            WrongBoardError, OptionValueError: an option or a value that the board or the format lacks.
+            OptionValueError: an option or a value that the board or the format lacks.
         """
-        board = profile.configuration("board")
-        parts = ["#!/bin/sh", *(f"# {line}" for line in heading(profile)), _PROLOGUE]
-        if board:
-            parts += [_FUNCTIONS, *_board_part(profile), _VERDICT]
-        parts += [*_variables(profile.configuration("workload")), _RUN]
-        return "\n".join(parts)
+        comments = "".join(f"# {line}\n" for line in heading(profile))
+        parts = [f"#!/bin/sh\n{comments}set -u\n"]
+        if profile.configuration("board"):
+            parts += _board_parts(profile)
+        return "\n".join([*parts, _variables(profile.configuration("workload"))])
 
 
-_VERDICT = '[ "$wrong" -eq 0 ] || fail "Not everything is set as it should be."\n'
-_RUN = 'if [ "$#" -gt 0 ]; then exec "$@"; fi\n'
-
-
-def _board_part(profile: Profile) -> list[str]:
-    try:
-        board = load_board(profile.board)
-    except UnknownBoardError:
-        return [_host_option(name, value) for name, value in _ordered(profile.configuration("board"))]
-    if not board.nvpmodel:
+def _board_parts(profile: Profile) -> list[str]:
+    if profile.device.partition(":")[0] == "replay":
+        option = next(iter(profile.configuration("board")))
         raise OptionValueError(
-            f"The board file of '{board.name}' names no files to write.", "Use `tuner profile apply`."
+            f"Option '{option}' is a column of a table of measurements: there is no board to set.",
+            "Export a profile that was made on a board, or export this one as json.",
         )
-    return _file_writes(model_lines(profile, board))
+    if profile.board in hardware_names():
+        data, kinds = jetson_data(profile, load_hardware(profile.board)), ["jetson", "jetson_options"]
+    else:
+        data, kinds = host_data(profile), ["host"]
+    return [data, *map(_script, ("settings", "originals", *kinds, "main"))]
 
 
-def _file_writes(lines: list[Line]) -> list[str]:
-    """Return needs, writes, checks. A clock is pinned: its minimum is raised to the value afterwards."""
-    pinned = {line.param: line.value for line in lines if line.arg == "MAX_FREQ" and line.option}
-    writes = [(line.path, line.value) for line in lines]
-    minima = [(x.path, pinned[x.param]) for x in lines if x.arg == "MIN_FREQ" and x.param in pinned]
-    # What reads back: a minimum of 0 becomes the lowest level, so only its final value is compared.
-    final = dict([*writes, *minima])
-    needs = [f"need {shlex.quote(path)}" for path in final]
-    puts = [f"put {shlex.quote(path)} {shlex.quote(value)}" for path, value in (*writes, *minima)]
-    checks = [f"check {shlex.quote(path)} {shlex.quote(value)}" for path, value in final.items()]
-    return [*needs, "", *puts, "", *checks, ""]
+def _script(name: str) -> str:
+    return (files("tuner_plugins") / "exporters" / "scripts" / f"{name}.sh").read_text(encoding="utf-8")
 
 
-def _ordered(options: dict[str, OptionValue]) -> list[tuple[str, OptionValue]]:
-    """CPUs come first: one that is offline has no frequency to set."""
-    return sorted(options.items(), key=lambda item: item[0] != "cpus_online")
+def _variables(options: dict[str, OptionValue]) -> str:
+    """Return what sets the runtime options' variables and runs the command.
 
-
-def _host_option(name: str, value: OptionValue) -> str:
-    if name not in _HOST:
-        raise OptionValueError(
-            f"The shell format does not know how to set option '{name}'.", "Use `tuner profile apply`."
-        )
-    quoted = shlex.quote(value_text(value))
-    if name == "cpus_online":
-        return _HOST[name].replace("VALUE", quoted)
-    return _POLICIES.replace("FILE", _HOST[name]).replace("VALUE", quoted)
-
-
-def _variables(options: dict[str, OptionValue]) -> list[str]:
-    if not options:
-        return []
-    lines = ["# Options of the runtime: for programs started by this script, or source it (`. ./script`)."]
+    Raises:
+        OptionValueError: two options that would be one variable, or a value that no variable can have.
+    """
+    lines = ["# Options of the runtime, for the program that this script is given."] if options else []
+    taken: dict[str, str] = {}
     for name, value in options.items():
+        other = taken.setdefault(variable(name), name)
+        if other != name or "\0" in value_text(value):
+            raise OptionValueError(
+                f"Option '{one_line(name)}' cannot be an environment variable: "
+                + (f"'{one_line(other)}' is {variable(name)} already." if other != name else "it has a NUL."),
+                "Export the profile as json.",
+            )
         lines.append(f"# {one_line(name)}")
         lines.append(f"export {variable(name)}={shlex.quote(value_text(value))}")
-    return [*lines, ""]
+    return "\n".join([*lines, 'if [ "$#" -gt 0 ]; then exec "$@" 9<&-; fi\n'])
 
 
 def variable(name: str) -> str:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from tuner.ports import Supported
+from tuner.ports import Device, Supported
 from tuner.space import ConfigurationSpace
 from tuner_emulator.board import EmulatedBoard, Killed
 from tuner_plugins.devices._jetson_detect import identify
@@ -83,7 +83,7 @@ def open_device(files: MortalFiles) -> JetsonDevice:
     return JetsonDevice("jetson", files, open_board(files, identity), Quiet())
 
 
-def space_of(device: JetsonDevice) -> ConfigurationSpace:
+def space_of(device: Device) -> ConfigurationSpace:
     """Return the space of what can be set."""
     return ConfigurationSpace(tuple(p.option for p in device.probe() if isinstance(p, Supported)))
 
