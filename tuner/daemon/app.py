@@ -180,10 +180,11 @@ def _add_profiles(app: FastAPI, service: Service) -> None:
         return Applied.model_validate(await service.tasks.run("apply", str(path)))
 
     @app.post("/profiles/{name}/revert")
-    async def revert_profile(name: ProfileName) -> Applied:
-        """Put back what applying a profile replaced."""
+    async def revert_profile(name: ProfileName, force: bool = False) -> Applied:
+        """Put back what applying a profile replaced; with `force` also what another program set since."""
         path = service.profiles.path(name)
-        return Applied.model_validate(await service.tasks.run("revert", str(path)))
+        words = ["force"] if force else []
+        return Applied.model_validate(await service.tasks.run("revert", str(path), *words))
 
 
 def _add_facts(app: FastAPI, service: Service) -> None:

@@ -132,9 +132,11 @@ class DaemonClient:
         """Set a profile's board options and leave them set."""
         return Applied.model_validate(self._json("POST", f"/profiles/{name}/apply"))
 
-    def revert_profile(self, name: str) -> Applied:
-        """Put back what applying a profile replaced."""
-        return Applied.model_validate(self._json("POST", f"/profiles/{name}/revert"))
+    def revert_profile(self, name: str, force: bool = False) -> Applied:
+        """Put back what applying a profile replaced; with `force` also what another program set since."""
+        return Applied.model_validate(
+            self._json("POST", f"/profiles/{name}/revert", params={"force": force})
+        )
 
     def device_facts(self) -> DeviceFacts:
         """Return what the device is and has."""

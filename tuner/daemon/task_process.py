@@ -13,12 +13,13 @@ from tuner.control import apply_persistently, revert_applied
 from tuner.control.restoring import restore_error
 from tuner.daemon.wire_errors import body_of
 from tuner.errors import TunerError
-from tuner.events import strict
+from tuner.events import Event, Notice, strict
 from tuner.ports import Device, Probe, Supported
 from tuner.profiles import read_profile
 from tuner.tuning.applying import board_target
+from tuner.tuning.interrupts import SignalGuard
 from tuner.tuning.opening import Opened, default_context, open_device
-from tuner.tuning.setup import journal_dir
+from tuner.tuning.setup import journal_dir, recover_journals, require_restored
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -70,28 +71,47 @@ def _fact(probe: Probe) -> dict[str, Any]:
 
 
 def apply(path: str) -> dict[str, Any]:
-    """Set a profile's board options, verify them, leave them set."""
+    """Set a profile's board options, verify them, leave them set; a signal undoes what was set until then."""
     profile = read_profile(Path(path))
-    with _opened(profile.device) as opened:
+    unfinished = recover_journals(_log)
+    with _opened(profile.device) as opened, SignalGuard() as guard:
         device = opened.device
+        require_restored(unfinished, device)
+        target = board_target(profile, device)
         values = apply_persistently(
-            device.actuator, device.spec, journal_dir(), board_target(profile, device)
+            device.actuator, device.spec, journal_dir(), target, guard.interruptible
         )
         return {"device": device.spec, "options": values, "note": "set and verified by reading back"}
 
 
-def revert(path: str) -> dict[str, Any]:
-    """Put back what applying a profile replaced."""
-    with _opened(read_profile(Path(path)).device) as opened:
+def revert(path: str, force: str = "") -> dict[str, Any]:
+    """Put back what applying a profile replaced; with ``force`` also what another program set since."""
+    with _opened(read_profile(Path(path)).device) as opened, SignalGuard():
         device = opened.device
-        report = revert_applied(device.actuator, device.spec, journal_dir())
+        report = revert_applied(device.actuator, device.spec, journal_dir(), force == "force")
         if not report.complete:
             raise restore_error(report)
         note = "the device has restarted since and forgot the profile by itself" if report.discarded else ""
         return {"device": device.spec, "options": dict(report.restored), "note": note or "put back"}
 
 
-_JOBS: dict[str, Callable[..., dict[str, Any]]] = {"facts": facts, "apply": apply, "revert": revert}
+def put_back() -> dict[str, Any]:
+    """Put back what jobs left that were killed; return sentences on what could not be."""
+    with SignalGuard():
+        return {"trouble": [str(restore_error(report)) for report in recover_journals(_log)]}
+
+
+def _log(event: Event) -> None:
+    if isinstance(event, Notice):
+        print(f"{event.level}: {event.text}", file=sys.stderr)
+
+
+_JOBS: dict[str, Callable[..., dict[str, Any]]] = {
+    "facts": facts,
+    "apply": apply,
+    "revert": revert,
+    "put_back": put_back,
+}
 
 
 if __name__ == "__main__":

@@ -8,50 +8,86 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
+import signal
 import sys
 from typing import Any
 
 from tuner.daemon.wire_errors import error_of
-from tuner.errors import TunerError
+from tuner.errors import Interrupted, TunerError
 
 #: Longest time of a job; a device that hangs must not hang the daemon's clients.
 LIMIT_S = 120.0
+#: How long a job that is told to end has for putting the device back.
+GRACE_S = 20.0
+
+_log = logging.getLogger("tuner.daemon")
 
 
 class Tasks:
     """Runs one job at a time: several would fight over the device."""
 
-    def __init__(self) -> None:
+    def __init__(self, limit_s: float = LIMIT_S, grace_s: float = GRACE_S) -> None:
         self._turn = asyncio.Lock()
+        self._limit_s, self._grace_s = limit_s, grace_s
 
     async def run(self, verb: str, *arguments: str) -> Any:
         """Return what a job answers.
 
         Raises:
-            TunerError: whatever the job raised; it hung or died.
+            TunerError: whatever the job raised; it hung or died, and what it had set was put back.
         """
         async with self._turn:
-            process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "tuner.daemon.task_process", verb, *arguments,
-                stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, start_new_session=True,
-            )  # fmt: skip
-            try:
-                output, _ = await asyncio.wait_for(process.communicate(), LIMIT_S)
-            except asyncio.TimeoutError:
-                with contextlib.suppress(ProcessLookupError):
-                    process.kill()
-                await process.wait()
-                raise TunerError(
-                    f"The job '{verb}' took longer than {LIMIT_S:.0f} s.", "See the log."
-                ) from None
-        return _answer(verb, output, process.returncode)
+            output, code = await self._process(verb, *arguments)
+            if code == 0:
+                return self._answer(verb, output)
+            raise TunerError(await self._ended(verb, code), "See the daemon's log.")
 
+    async def _process(self, *arguments: str) -> tuple[bytes, int | None]:
+        """Run a job's process, for as long as it may; return what it wrote and its status."""
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "tuner.daemon.task_process", *arguments,
+            stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, start_new_session=True,
+        )  # fmt: skip
+        output = asyncio.create_task(process.communicate())
+        try:
+            await asyncio.wait({output}, timeout=self._limit_s)
+        finally:  # also where the daemon stops meanwhile
+            await asyncio.shield(self._end(process))
+        return (await output)[0], process.returncode
 
-def _answer(verb: str, output: bytes, code: int | None) -> Any:
-    try:
-        answer = json.loads(output)
-    except ValueError:
-        raise TunerError(f"The job '{verb}' ended with status {code}.", "See the daemon's log.") from None
-    if isinstance(answer, dict) and "error" in answer:
-        raise error_of(answer["error"])
-    return answer
+    async def _end(self, process: asyncio.subprocess.Process) -> None:
+        """Tell a job to put back what it set and to end; kill it where it does not."""
+        if process.returncode is not None:
+            return
+        for number, grace_s in ((signal.SIGTERM, self._grace_s), (signal.SIGKILL, None)):
+            with contextlib.suppress(ProcessLookupError):
+                process.send_signal(signal.SIGCONT)  # one that was stopped must hear it
+                process.send_signal(number)
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(process.wait(), grace_s)
+                return
+
+    async def _ended(self, verb: str, code: int | None) -> str:
+        """Put back what a job left that did not end by itself; return a sentence on both."""
+        how = f"The job '{verb}' ended with status {code}."
+        if verb == "facts":
+            return how
+        output, code = await self._process("put_back")
+        trouble = self._answer("put_back", output)["trouble"] if code == 0 else [f"`tuner restore` gave {code}."]
+        for sentence in trouble:
+            _log.error("%s", sentence)
+        return f"{how} {' '.join(trouble) or 'The device was put back as it was.'}"
+
+    def _answer(self, verb: str, output: bytes) -> Any:
+        try:
+            answer = json.loads(output)
+        except ValueError:
+            raise TunerError(f"The job '{verb}' gave no answer.", "See the daemon's log.") from None
+        if isinstance(answer, dict) and "error" in answer:
+            error = error_of(answer["error"])
+            if isinstance(error, Interrupted):  # by us
+                late = f"The job '{verb}' took longer than {self._limit_s:g} s: {error.what}"
+                raise TunerError(late, "See the daemon's log.")
+            raise error
+        return answer

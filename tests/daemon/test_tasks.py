@@ -1,0 +1,61 @@
+"""A job that hangs is ended, and what it had set on the device is put back."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.profiles.examples import tx2_profile
+from tuner.control import applied, pending
+from tuner.daemon.tasks import Tasks
+from tuner.errors import TunerError
+from tuner.profiles import write_profile
+from tuner.space import OptionValue
+from tuner.tuning.opening import default_context, open_device
+from tuner.tuning.setup import journal_dir
+
+#: Replaces the emulated board's writing side: the second write says so and never returns.
+HANGING = """
+import signal, sys
+if "apply" in sys.argv:
+    from tuner_plugins.devices._emulated_state import EmulatedActuator
+    whole, writes = EmulatedActuator.write_option, []
+    def write_option(self, name, value):
+        writes.append(name)
+        if len(writes) == 2:
+            if {deaf}:
+                signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+            while True:
+                signal.pause()
+        whole(self, name, value)
+    EmulatedActuator.write_option = write_option
+"""
+
+
+def _board() -> dict[str, OptionValue]:
+    device = open_device("emulated:jetson-tx2", default_context({})).device
+    return dict(device.baseline())
+
+
+@pytest.mark.parametrize("deaf", [False, True])
+def test_an_apply_that_hangs_is_undone(
+    deaf: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(HANGING.format(deaf=deaf))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), *sys.path]))
+    profile = tmp_path / "best.toml"
+    write_profile(profile, tx2_profile())
+    before = _board()
+
+    async def apply() -> None:
+        await Tasks(limit_s=10.0, grace_s=0.5).run("apply", str(profile))
+
+    with pytest.raises(TunerError, match="put back"):
+        asyncio.run(apply())
+    assert _board() == before
+    assert pending(journal_dir()) == []
+    assert applied(journal_dir()) == []
