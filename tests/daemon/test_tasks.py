@@ -42,9 +42,7 @@ def _board() -> dict[str, OptionValue]:
 
 
 @pytest.mark.parametrize("deaf", [False, True])
-def test_an_apply_that_hangs_is_undone(
-    deaf: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_apply_that_hangs_is_undone(deaf: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "sitecustomize.py").write_text(HANGING.format(deaf=deaf))
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), *sys.path]))
     profile = tmp_path / "best.toml"

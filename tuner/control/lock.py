@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import struct
@@ -51,19 +52,30 @@ class DeviceLock:
             DeviceBusyError: another process (or session) has it; names that process.
             DiskFullError, PermissionDeniedError, StorageError: there can be no lock file.
         """
+        descriptor, kind = self._opened()
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        except OSError as error:
-            raise storage_error(error, f"The lock '{self.path}' cannot be opened") from error
-        try:
-            fcntl.fcntl(descriptor, _SETLK, _request(fcntl.F_WRLCK))
+            fcntl.fcntl(descriptor, _SETLK, _request(kind))
         except OSError as error:
             os.close(descriptor)
             if not isinstance(error, (BlockingIOError, PermissionError)):  # EAGAIN or EACCES: taken
                 raise storage_error(error, f"The lock '{self.path}' cannot be taken") from error
             raise self._busy() from error
         self._descriptor = descriptor
+
+    def _opened(self) -> tuple[int, int]:
+        """Return the lock file and the kind of lock that can be had on it.
+
+        Where the disk became read-only, nobody can begin a session, but what is set must be put back: a shared lock
+        keeps those out who could write.
+        """
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            return os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644), fcntl.F_WRLCK
+        except OSError as error:
+            if error.errno == errno.EROFS:
+                with contextlib.suppress(OSError):
+                    return os.open(self.path, os.O_RDONLY | os.O_CLOEXEC), fcntl.F_RDLCK
+            raise storage_error(error, f"The lock '{self.path}' cannot be opened") from error
 
     def release(self, keep_note: bool = False) -> None:
         """Give the lock back; the file stays, because deleting a lock file races with its next owner."""

@@ -130,13 +130,18 @@ def _recover_one(
         if not known.originals and not known.problems and not known.owner_alive:
             return _drop_empty(journal_dir, known)
         actuator = open_actuator(device)
-        with owned(actuator, device, journal_dir):
-            return restore_journal(actuator, device, known.path)
     except DeviceBusyError as error:
         return RestoreReport(device, busy=str(error))
     except TunerError as error:
         problems = known.problems or (() if known.originals else (str(error),))
         return RestoreReport(device, failed=dict.fromkeys(known.originals, error.what), problems=problems)
+    try:
+        with owned(actuator, device, journal_dir):
+            return restore_journal(actuator, device, known.path)
+    except DeviceBusyError as error:
+        return RestoreReport(device, busy=str(error))
+    except TunerError as error:
+        return RestoreReport(device, problems=known.problems or (str(error),))
 
 
 def _drop_empty(journal_dir: Path, known: KnownJournal) -> RestoreReport | None:

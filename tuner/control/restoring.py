@@ -49,9 +49,9 @@ def restore_error(report: Restored) -> RestoreError:
             "Remove the cause and run `tuner restore`; the journal is kept.",
         )
     return RestoreError(
-        f"Original values of '{report.device}' may be lost: {' '.join(report.problems)}",
-        "What could be read was put back and the journal is kept: `tuner restore --list` shows it. Set the rest by "
-        f"hand or restart the device, then `tuner restore --discard {shlex.quote(report.device)}`.",
+        f"'{report.device}' may not be as it was: {' '.join(report.problems)}",
+        "What could be read was put back and the journal is kept; `tuner restore --list` shows it. Set what is missing "
+        f"by hand or restart the device, then `tuner restore --discard {shlex.quote(report.device)}`.",
     )
 
 
@@ -161,7 +161,8 @@ def restore_journal(actuator: Actuator, device_spec: str, path: Path) -> Restore
     journal stays as well: nobody knows what it no longer says.
 
     Raises:
-        FileVersionError, PermissionDeniedError, StorageError: the journal cannot be read or deleted.
+        FileVersionError, PermissionDeniedError, StorageError: the journal cannot be read; or all is put back, and
+            it cannot be deleted.
     """
     entry = journal.load(path)
     if entry is None:
@@ -173,9 +174,17 @@ def restore_journal(actuator: Actuator, device_spec: str, path: Path) -> Restore
         return RestoreReport(device_spec, discarded=True, problems=problems)
     failed = put_back(actuator, entry.originals)
     if not failed and not problems:
-        journal.remove(path)
+        _remove(path, device_spec)
     restored = {name: value for name, value in entry.originals.items() if name not in failed}
     return RestoreReport(device_spec, restored, failed, problems=problems)
+
+
+def _remove(path: Path, device_spec: str) -> None:
+    try:
+        journal.remove(path)
+    except TunerError as error:
+        error.what = f"All of '{device_spec}' is put back, but: {error.what}"
+        raise
 
 
 def restore_unfinished(actuator: Actuator, device_spec: str, journal_dir: Path) -> RestoreReport | None:

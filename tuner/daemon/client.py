@@ -134,9 +134,7 @@ class DaemonClient:
 
     def revert_profile(self, name: str, force: bool = False) -> Applied:
         """Put back what applying a profile replaced; with `force` also what another program set since."""
-        return Applied.model_validate(
-            self._json("POST", f"/profiles/{name}/revert", params={"force": force})
-        )
+        return Applied.model_validate(self._json("POST", f"/profiles/{name}/revert", params={"force": force}))
 
     def device_facts(self) -> DeviceFacts:
         """Return what the device is and has."""

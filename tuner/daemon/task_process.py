@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from tuner.daemon.wire_errors import body_of
 from tuner.errors import TunerError
 from tuner.events import Event, Notice, strict
 from tuner.ports import Device, Probe, Supported
+from tuner.printable import printable
 from tuner.profiles import read_profile
 from tuner.tuning.applying import board_target
 from tuner.tuning.interrupts import SignalGuard
@@ -78,9 +80,7 @@ def apply(path: str) -> dict[str, Any]:
         device = opened.device
         require_restored(unfinished, device)
         target = board_target(profile, device)
-        values = apply_persistently(
-            device.actuator, device.spec, journal_dir(), target, guard.interruptible
-        )
+        values = apply_persistently(device.actuator, device.spec, journal_dir(), target, guard.interruptible)
         return {"device": device.spec, "options": values, "note": "set and verified by reading back"}
 
 
@@ -103,7 +103,7 @@ def put_back() -> dict[str, Any]:
 
 def _log(event: Event) -> None:
     if isinstance(event, Notice):
-        print(f"{event.level}: {event.text}", file=sys.stderr)
+        logging.getLogger("tuner.daemon").warning("%s", printable(event.text))
 
 
 _JOBS: dict[str, Callable[..., dict[str, Any]]] = {

@@ -74,7 +74,9 @@ class Tasks:
         if verb == "facts":
             return how
         output, code = await self._process("put_back")
-        trouble = self._answer("put_back", output)["trouble"] if code == 0 else [f"`tuner restore` gave {code}."]
+        trouble = (
+            self._answer("put_back", output)["trouble"] if code == 0 else [f"`tuner restore` gave {code}."]
+        )
         for sentence in trouble:
             _log.error("%s", sentence)
         return f"{how} {' '.join(trouble) or 'The device was put back as it was.'}"

@@ -160,6 +160,10 @@ class Session:
             # Says nothing about the configuration: it is measured again when the session goes on.
             self._store.interrupt(trial, "the connection to the board broke while this trial ran")
             raise
+        except DiskFullError:
+            # Nor does this, and the next trial would find no more room.
+            self._store.interrupt(trial, "the disk was full while this trial ran")
+            raise
         except SetOtherwiseError as error:
             record = replace(blank, configuration=error.configuration, reason=_otherwise(blank.asked, error))
             self._keep(trial, replace(record, duration_s=self._now_s() - start_s))
