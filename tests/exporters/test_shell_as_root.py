@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
 from pathlib import Path
@@ -13,6 +14,7 @@ from tests.exporters.shell_script import board_profile, export
 from tests.exporters.test_shell import CPU, HOST_OPTIONS, host, online
 from tests.profiles.examples import host_profile
 from tests.waiting import PATIENCE_S
+from tuner.control.lock import DeviceLock
 from tuner.profiles import ProfileOption
 
 __all__ = ["host"]
@@ -71,6 +73,23 @@ def test_two_scripts_at_once(host: Path) -> None:
     assert done.returncode == 0, "the program that a script starts holds nothing"
     done = inside(host, 'exec 8</run; flock 8; sh "$2"', script)
     assert (done.returncode, done.stderr) == (1, "Another such script is at work: nothing was changed.\n")
+
+
+def test_a_session_of_tuner_is_not_disturbed(host: Path, tmp_path: Path) -> None:
+    """What a tuner's lock says of its owner: alive, or killed with its journal left."""
+    script, journal = export(host_profile(HOST_OPTIONS)), tmp_path / "host.journal"
+    name = DeviceLock(tmp_path, "this-machine").path.name
+    signed = f'mkdir /run/tuner-lock; printf "%s\\n%s" "$owner" {shlex.quote(str(journal))} >/run/tuner-lock/{name}; '
+    alive = 'ln -s "$(command -v sleep)" /run/tuner; /run/tuner 300 >/dev/null 2>&1 & owner=$!; '
+    done = inside(host, f'{alive}{signed}sh "$2" || code=$?; kill $owner; exit $code', script)
+    assert done.returncode == 1
+    assert "A tuner (process " in done.stderr
+    journal.write_text("originals")
+    done = inside(host, f'sh -c : & owner=$!; wait $owner; {signed}sh "$2"', script)
+    assert (done.returncode, "with 'tuner restore'" in done.stderr) == (1, True)
+    assert online(host) == "1" * 11
+    journal.unlink()
+    assert inside(host, f'sh -c : & owner=$!; wait $owner; {signed}sh "$2"', script).returncode == 0
 
 
 def test_no_jetson_is_no_jetson(host: Path) -> None:

@@ -48,6 +48,7 @@ if [ "$command" = --dry-run ]; then
     look
 else
     hold
+    require_no_tuner
     look
     ! recover || recovered='Put back what a killed script left, and verified by reading back.'
 fi

@@ -53,6 +53,18 @@ hold() { # the board is ours until the end
     ! command -v flock >/dev/null || flock -n 9 || fail "Another such script is at work: nothing was changed."
 }
 
+require_no_tuner() { # a session of tuner has this machine, or was killed while it set it
+    lock=${TUNER_LOCK_DIR:-/run/tuner-lock}/this-machine.lock
+    { [ -z "$root" ] && [ -s "$lock" ]; } || return 0
+    owner='' journal=''
+    { read -r owner && read -r journal; } <"$lock" # whose last line has no end
+    is_number "$owner" || return 0
+    case $({ tr '\000' ' ' <"/proc/$owner/cmdline"; } 2>/dev/null) in
+        *tuner*) fail "A tuner (process $owner) has this machine: nothing was changed." ;;
+    esac
+    [ ! -e "$journal" ] || fail "A tuner was killed while it set this machine: put it back first, with 'tuner restore'."
+}
+
 recover() { # what a script left that was killed between its first write and its last
     if ! load "$state.begun"; then
         rm -f "$state.begun"
