@@ -23,6 +23,14 @@ _KINDS = {
 }
 
 
+def user_path(text: str) -> Path:
+    """Return the path that a user wrote; ``~`` is the home directory, and itself where there is none."""
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:  # `~name` of nobody, or no home directory
+        return Path(text)
+
+
 def open_regular(path: Path) -> BinaryIO:
     """Open a regular file for reading; links are followed, and nothing is waited for.
 

@@ -519,6 +519,7 @@ class SourceData:
         metrics: What the values mean.
         models: metric name -> learner name -> document of a fitted performance model (`tuner.models`),
             where the source was learned before (`tuner source learn`); may be empty.
+        notices: What people should know of how it was read.
     """
 
     name: str
@@ -527,6 +528,7 @@ class SourceData:
     values: Mapping[str, tuple[float, ...]]
     metrics: tuple[Metric, ...]
     models: Mapping[str, Mapping[str, Mapping[str, Any]]] = field(default_factory=dict)
+    notices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -58,15 +58,10 @@ def metric_of_name(name: str) -> Metric | None:
 
     The quantity is ``latency``, ``energy``, ... where nothing but neutral words stand around it
     (``inference_time_s``), ``latency_p95`` and the like for percentiles, else the name itself
-    (``gpu_energy_mw_samples``).
+    (``gpu_energy_mw_samples``). A name with a dot is a setting of the kernel's (``kernel.sched_time_avg_ms``).
     """
-    lowered = name.lower()
-    if lowered.endswith("_as_recorded"):
-        words, unit = lowered.removesuffix("_as_recorded").split("_"), AS_RECORDED
-        kind = next((_MEASURED[w] for w in reversed(words) if w in _MEASURED), None)
-    else:
-        words, unit, kind = _split(lowered)
-    if unit == "" or _SETTING & set(words) or words[0] in {"max", "min"}:
+    words, unit, kind = _split(name.lower())
+    if unit == "" or "." in name or _SETTING & set(words) or words[0] in {"max", "min"}:
         return None
     others = [w for w in words if w not in _MEASURED and w not in _NEUTRAL]
     if kind is None or len(others) > 1:
@@ -78,6 +73,9 @@ def metric_of_name(name: str) -> Metric | None:
 
 def _split(name: str) -> tuple[list[str], str, str | None]:
     """Return words, unit and quantity of a name that ends in a unit of what it names, else no unit."""
+    if name.endswith("_as_recorded"):
+        words = name.removesuffix("_as_recorded").split("_")
+        return words, AS_RECORDED, next((_MEASURED[w] for w in reversed(words) if w in _MEASURED), None)
     for kind, units in _UNITS.items():
         for suffix in sorted(units, key=len, reverse=True):
             words = name.removesuffix(f"_{suffix}").split("_")
@@ -93,12 +91,13 @@ def option_unit(name: str) -> str:
 
 @dataclass(frozen=True)
 class Column:
-    """What the TOML says of one column; None where it says nothing."""
+    """What the TOML says of one column; None where it says nothing. `order` are an ordinal option's texts."""
 
     role: Literal["option", "metric", "ignore"] | None = None
     quantity: str | None = None
     unit: str | None = None
     kind: Literal["ordinal", "categorical"] | None = None
+    order: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -128,7 +127,7 @@ def read_declaration(table: Path) -> Declaration:
         MalformedFileError: it is no TOML, or has a key or value that means nothing; with line and column.
     """
     candidates = [table.with_name(table.name + ".toml"), table.with_name(table.stem + ".toml")]
-    path = next((c for c in candidates if c != table and c.is_file()), None)
+    path = next((c for c in candidates if c != table and c.exists()), None)
     return Declaration() if path is None else _Reader(path).declaration()
 
 
@@ -158,14 +157,25 @@ class _Reader:
             said = {"role": said}
         if not isinstance(said, dict):
             self._fail(path, f"column '{name}' must be a table such as {{ role = 'metric', unit = 's' }}")
-        self._known(path, said, ("role", "quantity", "unit", "kind"))
-        values = {k: self._text((*path, k), v) for k, v in said.items()}
+        self._known(path, said, ("role", "quantity", "unit", "kind", "order"))
+        values = {k: self._text((*path, k), v) for k, v in said.items() if k != "order"}
         for key, allowed in (("role", ("option", "metric", "ignore")), ("kind", ("ordinal", "categorical"))):
             if values.get(key, allowed[0]) not in allowed:
                 self._fail((*path, key), f"{key} is '{values[key]}'; it can be {', '.join(allowed)}")
         if "quantity" in values and values.setdefault("role", "metric") != "metric":
             self._fail((*path, "quantity"), "only a metric has a quantity")
-        return Column(**values)  # type: ignore[arg-type]
+        if "order" in said and (values.get("role") == "metric" or values.get("kind") == "categorical"):
+            self._fail((*path, "order"), "only an ordinal option has an order")
+        return Column(order=self._order((*path, "order"), said.get("order")), **values)  # type: ignore[arg-type]
+
+    def _order(self, path: Sequence[str], said: Any) -> tuple[str, ...] | None:
+        if said is None:
+            return None
+        if not isinstance(said, list) or not all(isinstance(text, str) for text in said):
+            self._fail(path, "'order' must be a list of texts, as the cells have them, from the lowest on")
+        if len(set(said)) != len(said):
+            self._fail(path, "'order' lists a text twice")
+        return tuple(said)
 
     def _table(self, name: str) -> dict[str, Any]:
         found = self._data.get(name, {})
@@ -191,15 +201,18 @@ class _Reader:
 
 @dataclass(frozen=True)
 class Roles:
-    """Columns by role, each in the file's order."""
+    """Columns by role, each in the file's order; `guessed` are metrics of a quantity of their own, by their names."""
 
     options: tuple[str, ...]
     metrics: tuple[Metric, ...]
     ignored: tuple[str, ...]
+    guessed: tuple[str, ...] = ()
 
 
 def assign_roles(table: Path, header: Sequence[str], declared: Declaration) -> Roles:
     """Decide for each column what it is. Of two columns of one quantity the declared, then the first, has it.
+
+    Where a column is declared for a quantity, no other name with words of its own is guessed to measure such a one.
 
     Raises:
         TableError: a declared column is missing, or there is no option or no metric.
@@ -209,10 +222,11 @@ def assign_roles(table: Path, header: Sequence[str], declared: Declaration) -> R
             near = difflib.get_close_matches(name, header, n=1)
             raise TableError(
                 f"Table {table} lacks column '{name}', which {declared.path} declares.",
-                f"Did you mean '{near[0]}'?" if near else f"Its columns: {', '.join(header)}.",
+                f"Did you mean '{near[0]}'?" if near else f"Its columns: {', '.join(header[:20])}.",
             )
     ignored = tuple(n for n in header if _is_ignored(n, declared))
-    found = {n: m for n in header if n not in ignored and (m := _metric(n, declared)) is not None}
+    decided = {*declared.objectives, *(c.quantity for c in declared.columns.values() if c.quantity)}
+    found = {n: m for n in header if n not in ignored and (m := _metric(n, declared, decided)) is not None}
     options = tuple(n for n in header if n not in found and n not in ignored)
     if not found:
         raise TableError(
@@ -221,7 +235,9 @@ def assign_roles(table: Path, header: Sequence[str], declared: Declaration) -> R
         )
     if not options:
         raise TableError(f"Table {table} has no option column.", "Add the columns that say what was set.")
-    return Roles(options, _one_per_quantity(found, declared), ignored)
+    said = {*declared.objectives.values(), *declared.columns}
+    guessed = tuple(n for n, m in found.items() if m.quantity == n and n not in said)
+    return Roles(options, _one_per_quantity(found, declared), ignored, guessed)
 
 
 def _is_ignored(name: str, declared: Declaration) -> bool:
@@ -229,11 +245,15 @@ def _is_ignored(name: str, declared: Declaration) -> bool:
     return role == "ignore" or (role is None and name in IGNORED)
 
 
-def _metric(name: str, declared: Declaration) -> Metric | None:
+def _metric(name: str, declared: Declaration, decided: Container[str]) -> Metric | None:
     said, named = declared.columns.get(name, Column()), metric_of_name(name)
     objective = next((o for o, column in declared.objectives.items() if column == name), None)
-    if said.role == "option" or (said.role is None and objective is None and named is None):
+    if said.role == "option" or said.order is not None:
         return None
+    if said.role is None and objective is None:
+        own_words = named is not None and named.quantity == name
+        if named is None or (own_words and _split(name.lower())[2] in decided):
+            return None
     quantity = objective or said.quantity or (named.quantity if named else name)
     return Metric(
         name, quantity, said.unit if said.unit is not None else named.unit if named else AS_RECORDED

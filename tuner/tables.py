@@ -1,25 +1,25 @@
 """Measured tables: a CSV file, and optionally a TOML file beside it, as options, metrics and repeats.
 
-What the columns mean is decided in `tuner.table_columns`; here the numbers are read and checked.
+The file's text is read in `tuner.table_text`, what its columns mean decided in `tuner.table_columns`, what its
+cells mean in `tuner.table_numbers`.
 """
 
 from __future__ import annotations
 
-import csv
-import math
+from array import array
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import median
 
-from tuner.errors import MalformedFileError, TableError
+from tuner.errors import TableError
 from tuner.objective import EDP, ENERGY, POWER, Metric
-from tuner.ports import SourceData
+from tuner.ports import SourceData, StopToken
 from tuner.space import Configuration, Option, OptionValue
-from tuner.table_columns import Column, Declaration, assign_roles, option_unit, read_declaration
+from tuner.table_columns import Column, Declaration, assign_roles, read_declaration
+from tuner.table_numbers import Levels, has_decimal_commas, measurements, option_levels
+from tuner.table_text import read_sheet, watched
 
-#: Quantities of which zero is as impossible as a negative value.
-_POSITIVE = frozenset({"latency", "latency_p95", "latency_p99", "energy", "power", "edp"})
 #: Units that can be converted; all others are only ever multiplied by name.
 _SECONDS = {"s": 1.0, "ms": 1e-3, "µs": 1e-6, "ns": 1e-9}
 _JOULES = {"J": 1.0, "mJ": 1e-3, "µJ": 1e-6, "kJ": 1e3}
@@ -44,6 +44,8 @@ class Table:
         baseline: The configuration that the TOML names, else None.
         ignored: Columns that are neither option nor metric.
         derived: Those of the metrics that were computed here, not read.
+        tied_options: The further columns of `tied`, as options of their own.
+        notices: What people should know of how it was read.
     """
 
     path: Path
@@ -56,6 +58,8 @@ class Table:
     baseline: Configuration | None = None
     ignored: tuple[str, ...] = ()
     derived: tuple[Metric, ...] = ()
+    tied_options: tuple[Option, ...] = ()
+    notices: tuple[str, ...] = ()
 
     @property
     def has_repeats(self) -> bool:
@@ -94,34 +98,45 @@ class Table:
         return best, shortfall(best)[0] == 0.0
 
 
-def read_table(path: Path) -> Table:
+def read_table(path: Path, stop: StopToken | None = None) -> Table:
     """Read a table.
 
+    Args:
+        path: The CSV file.
+        stop: Looked at again and again.
+
     Raises:
-        FileMissingError, PermissionDeniedError, MalformedFileError: the files themselves.
+        FileMissingError, PermissionDeniedError, FileTooLargeError, MalformedFileError: the files themselves.
         TableError: columns or numbers that cannot be measurements, with line and column.
+        Interrupted: a stop was asked for.
     """
-    lines, header, rows = _read_csv(path)
+    sheet = read_sheet(path, stop)
     declared = read_declaration(path)
-    roles = assign_roles(path, header, declared)
-    if not rows:
-        raise TableError(f"Table {path} holds no row.", "Give it at least one measured configuration.")
-    cells = dict(zip(header, zip(*rows, strict=True), strict=True))
-    at = _Places(path, lines, header)
-    values = {m.name: _numbers(cells[m.name], m, at) for m in roles.metrics}
-    settings = {n: _levels(n, cells[n], declared.columns.get(n, Column()), at) for n in roles.options}
-    groups = _tied_groups(settings)
-    options = tuple(_option(n, settings[n], others, declared) for n, others in groups.items())
-    tied = {
-        n: {other: dict(zip(settings[n], settings[other], strict=True)) for other in others}
-        for n, others in groups.items()
-        if others
+    roles = assign_roles(path, tuple(sheet.columns), declared)
+    commas = has_decimal_commas(sheet, roles.metrics)
+    values = {m.name: measurements(sheet, m, commas) for m in watched(roles.metrics, stop, 1)}
+    columns = {
+        n: option_levels(sheet, n, declared.columns.get(n, Column()), commas)
+        for n in watched(roles.options, stop, 1)
     }
-    configurations, repeats = _group([o.name for o in options], settings, values)
-    derived = _derive(roles.metrics, repeats, taken=header)
+    groups = _tied_groups(columns, stop)
+    options = tuple(_leader(columns[n].option, others) for n, others in groups.items())
+    configurations, repeats = _group({o.name: columns[o.name].cells for o in options}, values, stop)
+    derived = _derive(roles.metrics, repeats, taken=tuple(sheet.columns))
     table = Table(
-        path, options, configurations, tuple(repeats), (*roles.metrics, *derived), tied,
-        declared.environment, None, roles.ignored, derived,
+        path, options, configurations, tuple(repeats), (*roles.metrics, *derived),
+        tied={n: {o: _levels_of(columns, n, o) for o in others} for n, others in groups.items() if others},
+        tied_options=tuple(columns[o].option for others in groups.values() for o in others),
+        environment=declared.environment,
+        ignored=roles.ignored,
+        derived=derived,
+        notices=(
+            *sheet.notices,
+            *(["its numbers have decimal commas"] if commas else []),
+            *(column.notice for column in columns.values() if column.notice),
+            *([f"taken for measurements, by their names: {', '.join(roles.guessed)}"] if roles.guessed else []),
+            *_differing(declared.path or Path(f"{path}.toml"), [columns[o.name] for o in options]),
+        ),
     )  # fmt: skip
     return table if declared.baseline is None else _with_baseline(table, declared)
 
@@ -132,136 +147,39 @@ def table_source(table: Table) -> SourceData:
     Tied columns are options of their own here: a target may know the option by any of their names.
     """
     values = {m.name: tuple(float(median(r[m.name])) for r in table.repeats) for m in table.metrics}
-    options = list(table.options)
-    for others in table.tied.values():
-        options += [_plain_option(other, list(levels.values())) for other, levels in others.items()]
     configurations = tuple(map(table.full, table.configurations)) if table.tied else table.configurations
-    return SourceData(str(table.path), tuple(options), configurations, values, table.metrics)
+    return SourceData(
+        str(table.path), (*table.options, *table.tied_options), configurations, values, table.metrics,
+        notices=table.notices,
+    )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class _Places:
-    """Says where a cell stands."""
-
-    path: Path
-    lines: Sequence[int]
-    header: Sequence[str]
-
-    def error(self, name: str, row: int, what: str) -> TableError:
-        column = self.header.index(name) + 1
-        return TableError(
-            f"{self.path}, line {self.lines[row]}, column {column} ({name}): {what}.",
-            "Remove the row or mend the value.",
-        )
+def _leader(option: Option, others: Sequence[str]) -> Option:
+    return replace(option, description=f"moves together with {', '.join(others)}") if others else option
 
 
-def _read_csv(path: Path) -> tuple[list[int], list[str], list[list[str]]]:
-    """Return line numbers, header and rows (all as long as the header); blank lines are skipped."""
-    from tuner.files import unreadable
-
-    lines, rows = [], []
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            first = file.readline()
-            file.seek(0)
-            delimiter = next((d for d in ",;\t" if d in first), ",")
-            reader = csv.reader(file, delimiter=delimiter, strict=True)
-            header = [name.strip() for name in next(reader, [])]
-            for row in reader:
-                if any(row):
-                    lines.append(reader.line_num)
-                    rows.append(row)
-    except OSError as error:
-        raise unreadable(path, error) from error
-    except (ValueError, csv.Error) as error:  # not UTF-8, a NUL in the path, a quote that never ends
-        raise MalformedFileError(f"Table {path} is no CSV text: {error}.", "Save it as UTF-8 CSV.") from error
-    if not any(header):
-        raise TableError(f"Table {path} holds no header row.", "Its first line names the columns.")
-    for position, name in enumerate(header):
-        if not name or name in header[:position]:
-            what = f"names the column '{name}' twice" if name else f"gives column {position + 1} no name"
-            raise TableError(f"Table {path} {what}.", "Name each column once, in the first line.")
-    for line, row in zip(lines, rows, strict=True):
-        if len(row) != len(header):
-            raise MalformedFileError(
-                f"{path}, line {line}, column {min(len(row), len(header)) + 1}: "
-                f"the line has {len(row)} cells, the header {len(header)} columns.",
-                "Mend that line.",
-            )
-    return lines, header, rows
+def _levels_of(columns: Mapping[str, Levels], leader: str, other: str) -> dict[OptionValue, OptionValue]:
+    return dict(zip(columns[leader].cells, columns[other].cells, strict=True))
 
 
-def _numbers(cells: Sequence[str], metric: Metric, at: _Places) -> list[float]:
-    """Return a metric column's values: finite, not negative (save temperatures), times and energies not zero."""
-    lowest = -math.inf if "temperature" in (metric.quantity, *metric.name.lower().split("_")) else 0.0
-    values = []
-    for row, cell in enumerate(cells):
-        value = _number(cell)
-        if value is None or not math.isfinite(value):
-            raise at.error(
-                metric.name, row, f"'{cell.strip()}' is no finite number" if cell.strip() else "no value"
-            )
-        if value < lowest or (value == 0 and metric.quantity in _POSITIVE):
-            raise at.error(metric.name, row, f"{cell.strip()} cannot be a measurement of {metric.quantity}")
-        values.append(float(value))
-    return values
+def _differing(toml: Path, columns: Sequence[Levels]) -> list[str]:
+    """Return notices on columns that differ in every row, where others do not say all that was set."""
+    rows = len(columns[0].cells)
+    return [
+        f"column {column.option.name} differs in every row, so that no row repeats another; "
+        f"if it was not set, declare {column.option.name!r} = 'ignore' below [columns] in {toml.name}"
+        for column in columns
+        if 2 < rows == len(column.option.values) and len(columns) > 1
+    ]
 
 
-def _number(cell: str) -> int | float | None:
-    for kind in (int, float):
-        try:
-            return kind(cell)
-        except ValueError:
-            continue
-    return None
-
-
-def _levels(name: str, cells: Sequence[str], said: Column, at: _Places) -> list[OptionValue]:
-    """Return an option column's values: numbers where all are (integers where integral), else text."""
-    for row, cell in enumerate(cells):
-        if not cell.strip():
-            raise at.error(name, row, "the option has no value")
-    numbers = [_number(cell) for cell in cells]
-    if said.kind == "categorical" and any(n is None for n in numbers):
-        return [cell.strip() for cell in cells]
-    result: list[OptionValue] = []
-    for row, number in enumerate(numbers):
-        if number is None:
-            if said.kind == "ordinal":
-                raise at.error(name, row, f"'{cells[row].strip()}' is no number, but the option is ordinal")
-            return [cell.strip() for cell in cells]
-        if not math.isfinite(number):
-            raise at.error(name, row, f"'{cells[row].strip()}' is no finite number")
-        result.append(int(number) if float(number).is_integer() and abs(number) < 2**53 else number)
-    return result
-
-
-def _option(name: str, column: Sequence[OptionValue], others: Sequence[str], declared: Declaration) -> Option:
-    said = declared.columns.get(name, Column())
-    plain = _plain_option(name, column)
-    return Option(
-        name,
-        plain.values,
-        said.kind or plain.kind,
-        unit=plain.unit if said.unit is None else said.unit,
-        description=f"moves together with {', '.join(others)}" if others else "",
-    )
-
-
-def _plain_option(name: str, column: Sequence[OptionValue]) -> Option:
-    levels = set(column)
-    if any(isinstance(v, str) for v in levels):
-        return Option(name, tuple(sorted(map(str, levels))), "categorical")
-    return Option(name, tuple(sorted(levels)), "ordinal", unit=option_unit(name))
-
-
-def _tied_groups(columns: Mapping[str, Sequence[OptionValue]]) -> dict[str, list[str]]:
+def _tied_groups(columns: Mapping[str, Levels], stop: StopToken | None) -> dict[str, list[str]]:
     """Return first column -> columns that are a one-to-one function of it. Constants stand alone."""
     groups: dict[str, list[str]] = {}
-    leaders: dict[tuple[int, ...], str] = {}
-    for name, column in columns.items():
+    leaders: dict[bytes, str] = {}
+    for name, column in watched(columns.items(), stop, 1):
         codes: dict[OptionValue, int] = {}
-        pattern = tuple(codes.setdefault(v, len(codes)) for v in column)
+        pattern = array("I", (codes.setdefault(v, len(codes)) for v in column.cells)).tobytes()
         if len(codes) > 1 and pattern in leaders:
             groups[leaders[pattern]].append(name)
             continue
@@ -271,13 +189,18 @@ def _tied_groups(columns: Mapping[str, Sequence[OptionValue]]) -> dict[str, list
 
 
 def _group(
-    names: Sequence[str], settings: Mapping[str, Sequence[OptionValue]], values: Mapping[str, Sequence[float]]
+    settings: Mapping[str, Sequence[OptionValue]],
+    values: Mapping[str, Sequence[float]],
+    stop: StopToken | None,
 ) -> tuple[tuple[Configuration, ...], list[dict[str, tuple[float, ...]]]]:
     found: dict[tuple[OptionValue, ...], list[int]] = {}
-    for row, levels in enumerate(zip(*(settings[n] for n in names), strict=True)):
+    for row, levels in enumerate(zip(*settings.values(), strict=True)):
         found.setdefault(levels, []).append(row)
-    configurations = tuple(dict(zip(names, levels, strict=True)) for levels in found)
-    repeats = [{m: tuple(column[i] for i in rows) for m, column in values.items()} for rows in found.values()]
+    configurations = tuple(dict(zip(settings, levels, strict=True)) for levels in watched(found, stop))
+    repeats = [
+        {m: tuple(column[i] for i in rows) for m, column in values.items()}
+        for rows in watched(found.values(), stop)
+    ]
     return configurations, repeats
 
 
@@ -318,8 +241,6 @@ def _derive(
 
 def _with_baseline(table: Table, declared: Declaration) -> Table:
     """Return `table` with the baseline that the TOML names; a tied column may stand for its option."""
-    from dataclasses import replace
-
     fixed: dict[str, OptionValue] = {}
     for name, value in (declared.baseline or {}).items():
         leader = next((n for n, others in table.tied.items() if name in others), name)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
-from pathlib import Path
 
 from tuner.errors import OptionValueError, UnknownWorkloadError, UsageError
+from tuner.files import user_path
 from tuner.objective import OBJECTIVES, Metric, find_metric
 from tuner.ports import (
     Actuator,
@@ -51,7 +51,7 @@ class ReplayDevicePlugin:
         """
         if not argument:
             raise UsageError("Device 'replay' needs a table.", "Name it: --device replay:measurements.csv.")
-        return ReplayDevice(read_table(Path(argument).expanduser()))
+        return ReplayDevice(read_table(user_path(argument), context.stop))
 
 
 class _VirtualClock:
@@ -180,7 +180,7 @@ class ReplayDevice:
             )
         for name, others in table.tied.items():
             notes.append(f"columns {', '.join([name, *others])} always move together: one option, {name}")
-        return notes
+        return [*notes, *table.notices]
 
     def cool_down_to_c(self) -> float | None:
         """Return None: a table does not get warm."""

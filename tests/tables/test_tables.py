@@ -22,12 +22,12 @@ def test_every_shared_table_is_read_as_it_is(shared_data: Path) -> None:
     sizes = {}
     for path in shared_data.rglob("*.csv"):
         table = read_table(path)
-        sizes[path.stem] = len(table.configurations)
+        sizes[f"{path.parent.name}/{path.stem}"] = len(table.configurations)
         assert {"latency"} <= {m.quantity for m in table.metrics}
         assert len(table_source(table).values[table.metrics[0].name]) == len(table.configurations)
-    assert sizes["inceptionv3_600x600"] == 768
-    assert sizes["measurements"] == sizes["configurations"] == 463
-    assert sizes["nw"] == 845
+    assert sizes["opml19_tx2/inceptionv3_600x600"] == 768
+    assert sizes["unicorn_tx2_repeats/measurements"] == sizes["unicorn_tx2_repeats/configurations"] == 463
+    assert sizes["ase17_sac/nw"] == 845
 
 
 def test_repeats_are_grouped_and_their_median_is_the_source(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tuner.errors import FileMissingError, FileTooLargeError, PermissionDeniedError
-from tuner.files import open_regular, read_regular, size_text
+from tuner.files import open_regular, read_regular, size_text, user_path
 
 
 def test_a_regular_file_is_read_whole_and_through_a_link(tmp_path: Path) -> None:
@@ -90,3 +90,9 @@ def test_a_file_without_permission(tmp_path: Path) -> None:
 
 def test_limits_are_said_in_units_of_people() -> None:
     assert [size_text(n) for n in (64 << 20, 512 << 10, 300)] == ["64 MiB", "512 KiB", "300 bytes"]
+
+
+def test_a_tilde_is_the_home_directory_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    assert user_path("~/t.csv") == Path("/home/me/t.csv")
+    assert user_path("~no-such-user/t.csv") == Path("~no-such-user/t.csv")

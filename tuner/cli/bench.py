@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from tuner.cli.out import say, say_progress
 from tuner.errors import FileMissingError, UsageError
+from tuner.files import user_path
 
 if TYPE_CHECKING:
     from tuner.bench.cases import Case
@@ -143,13 +143,17 @@ def _cases(
     drops: Sequence[str],
     **_: Any,
 ) -> list[Case]:
-    from tuner.bench.cases import Case, pairs
+    from tuner.bench.cases import Case, pairs, read_once
     from tuner.bench.mislead import parse_drop
 
-    paths = [None if s == "none" else _table(s) for s in sources]
+    paths = [None if s == "none" else user_path(s) for s in sources]
+    tables = [user_path(t) for t in targets]
     wanted = [o for name in objectives for o in (("time", "energy") if name == "both" else (name,))]
     dropped = tuple(parse_drop(d) for d in drops)
-    found = pairs(paths, [_table(t) for t in targets], list(dict.fromkeys(wanted)), "both" in objectives)
+    for path in filter(None, dict.fromkeys([*paths, *tables])):
+        for notice in read_once(path).notices:
+            say(f"Note: {path}: {notice}.", err=True)
+    found = pairs(paths, tables, list(dict.fromkeys(wanted)), "both" in objectives)
     return [
         Case(source, target, objective, strategy, learner, seed, mislead or "", dropped)
         for source, target, objective in found
@@ -157,13 +161,6 @@ def _cases(
         for learner in learners
         for seed in range(seeds)
     ]
-
-
-def _table(text: str) -> Path:
-    path = Path(text).expanduser()
-    if not path.is_file():
-        raise FileMissingError(f"There is no table {path}.", "Name a CSV file.")
-    return path
 
 
 def _run(
@@ -191,7 +188,7 @@ def _write(json_path: str, rows: Sequence[dict[str, Any]]) -> None:
 
     text = "[\n" + ",\n".join(json.dumps(row, allow_nan=False) for row in rows) + "\n]\n"
     try:
-        Path(json_path).expanduser().write_text(text, encoding="utf-8")
+        user_path(json_path).write_text(text, encoding="utf-8")
     except PermissionError as error:
         raise PermissionDeniedError(
             f"{json_path} cannot be written.", "Choose another --json file."

@@ -40,6 +40,7 @@ def learn(spec: str, output: Path | None, learners: str | None, storage: str | N
 
     names = LEARNERS if learners is None else [n.strip() for n in learners.split(",") if n.strip()]
     knowledge = learned_from(spec, storage_url(storage), names)
+    _tell_notices(spec, knowledge)
     path = default_path(knowledge.origin) if output is None else output
     write_knowledge(path, knowledge)
     kept = len(knowledge.data.configurations)
@@ -103,4 +104,11 @@ def _load(spec: str, storage: str | None) -> Any:
     from tuner.tuning.knowledge_learn import load_knowledge
     from tuner.tuning.storage import storage_url
 
-    return load_knowledge(spec, storage_url(storage))
+    knowledge = load_knowledge(spec, storage_url(storage))
+    _tell_notices(spec, knowledge)
+    return knowledge
+
+
+def _tell_notices(spec: str, knowledge: Any) -> None:
+    for notice in knowledge.data.notices:
+        say(f"Note: {spec}: {notice}.", err=True)

@@ -85,7 +85,7 @@ def run_session(
         try:
             require_restored(unfinished, target.device)
             goal = read_goal(settings, target)
-            strategy, context = open_strategy(settings, target, goal)
+            strategy, context = open_strategy(settings, target, goal, either)
             store = _open_study(settings, target, goal)
             watched = supervision or Supervision()
             session = _Session(settings, target, goal, strategy, context, store, emit, either, watched)
@@ -195,6 +195,8 @@ def _tell_sources(session: _Session) -> None:
             found = match(source, session.target.space.options)
             text, level = matching_text(found), "info" if found.matched else "warning"
         session.emit(Notice(time.time(), level, f"source {source.name} {text}"))
+        for notice in source.notices:
+            session.emit(Notice(time.time(), "info", f"source {source.name}: {notice}"))
 
 
 def matching_text(found: Matching) -> str:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from tuner import filenames, paths
 from tuner.errors import FileMissingError, UnknownStudyError
-from tuner.ports import SourceData
+from tuner.files import user_path
+from tuner.ports import SourceData, StopToken
 from tuner.tables import read_table, table_source
 from tuner.transfer.knowledge import Origin
 from tuner.transfer.knowledge_file import SUFFIX, is_source_file, read_knowledge
@@ -20,25 +21,27 @@ def sources_dir() -> Path:
     return paths.data_path() / "sources"
 
 
-def load_source(spec: str, url: str) -> SourceData:
+def load_source(spec: str, url: str, stop: StopToken | None = None) -> SourceData:
     """Return the source that `spec` names.
 
     Args:
         spec: A `.source` file or a CSV file, by path or by its name in `sources_dir()`, else a study.
         url: The storage of studies.
+        stop: Looked at while a table is read.
 
     Raises:
-        FileMissingError, PermissionDeniedError, FileVersionError, MalformedFileError, TableError, StorageError.
+        FileMissingError, PermissionDeniedError, FileTooLargeError, FileVersionError, MalformedFileError, TableError,
+        StorageError; Interrupted.
     """
     path = source_path(spec)
     if path is not None and is_source_file(path):
         return replace(read_knowledge(path).data, name=spec)
-    return measured_source(spec, url)[0]
+    return measured_source(spec, url, stop)[0]
 
 
 def source_path(spec: str) -> Path | None:
     """Return the file that `spec` names, None where it can only be a study."""
-    path = Path(spec).expanduser()
+    path = user_path(spec)
     if _exists(path):
         return path
     if path.suffix == SUFFIX and path.name == spec:  # no folder was named: where `learn` puts them
@@ -61,15 +64,18 @@ def _exists(path: Path) -> bool:
         return False
 
 
-def measured_source(spec: str, url: str) -> tuple[SourceData, Origin, str | None]:
+def measured_source(
+    spec: str, url: str, stop: StopToken | None = None
+) -> tuple[SourceData, Origin, str | None]:
     """Return the measurements of a table or study, where they come from, and the objective's metric if known.
 
     Raises:
-        FileMissingError, PermissionDeniedError, MalformedFileError, TableError, StorageError.
+        FileMissingError, PermissionDeniedError, FileTooLargeError, MalformedFileError, TableError, StorageError;
+        Interrupted.
     """
     path = source_path(spec)
     if path is not None:
-        table = read_table(path)
+        table = read_table(path, stop)
         source, origin = table_source(table), _table_origin(path, table.environment)
         return replace(source, options=board_options(source.options, origin.board)), origin, None
     try:

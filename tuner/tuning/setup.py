@@ -28,6 +28,7 @@ from tuner.ports import (
     PowerMeter,
     Probe,
     SourceData,
+    StopToken,
     Strategy,
     StrategyContext,
     Supported,
@@ -191,7 +192,7 @@ def read_goal(settings: Mapping[str, Any], target: Target) -> Goal:
 
 
 def open_strategy(
-    settings: Mapping[str, Any], target: Target, goal: Goal
+    settings: Mapping[str, Any], target: Target, goal: Goal, stop: StopToken | None = None
 ) -> tuple[Strategy, StrategyContext]:
     """Create the strategy and the context of its sampler.
 
@@ -201,7 +202,7 @@ def open_strategy(
     from tuner.tuning.knowledge import load_source  # only sessions with a source read tables
 
     url = storage_url(settings["storage"])
-    sources: tuple[SourceData, ...] = tuple(load_source(s, url) for s in settings["source"])
+    sources: tuple[SourceData, ...] = tuple(load_source(s, url, stop) for s in settings["source"])
     name = settings["strategy"]
     try:
         strategy: Strategy = registry.create("strategies", name)

@@ -1,0 +1,96 @@
+"""What reading a measured table costs, against reading the same file with Python's `csv` alone, and how it grows.
+
+Prints a markdown table: for each number of rows the processor time of `read_table`, of the space made of its rows, and
+both as multiples of what `csv` takes; the same per row as a multiple of the smallest table's (1 is linear); and the
+memory that the process grew by, as a multiple of the file's size. Every row is a configuration of its own, which is the
+worst case: one of the options is a time stamp. Each size is read by a process of its own.
+
+Run: python benchmarks/read_table.py [--rows 30000 100000 300000]
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import random
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from tuner.space import table_space
+from tuner.tables import read_table
+
+HEADER = "timestamp,cores,cpu_freq_khz,gpu_freq_hz,emc_freq_hz,governor,latency_s,energy_j"
+
+
+def write_table(path: Path, rows: int) -> None:
+    rng = random.Random(rows)
+    with path.open("w") as file:
+        print(HEADER, file=file)
+        for row in range(rows):
+            options = [
+                1_700_000_000 + row,
+                *(rng.randint(1, top) for top in (6, 12, 14, 11)),
+                rng.choice("abcd"),
+            ]
+            print(*options, f"{rng.random() + 0.1:.6f}", f"{rng.random() + 1:.6f}", sep=",", file=file)
+
+
+def peak_bytes() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def measure(path: Path) -> dict[str, float]:
+    begun = time.process_time()
+    with path.open(newline="") as file:
+        rows = sum(1 for _ in csv.reader(file)) - 1
+    plain, before = time.process_time(), peak_bytes()
+    table = read_table(path)
+    read = time.process_time()
+    space = table_space(table.options, table.configurations)
+    done = time.process_time()
+    assert space.size == rows
+    return {
+        "rows": rows,
+        "csv_s": plain - begun,
+        "read_s": read - plain,
+        "space_s": done - read,
+        "bytes": peak_bytes() - before,
+        "file_bytes": path.stat().st_size,
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rows", type=int, nargs="+", default=[30_000, 100_000, 300_000])
+    parser.add_argument("--one", type=Path, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.one:
+        print(json.dumps(measure(given.one)))
+        return
+    print("| rows | read / csv | space / csv | per row, against the first | memory / file |")
+    print("|---:|---:|---:|---:|---:|")
+    first = None
+    with tempfile.TemporaryDirectory() as folder:
+        for rows in given.rows:
+            path = Path(folder) / "t.csv"
+            write_table(path, rows)
+            said = subprocess.run(
+                [sys.executable, __file__, "--one", str(path)], check=True, capture_output=True, text=True
+            )
+            found = json.loads(said.stdout)
+            per_row = (found["read_s"] + found["space_s"]) / rows
+            first = first or per_row
+            print(
+                f"| {rows} | {found['read_s'] / found['csv_s']:.0f} | {found['space_s'] / found['csv_s']:.0f} "
+                f"| {per_row / first:.2f} | {found['bytes'] / found['file_bytes']:.0f} |",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()
