@@ -9,7 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tuner.errors import MalformedFileError, TableError
-from tuner.ports import SourceData
 from tuner.space import Option
 from tuner.tables import Table, read_table, table_source
 
@@ -137,15 +136,12 @@ def test_a_word_beside_true_and_false_makes_them_text(tmp_path: Path) -> None:
 
 
 def test_booleans_of_a_table_are_those_of_an_option(tmp_path: Path) -> None:
-    from tuner.transfer.encoding import match
+    from tuner.transfer.matching import match
 
     source = table_source(table(tmp_path, ["True", "False", "TRUE"]))
-    target = (Option("o", (False, True), "categorical"),)
-    assert [o.name for o in _matched(match, source, target)] == ["o"]
-
-
-def _matched(match: object, source: SourceData, target: tuple[Option, ...]) -> tuple[Option, ...]:
-    return match(source, "latency_s", target).options  # type: ignore[operator, no-any-return]
+    found = match(source, (Option("o", (False, True), "categorical"),))
+    assert [m.option.name for m in found.matched] == ["o"]
+    assert found.places()[:, 0].tolist() == [1.0, 0.0]
 
 
 @pytest.mark.parametrize("cells", [["5", "nan"], ["5", "inf"], ["5", "-Infinity"]])
