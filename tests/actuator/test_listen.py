@@ -9,6 +9,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -247,3 +248,64 @@ def test_what_is_no_board_is_opened_here(address: str, spec: str, elsewhere: boo
 def test_a_device_that_does_not_exist_is_told_at_a_service_too() -> None:
     with pytest.raises(UnknownDeviceError):
         is_elsewhere("unix:/s", "jetsn")
+
+
+HAND_OVER = """
+import os, sys
+os.dup2(int(sys.argv[1]), 3)
+os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1")
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+
+
+def under_systemd(listener: socket.socket, program: Path, machine: Machine) -> subprocess.Popen[bytes]:
+    """Start the service with a listening socket that outlives it, as systemd does."""
+    command = [sys.executable, "-I", "-S", str(program), "--socket", "unused", *machine.arguments]
+    handed = str(listener.fileno())
+    return subprocess.Popen(
+        [sys.executable, "-c", HAND_OVER, handed, *command],
+        pass_fds=(int(handed),),
+        stderr=subprocess.DEVNULL,
+    )
+
+
+def test_an_actuator_that_dies_again_and_again_while_one_connects_is_survived(
+    machine: Machine, archive: bytes, place: Path, tmp_path: Path
+) -> None:
+    program = tmp_path / "tuner-actuator.pyz"
+    program.write_bytes(archive)
+    started: list[subprocess.Popen[bytes]] = []
+    with bind(str(place), None) as listener:
+
+        def die_then_live() -> None:
+            for _ in range(4):
+                listener.accept()[0].close()  # it took the connection and died
+            started.append(under_systemd(listener, program, machine))
+
+        dying = threading.Thread(target=die_then_live)
+        dying.start()
+        try:
+            remote = open_board(f"unix:{place}", "host", default_context())
+            assert remote.board
+            remote.close()
+        finally:
+            dying.join()
+            for process in started:
+                process.terminate()
+                process.wait(PATIENCE_S)
+
+
+def test_where_nobody_listens_that_is_said_at_once(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tuner.actuator.client._RESTART_S", 3600.0)
+    with pytest.raises(BoardUnreachableError):
+        open_board(f"unix:{place}", "host", default_context())
+
+
+def test_an_actuator_that_never_stays_is_given_up(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tuner.actuator.client._RESTART_S", 0.0)
+    with bind(str(place), None) as listener:
+        dying = threading.Thread(target=lambda: listener.accept()[0].close())
+        dying.start()
+        with pytest.raises(BoardUnreachableError):
+            open_board(f"unix:{place}", "host", default_context())
+        dying.join()

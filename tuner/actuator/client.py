@@ -13,10 +13,10 @@ from tuner import registry
 from tuner.actuator import bundle
 from tuner.actuator.connection import Connection
 from tuner.actuator.protocol import malformed, probe_from_json
-from tuner.actuator.transport import Address, end, parse_address
+from tuner.actuator.transport import Address, Link, end, parse_address
 from tuner.control import RestoreReport
 from tuner.control.restoring import restore_error
-from tuner.errors import BoardLostError, BoardUnsupportedError
+from tuner.errors import BoardLostError, BoardUnreachableError, BoardUnsupportedError
 from tuner.ports import (
     Clock,
     EnergyReading,
@@ -32,6 +32,9 @@ from tuner.ports import (
     WorkloadPluginElsewhere,
 )
 from tuner.space import Configuration, OptionValue
+
+#: How long an actuator that is a service may take to come back while one connects, and how often it is asked.
+_RESTART_S, _ASK_AGAIN_S = 20.0, 0.2
 
 
 def open_board(text: str, device: str, context: OpenContext) -> RemoteDevice:
@@ -51,7 +54,7 @@ def open_board(text: str, device: str, context: OpenContext) -> RemoteDevice:
     archive = b"" if address.socket_path else bundle.build()
     sysroot = context.settings.get("sysroot")
     arguments = ["--device", device, *(["--sysroot", str(sysroot)] if sysroot else [])]
-    connection = Connection(address.connect(archive, arguments), text)
+    connection = _greeted(address, archive, arguments, context.stop)
     remote = RemoteDevice(address, archive, connection, context)
     if address.socket_path and not _is_of(device, remote.spec):
         remote.close()
@@ -60,6 +63,24 @@ def open_board(text: str, device: str, context: OpenContext) -> RemoteDevice:
             "Leave --device out, or set it in the actuator's own options.",
         )
     return remote
+
+
+def _greeted(address: Address, archive: bytes, arguments: Sequence[str], stop: StopToken) -> Connection:
+    """Connect. A service that dies before it has said who it is, is restarted: it is asked again, for a while.
+
+    Raises:
+        BoardUnreachableError: nobody is there, or nobody stays long enough.
+    """
+    deadline_s = time.monotonic() + _RESTART_S
+    link: Link | None = address.connect(archive, arguments)
+    while True:
+        try:
+            return Connection(link or address.connect(archive, arguments), address.text)
+        except BoardUnreachableError:
+            if not address.socket_path or stop.is_set() or time.monotonic() > deadline_s:
+                raise
+        link = None
+        _LocalClock(stop).sleep(_ASK_AGAIN_S)
 
 
 def _is_of(wanted: str, spec: str) -> bool:
