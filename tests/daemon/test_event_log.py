@@ -113,3 +113,27 @@ def test_there_is_one_writer_at_a_time(tmp_path: Path) -> None:
     second = EventWriter(tmp_path / "log", wait=False)
     assert second.write({"event": "notice"}) == 2
     second.close()
+
+
+def test_a_damaged_line_loses_no_other(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    written(path, ["x"] * 40)
+    for bad in (3, 20, 38):
+        path.write_bytes(path.read_bytes().replace(b'{"id": %d, ' % bad, b'{"i\xff": %d, ' % bad))
+    kept = [i for i in range(1, 41) if i not in (3, 20, 38)]
+    for after in (0, 2, 19, 21, 37):
+        assert [i for i in ids_after(path, after) if i] == [i for i in kept if i > after]
+
+
+def test_a_log_that_is_long_takes_only_what_begins_and_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tuner.daemon.event_log._LONG", 100)
+    path = tmp_path / "log"
+    written(path, ["x" * 30] * 10)
+    few = path.stat().st_size
+    assert few < 300
+    writer = EventWriter(path)
+    assert writer.write(TrialStarted(1.0, 1, {"a": 1}, "tpe").to_json()) > 1
+    writer.close()
+    assert path.stat().st_size > few
