@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import errno
-import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from tuner.errors import DeviceError, PermissionDeniedError
+from tuner.rooted import Root
 from tuner.space import Configuration, OptionValue
 
+CPU_ROOT = "/sys/devices/system/cpu"
 CPUS_ONLINE = "cpus_online"
 GOVERNOR = "cpu_governor"
 MAX_FREQ = "cpu_max_freq_khz"
@@ -39,13 +40,29 @@ class HostActuator:
     """Reads and writes the options of the machine below `sysroot`."""
 
     def __init__(self, sysroot: Path) -> None:
-        self._sysroot = sysroot
-        self.cpu_root = sysroot / "sys/devices/system/cpu"
-        self._boot_id = sysroot / "proc/sys/kernel/random/boot_id"
+        self.files = Root(sysroot)
 
-    def policies(self) -> Sequence[Path]:
-        """Return the cpufreq policies, in order."""
-        return sorted((self.cpu_root / "cpufreq").glob("policy*"))
+    def policies(self) -> Sequence[str]:
+        """Return the folders of the cpufreq policies, in order."""
+        return self.files.glob(f"{CPU_ROOT}/cpufreq/policy*")
+
+    def read_text(self, path: str) -> str:
+        """Return a sysfs file's first line.
+
+        Raises:
+            PermissionDeniedError, DeviceError: it cannot be read.
+        """
+        try:
+            return self.files.read(path).decode().partition("\n")[0].strip()
+        except OSError as error:
+            raise _typed(error, path, "read") from error
+
+    def _write_text(self, path: str, text: str) -> None:
+        """Write a sysfs file; never creates or truncates one."""
+        try:
+            self.files.write(path, text.encode() + b"\n")
+        except OSError as error:
+            raise _typed(error, path, "written") from error
 
     def read_option(self, name: str) -> OptionValue:
         """Return the value now.
@@ -54,8 +71,8 @@ class HostActuator:
             DeviceError: no such option, or policies disagree.
         """
         if name == CPUS_ONLINE:
-            return read_text(self.cpu_root / "online")
-        values = {read_text(p / self._file(name)) for p in self.policies()}
+            return self.read_text(f"{CPU_ROOT}/online")
+        values = {self.read_text(f"{p}/{self._file(name)}") for p in self.policies()}
         if len(values) != 1:
             raise DeviceError(
                 f"The CPU policies disagree on {name}: {sorted(values)}.", "Set them alike first."
@@ -69,15 +86,15 @@ class HostActuator:
             self._write_online(set(parse_cpulist(str(value))))
             return
         for policy in self.policies():
-            write_text(policy / self._file(name), str(value))
+            self._write_text(f"{policy}/{self._file(name)}", str(value))
 
     def _write_online(self, wanted: set[int]) -> None:
-        present = parse_cpulist(read_text(self.cpu_root / "present"))
-        online = set(parse_cpulist(read_text(self.cpu_root / "online")))
+        present = parse_cpulist(self.read_text(f"{CPU_ROOT}/present"))
+        online = set(parse_cpulist(self.read_text(f"{CPU_ROOT}/online")))
         # On before off: the machine never has fewer CPUs than before or after.
         for cpu in sorted(present, key=lambda c: c not in wanted):
             if (cpu in wanted) != (cpu in online) and cpu != 0:
-                write_text(self.cpu_root / f"cpu{cpu}/online", "1" if cpu in wanted else "0")
+                self._write_text(f"{CPU_ROOT}/cpu{cpu}/online", "1" if cpu in wanted else "0")
 
     def order(self, current: Configuration, target: Configuration) -> Sequence[tuple[str, OptionValue]]:
         """Return the writes: CPUs that come online first, then frequencies, then CPUs that go offline."""
@@ -92,11 +109,11 @@ class HostActuator:
 
     def boot_id(self) -> str:
         """Return the kernel's boot id."""
-        return read_text(self._boot_id)
+        return self.read_text("/proc/sys/kernel/random/boot_id")
 
     def board_root(self) -> str:
         """Return the directory that the machine's files lie in."""
-        return str(self._sysroot)
+        return str(self.files.path)
 
     @staticmethod
     def _file(name: str) -> str:
@@ -106,31 +123,7 @@ class HostActuator:
         return files[name]
 
 
-def read_text(path: Path) -> str:
-    """Return a sysfs file's first line."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            return os.read(descriptor, 65536).decode().partition("\n")[0].strip()
-        finally:
-            os.close(descriptor)
-    except OSError as error:
-        raise _typed(error, path, "read") from error
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a sysfs file; never creates or truncates one."""
-    try:
-        descriptor = os.open(path, os.O_WRONLY)
-        try:
-            os.write(descriptor, text.encode() + b"\n")
-        finally:
-            os.close(descriptor)
-    except OSError as error:
-        raise _typed(error, path, "written") from error
-
-
-def _typed(error: OSError, path: Path, verb: str) -> DeviceError | PermissionDeniedError:
+def _typed(error: OSError, path: str, verb: str) -> DeviceError | PermissionDeniedError:
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return PermissionDeniedError(f"{path} may not be {verb}.", "Run as root, or leave this option out.")
     return DeviceError(f"{path} could not be {verb}: {error.strerror}.", "Run `tuner doctor`.")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from tuner.errors import DeviceError, PermissionDeniedError, VerifyError
+from tuner.rooted import Root
 
 _READ_SIZE = 1 << 16
 #: Longest text of a single value.
@@ -66,8 +67,8 @@ class KeepsOpen(Protocol):
 class DescriptorReader:
     """A file held open: one `pread` from its start per reading, which sysfs answers anew each time."""
 
-    def __init__(self, path: str) -> None:
-        self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
 
     def read(self) -> str:
         """Return its text as it is now."""
@@ -100,52 +101,35 @@ def open_reader(files: Files, path: str) -> Reader:
 
 
 class RootedFiles:
-    """The files below a directory of this machine (``/``, or where a board is mounted)."""
+    """The files below a directory of this machine (``/``, or where a board is mounted); no link leads out of it."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self._root = Root(root)
 
     def read_text(self, path: str) -> str:
         """Return the text: unbuffered, since Python's buffered reader turns EAGAIN into a TypeError."""
-        descriptor = os.open(self._real(path), os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            return os.read(descriptor, _READ_SIZE).decode(errors="replace")
-        finally:
-            os.close(descriptor)
+        return self._root.read(path, _READ_SIZE).decode(errors="replace")
 
     def write_text(self, path: str, text: str) -> None:
         """Write in one call, as sysfs wants it."""
-        descriptor = os.open(self._real(path), os.O_WRONLY | os.O_CLOEXEC)
-        try:
-            os.write(descriptor, text.encode())
-        finally:
-            os.close(descriptor)
+        self._root.write(path, text.encode())
 
     def exists(self, path: str) -> bool:
         """Return whether it is there."""
-        return os.path.exists(self._real(path))
+        return self._root.exists(path)
 
     def glob(self, pattern: str) -> Sequence[str]:
         """Return the matches as paths of the board."""
-        return sorted("/" + str(p.relative_to(self.root)) for p in self.root.glob(pattern.lstrip("/")))
+        return self._root.glob(pattern)
 
     def writable(self, path: str) -> bool:
-        """Return whether the kernel lets this process open the file for writing; nothing is written.
-
-        `access` says yes to root in a container whose /sys is mounted read-only below.
-        """
-        try:
-            os.close(os.open(self._real(path), os.O_WRONLY | os.O_CLOEXEC))
-        except OSError:
-            return False
-        return True
+        """Return whether the kernel lets this process open the file for writing; nothing is written."""
+        return self._root.allows(path, os.O_WRONLY)
 
     def open_reader(self, path: str) -> Reader:
         """Open a file for reading it often."""
-        return DescriptorReader(self._real(path))
-
-    def _real(self, path: str) -> str:
-        return os.path.join(self.root, path.lstrip("/"))
+        return DescriptorReader(self._root.open(path, os.O_RDONLY))
 
 
 class BoardFiles:

@@ -24,13 +24,13 @@ from tuner.ports import (
 from tuner.space import Configuration, Option, OptionValue
 
 from ._host_actuator import (
+    CPU_ROOT,
     CPUS_ONLINE,
     GOVERNOR,
     MAX_FREQ,
     HostActuator,
     format_cpulist,
     parse_cpulist,
-    read_text,
 )
 
 _ROOT = "run as root"
@@ -82,7 +82,6 @@ class HostDevice:
     def __init__(self, sysroot: Path, stop: StopToken) -> None:
         # Journals are kept by this name: another root is another machine.
         self.spec = self.board if str(sysroot) == "/" else f"{self.board}:{sysroot}"
-        self._sysroot = sysroot
         self._actuator = HostActuator(sysroot)
         self.clock = RealClock(stop)
         self._probes = tuple(self._probe_all())
@@ -111,15 +110,17 @@ class HostDevice:
         return found
 
     def _probe_online(self) -> Probe:
-        root = self._actuator.cpu_root
-        current = read_text(root / "online")
+        files, read_text = self._actuator.files, self._actuator.read_text
+        current = read_text(f"{CPU_ROOT}/online")
         online = parse_cpulist(current)
         switches = [
-            c for c in parse_cpulist(read_text(root / "present")) if c and (root / f"cpu{c}/online").exists()
+            c
+            for c in parse_cpulist(read_text(f"{CPU_ROOT}/present"))
+            if c and files.exists(f"{CPU_ROOT}/cpu{c}/online")
         ]
         if not switches:
             return Unsupported(CPUS_ONLINE, "no CPU of this machine can be taken offline")
-        if not all(os.access(root / f"cpu{c}/online", os.W_OK) for c in switches):
+        if not all(files.allows(f"{CPU_ROOT}/cpu{c}/online", os.O_WRONLY) for c in switches):
             return Unsupported(CPUS_ONLINE, "cpuN/online may not be written", _ROOT)
         usable = sorted({0, *switches})
         counts = {n for n in range(1, len(usable) + 1) if n <= 8 or n & (n - 1) == 0} | {len(usable)}
@@ -133,7 +134,9 @@ class HostDevice:
             return Unsupported(
                 GOVERNOR, "no cpufreq policy: kernel or hypervisor offers no frequency control"
             )
-        offered = [set(read_text(p / "scaling_available_governors").split()) for p in policies]
+        offered = [
+            set(self._actuator.read_text(f"{p}/scaling_available_governors").split()) for p in policies
+        ]
         common: tuple[OptionValue, ...] = tuple(sorted(offered[0].intersection(*offered[1:])))
         return self._policy_option(GOVERNOR, "scaling_governor", common)
 
@@ -143,12 +146,14 @@ class HostDevice:
             return Unsupported(
                 MAX_FREQ, "no cpufreq policy: kernel or hypervisor offers no frequency control"
             )
-        tables = [_frequencies(p) for p in policies]
+        tables = [self._frequencies(p) for p in policies]
         common: tuple[OptionValue, ...] = tuple(sorted(tables[0].intersection(*tables[1:])))
         return self._policy_option(MAX_FREQ, "scaling_max_freq", common)
 
     def _policy_option(self, name: str, file: str, values: tuple[OptionValue, ...]) -> Probe:
-        if not all(os.access(p / file, os.W_OK) for p in self._actuator.policies()):
+        if not all(
+            self._actuator.files.allows(f"{p}/{file}", os.O_WRONLY) for p in self._actuator.policies()
+        ):
             return Unsupported(name, f"{file} may not be written", _ROOT)
         current = self._actuator.read_option(name)
         if name == MAX_FREQ:
@@ -173,10 +178,11 @@ class HostDevice:
     def sensors(self) -> Sensors:
         """Return the hottest thermal zone; None where there is none that answers."""
         temperatures_c = []
-        for zone in (self._sysroot / "sys/class/thermal").glob("thermal_zone*"):
+        read_text = self._actuator.read_text
+        for zone in self._actuator.files.glob("/sys/class/thermal/thermal_zone*"):
             try:
-                if read_text(zone / "type") != "PMIC-Die":
-                    temperatures_c.append(int(read_text(zone / "temp")) / 1000)
+                if read_text(f"{zone}/type") != "PMIC-Die":
+                    temperatures_c.append(int(read_text(f"{zone}/temp")) / 1000)
             except (TunerError, ValueError):
                 continue  # a zone that is powered down answers EAGAIN: it has no temperature
         return Sensors(max(temperatures_c, default=None))
@@ -200,10 +206,9 @@ class HostDevice:
     def close(self) -> None:
         """Do nothing."""
 
-
-def _frequencies(policy: Path) -> set[int]:
-    table = policy / "scaling_available_frequencies"
-    if table.exists():
-        return {int(f) for f in read_text(table).split()}
-    low, high = (int(read_text(policy / f"cpuinfo_{end}_freq")) for end in ("min", "max"))
-    return {low + round((high - low) * i / 7) for i in range(8)}
+    def _frequencies(self, policy: str) -> set[int]:
+        read_text, table = self._actuator.read_text, f"{policy}/scaling_available_frequencies"
+        if self._actuator.files.exists(table):
+            return {int(f) for f in read_text(table).split()}
+        low, high = (int(read_text(f"{policy}/cpuinfo_{end}_freq")) for end in ("min", "max"))
+        return {low + round((high - low) * i / 7) for i in range(8)}

@@ -9,6 +9,7 @@ from pathlib import Path
 from tuner.errors import MeasurementError
 from tuner.measurement.energy import trapezoid
 from tuner.ports import EnergyReading, Unsupported
+from tuner.rooted import Root
 
 _PERIOD_S = 0.05
 
@@ -24,8 +25,9 @@ class HwmonMeter:
     board_side = True
 
     def __init__(self, sysroot: Path = Path("/")) -> None:
-        root = sysroot / "sys/class/hwmon"
-        found = [*sorted(root.glob("hwmon*/power*_input")), *sorted(root.glob("hwmon*/power*_average"))]
+        self._files = Root(sysroot)
+        patterns = ("power*_input", "power*_average")
+        found = [path for last in patterns for path in self._files.glob(f"/sys/class/hwmon/hwmon*/{last}")]
         self._file = found[0] if found else None
         self._times_s: list[float] = []
         self._powers_w: list[float] = []
@@ -39,14 +41,18 @@ class HwmonMeter:
         try:
             self._power_w()
         except (OSError, ValueError):
-            return Unsupported(self.name, f"{self._file.name} does not answer", "run as root")
+            return Unsupported(self.name, f"{self._file.rpartition('/')[2]} does not answer", "run as root")
         return None
 
     def provenance(self) -> str:
         """Return what is measured."""
         assert self._file is not None
-        label = self._file.parent / "name"
-        return f"hwmon {label.read_text().strip() if label.exists() else self._file.parent.name} {self._file.name}"
+        folder, _, file = self._file.rpartition("/")
+        label = f"{folder}/name"
+        chip = folder.rpartition("/")[2]
+        if self._files.exists(label):
+            chip = self._files.read(label).decode().strip()
+        return f"hwmon {chip} {file}"
 
     def min_window_s(self) -> float:
         """Return ten sampling periods."""
@@ -54,7 +60,7 @@ class HwmonMeter:
 
     def _power_w(self) -> float:
         assert self._file is not None
-        return int(self._file.read_text()) / 1e6
+        return int(self._files.read(self._file)) / 1e6
 
     def begin(self) -> None:
         """Start sampling."""

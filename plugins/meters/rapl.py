@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tuner.errors import MeasurementError
 from tuner.ports import EnergyReading, Unsupported
+from tuner.rooted import Root
 
 
 class RaplMeter:
@@ -18,10 +19,11 @@ class RaplMeter:
     board_side = True
 
     def __init__(self, sysroot: Path = Path("/")) -> None:
+        self._files = Root(sysroot)
         self._domains = [
             d
-            for d in sorted((sysroot / "sys/class/powercap").glob("intel-rapl:*"))
-            if d.name.count(":") == 1 and (d / "energy_uj").exists()
+            for d in self._files.glob("/sys/class/powercap/intel-rapl:*")
+            if d.count(":") == 1 and self._files.exists(f"{d}/energy_uj")
         ]
         self._began: tuple[float, list[int]] | None = None
 
@@ -29,7 +31,7 @@ class RaplMeter:
         """Return None where the counters can be read."""
         if not self._domains:
             return Unsupported(self.name, "no RAPL energy counter is here")
-        if not all(os.access(d / "energy_uj", os.R_OK) for d in self._domains):
+        if not all(self._files.allows(f"{d}/energy_uj", os.O_RDONLY) for d in self._domains):
             return Unsupported(self.name, "RAPL's counters may not be read", "run as root")
         return None
 
@@ -42,7 +44,7 @@ class RaplMeter:
         return 0.1
 
     def _counters(self) -> list[int]:
-        return [int((d / "energy_uj").read_text()) for d in self._domains]
+        return [int(self._files.read(f"{d}/energy_uj")) for d in self._domains]
 
     def begin(self) -> None:
         """Read the counters."""
@@ -60,7 +62,7 @@ class RaplMeter:
         after, end_s = self._counters(), time.monotonic()
         total_uj = 0
         for domain, a, b in zip(self._domains, before, after):  # noqa: B905 - no strict in a board's Python 3.8
-            total_uj += b - a if b >= a else b - a + int((domain / "max_energy_range_uj").read_text())
+            total_uj += b - a if b >= a else b - a + int(self._files.read(f"{domain}/max_energy_range_uj"))
         if total_uj <= 0:
             raise MeasurementError("RAPL's counters did not move.", "The hypervisor may hide them.")
         return EnergyReading(total_uj / 1e6, end_s - start_s, 2)

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
+from tuner.cli.out import say
 from tuner.config.load import Effective, load
 from tuner.config.settings import BY_KEY, SETTINGS, Setting
 
@@ -40,7 +41,10 @@ def start_options(*audiences: str) -> Callable[[F], F]:
 def effective(params: Mapping[str, Any]) -> Effective:
     """Return the settings in force, `params` being what click parsed (other keys are left alone)."""
     given = {key: value for key, value in params.items() if key in BY_KEY}
-    return load(given, os.environ, Path.cwd())
+    found = load(given, os.environ, Path.cwd())
+    if found.ignored:
+        say(f"warning: {found.ignored}", err=True)
+    return found
 
 
 def _help(setting: Setting) -> str:

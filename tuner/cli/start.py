@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
 import click
 
-from tuner.cli.options import start_options
+from tuner.cli.options import effective, start_options
 from tuner.cli.out import say
 
 
@@ -29,13 +28,12 @@ def command(as_json: bool, plain: bool, foreground: bool, detach: bool, **flags:
     the same command with --study NAME goes on. Where the daemon answers at its socket, the session is its,
     and Ctrl-C asks whether to stop it or to leave it running.
     """
-    from tuner.config.load import load
     from tuner.daemon.probe import daemon_answers
     from tuner.errors import UsageError
 
     if foreground and detach:
         raise UsageError("--foreground and --detach do not go together.", "Give one of them.")
-    settings = load(flags, os.environ, Path.cwd())
+    settings = effective(flags)
     if not foreground and (detach or daemon_answers(settings["socket"])):
         return _submit(settings, as_json, plain, detach)
     return _run(settings, as_json, plain, ("--foreground",) if foreground else ())

@@ -8,6 +8,7 @@ from typing import Any
 
 from tuner.config.settings import BY_KEY, SETTINGS
 from tuner.config.toml import malformed, read_toml
+from tuner.config.trust import distrust
 from tuner.errors import FileMissingError, UnknownSettingError, UsageError
 
 FILE_NAME = "tuner.toml"
@@ -17,8 +18,10 @@ SYSTEM_DIR = "/etc/tuner"
 class Effective(Mapping[str, Any]):
     """The settings in force, by key, each with where it came from. Immutable."""
 
-    def __init__(self, values: Mapping[str, Any], origins: Mapping[str, str]) -> None:
+    def __init__(self, values: Mapping[str, Any], origins: Mapping[str, str], ignored: str = "") -> None:
         self._values, self._origins = dict(values), dict(origins)
+        #: What of a file was not taken and why, in a sentence; ``""`` where all was.
+        self.ignored = ignored
 
     def __getitem__(self, key: str) -> Any:
         return self._values[key]
@@ -53,8 +56,12 @@ def load(flags: Mapping[str, Any], environ: Mapping[str, str], cwd: Path) -> Eff
     """
     values = {s.key: s.default for s in SETTINGS}
     origins = {s.key: "default" for s in SETTINGS}
+    ignored = ""
     for path in config_files(environ, cwd):
-        for key, (value, line) in _from_file(path).items():
+        found = _from_file(path)
+        if path.parent == cwd:
+            ignored = _drop_distrusted(found, path, environ)
+        for key, (value, line) in found.items():
             values[key], origins[key] = value, f"{path}:{line}"
     for setting in SETTINGS:
         raw = environ.get(setting.variable, "")
@@ -66,7 +73,18 @@ def load(flags: Mapping[str, Any], environ: Mapping[str, str], cwd: Path) -> Eff
         if key in BY_KEY and given not in (None, "", (), []):
             flag = BY_KEY[key].flag
             values[key], origins[key] = _parsed(key, given, flag), flag
-    return Effective(values, origins)
+    return Effective(values, origins, ignored)
+
+
+def _drop_distrusted(found: dict[str, tuple[Any, int]], path: Path, environ: Mapping[str, str]) -> str:
+    """Take out of `found` what somebody else may not say; return a sentence on it."""
+    named = [key for key in found if BY_KEY[key].names_place]
+    reason = distrust(path, environ) if named else ""
+    if not reason:
+        return ""
+    for key in named:
+        del found[key]
+    return f"{path} is not trusted with {', '.join(named)}, because {reason}: give flags instead, or make it yours."
 
 
 def config_files(environ: Mapping[str, str], cwd: Path) -> tuple[Path, ...]:

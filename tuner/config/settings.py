@@ -26,6 +26,8 @@ class Setting:
         metavar: What stands for the value in the help.
         unset: What None means.
         audience: Whose it is: a ``session``'s, the ``daemon``'s, or the ``client``'s that finds the daemon.
+        names_place: Whether it says what is run, read, written or who may connect: never taken from a file that
+            somebody else may have written.
     """
 
     key: str
@@ -37,6 +39,7 @@ class Setting:
     metavar: str
     unset: str = ""
     audience: str = "session"
+    names_place: bool = False
 
     @property
     def variable(self) -> str:
@@ -146,14 +149,22 @@ def _setting(
     multiple: bool = False,
     unset: str = "",
     audience: str = "session",
+    names_place: bool = False,
 ) -> Setting:
     flag = "--" + key.replace("_", "-")
-    return Setting(key, flag, type, default, multiple, help, metavar, unset, audience)
+    return Setting(key, flag, type, default, multiple, help, metavar, unset, audience, names_place)
 
 
 SETTINGS: tuple[Setting, ...] = (
     _setting("objective", text, "energy", "NAME", "What to minimise: energy, latency, power or edp."),
-    _setting("device", text, "auto", "SPEC", "What to tune: auto, host, emulated:BOARD or replay:TABLE."),
+    _setting(
+        "device",
+        text,
+        "auto",
+        "SPEC",
+        "What to tune: auto, host, emulated:BOARD or replay:TABLE.",
+        names_place=True,
+    ),
     _setting(
         "board",
         text,
@@ -161,6 +172,7 @@ SETTINGS: tuple[Setting, ...] = (
         "ADDRESS",
         "The board, where it is another machine: ssh://[user@]host[:port] or unix:SOCKET.",
         unset="this machine",
+        names_place=True,
     ),
     _setting(
         "workload",
@@ -169,6 +181,7 @@ SETTINGS: tuple[Setting, ...] = (
         "SPEC",
         "What to run: onnx:PATH or 'command:SHELL LINE'.",
         unset="the device's own, else the reference network (synthetic weights)",
+        names_place=True,
     ),
     _setting(
         "strategy",
@@ -191,6 +204,7 @@ SETTINGS: tuple[Setting, ...] = (
         "FILE|TABLE|STUDY",
         "Measurements of another environment to start from; several allowed.",
         multiple=True,
+        names_place=True,
     ),
     _setting(
         "constraint",
@@ -226,6 +240,7 @@ SETTINGS: tuple[Setting, ...] = (
         "URL|FILE",
         "Where studies are kept: an Optuna URL or a SQLite file.",
         unset="SQLite in the data directory",
+        names_place=True,
     ),
     _setting(
         "precision",
@@ -251,10 +266,22 @@ SETTINGS: tuple[Setting, ...] = (
         "input_shape", text, (), "NAME=1x3x224x224", "Shape of a model input; several allowed.", multiple=True
     ),
     _setting(
-        "inputs", text, None, "FILE.npz", "Model inputs.", unset="synthetic, from the model's input shapes"
+        "inputs",
+        text,
+        None,
+        "FILE.npz",
+        "Model inputs.",
+        unset="synthetic, from the model's input shapes",
+        names_place=True,
     ),
     _setting(
-        "output", text, None, "FILE", "Where to write the profile.", unset="best.toml in the data directory"
+        "output",
+        text,
+        None,
+        "FILE",
+        "Where to write the profile.",
+        unset="best.toml in the data directory",
+        names_place=True,
     ),
     _setting(
         "command_output",
@@ -270,11 +297,26 @@ SETTINGS: tuple[Setting, ...] = (
         "DIR",
         "Where the board's files lie: a directory that holds its /sys, /proc and /etc.",
         unset="this machine",
+        names_place=True,
     ),
     _setting("meter", text, None, "NAME", "Power meter.", unset="the first that works here"),
-    _setting("socket", text, "/run/tuner/tuner.sock", "PATH", "Where the daemon listens.", audience="client"),
     _setting(
-        "group", text, "tuner", "NAME", "Whose members may use the daemon, beside root.", audience="daemon"
+        "socket",
+        text,
+        "/run/tuner/tuner.sock",
+        "PATH",
+        "Where the daemon listens.",
+        audience="client",
+        names_place=True,
+    ),
+    _setting(
+        "group",
+        text,
+        "tuner",
+        "NAME",
+        "Whose members may use the daemon, beside root.",
+        audience="daemon",
+        names_place=True,
     ),
     _setting(
         "root_only_workloads",
@@ -284,6 +326,7 @@ SETTINGS: tuple[Setting, ...] = (
         "Workloads that only root may start through the daemon; several allowed, 'none' for no such limit.",
         multiple=True,
         audience="daemon",
+        names_place=True,
     ),
     _setting(
         "stop_grace",
@@ -301,6 +344,7 @@ SETTINGS: tuple[Setting, ...] = (
         "TCP address to listen at as well; needs a token file.",
         unset="no TCP",
         audience="daemon",
+        names_place=True,
     ),
     _setting(
         "token_file",
@@ -310,6 +354,7 @@ SETTINGS: tuple[Setting, ...] = (
         "The bearer token of TCP clients; readable by its owner only.",
         unset="no token",
         audience="daemon",
+        names_place=True,
     ),
 )
 

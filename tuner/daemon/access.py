@@ -17,6 +17,9 @@ _SO_PEERGROUPS = 59
 _LONGEST_OPTION = 1024  # what Python's `getsockopt` takes: 256 groups
 
 
+_ARGUMENT_IS_NO_PLACE = frozenset({"emulated", "replay"})
+
+
 @dataclass(frozen=True)
 class Peer:
     """Somebody at the other end of a connection; `uid` is None for a TCP client, known by its token only."""
@@ -94,6 +97,23 @@ class Policy:
                 f"Workload '{name}' may be started through the daemon by root only.",
                 "Run it with --foreground, or ask for the setting 'root_only_workloads' to allow it.",
             )
+
+    def require_device(self, peer: Peer, device: str, own: str) -> None:
+        """Raise unless `peer` may start a session on this device; `own` is the daemon's.
+
+        What a device takes for an argument is where its files lie, and these are written as the daemon's user. Of
+        emulated boards it is a name, of tables a file that is read.
+
+        Raises:
+            PermissionDeniedError: it names a place, and is for root only.
+        """
+        name, argument = registry.split_spec(device)
+        if device == own or argument is None or name in _ARGUMENT_IS_NO_PLACE or self.is_root(peer):
+            return
+        raise PermissionDeniedError(
+            f"Device '{name}' below a directory may be tuned through the daemon by root only.",
+            f"Write --device {name} for this machine's, or run the session with --foreground.",
+        )
 
 
 def gid_of(group: str) -> int | None:

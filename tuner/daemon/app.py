@@ -29,6 +29,7 @@ from tuner.daemon.models import (
     SessionView,
 )
 from tuner.daemon.profile_store import ProfileStore
+from tuner.daemon.settings import own_sysroot
 from tuner.daemon.shortage import is_shortage
 from tuner.daemon.supervisor import Supervisor
 from tuner.daemon.tasks import Tasks
@@ -52,7 +53,7 @@ _log = logging.getLogger("tuner.daemon")
 
 @dataclass
 class Service:
-    """What the routes work on. `facts` is the last answer of the device and when it came."""
+    """What the routes work on. `facts` is the last answer of the device and when it came, `sysroot` the daemon's."""
 
     supervisor: Supervisor
     profiles: ProfileStore
@@ -61,6 +62,7 @@ class Service:
     device: str
     started_s: float
     facts: tuple[float, DeviceFacts] | None = None
+    sysroot: str | None = None
 
 
 def create_app(service: Service) -> FastAPI:
@@ -117,6 +119,10 @@ def _add_sessions(app: FastAPI, service: Service) -> None:
         peer: Peer = request.scope[PEER]
         workload = wanted.settings.get("workload")
         service.policy.require_workload(peer, workload if isinstance(workload, str) else None)
+        device = wanted.settings.get("device")
+        if isinstance(device, str):
+            service.policy.require_device(peer, device, service.device)
+        wanted.settings = own_sysroot(wanted.settings, service.sysroot)
         record = supervisor.create(wanted, peer.uid)
         _log.info("session %s made by %s", record.id, peer)
         return record

@@ -22,7 +22,8 @@ class ProfileStore:
 
     def names(self) -> list[str]:
         """Return the names of all profiles."""
-        return sorted(p.parent.name for p in self._root.glob(f"*/{FILE}") if _is_name(p.parent.name))
+        names = (p.parent.name for p in self._root.glob(f"*/{FILE}"))
+        return sorted(name for name in names if _is_name(name) and self._is_kept(name))
 
     def path(self, name: str) -> Path:
         """Return a profile's file.
@@ -30,9 +31,14 @@ class ProfileStore:
         Raises:
             UnknownProfileError: there is none of that name.
         """
-        if not _is_name(name) or not (self._root / name / FILE).is_file():
+        if not _is_name(name) or not self._is_kept(name):
             raise UnknownProfileError(name, self.names())
         return self._root / name / FILE
+
+    def _is_kept(self, name: str) -> bool:
+        """Return whether a profile lies there itself: no link leads out of the store."""
+        path = self._root / name / FILE
+        return path.is_file() and not path.is_symlink() and not path.parent.is_symlink()
 
     def list(self) -> list[ProfileView]:
         """Return all profiles that can be read."""

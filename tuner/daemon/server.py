@@ -145,7 +145,7 @@ async def _serve(
     supervisor = Supervisor(files, settings["device"], settings["board"], settings["stop_grace"], flags)
     service = Service(
         supervisor, ProfileStore(profiles_dir()), Tasks(), policy, settings["device"],
-        time.monotonic(),
+        time.monotonic(), sysroot=settings["sysroot"],
     )  # fmt: skip
     server = _Server(
         uvicorn.Config(

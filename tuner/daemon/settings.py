@@ -54,6 +54,20 @@ def own_board(settings: dict[str, Any], board: str | None) -> dict[str, Any]:
     return settings if board is None else {**settings, "board": board}
 
 
+def own_sysroot(settings: Mapping[str, Any], sysroot: str | None) -> dict[str, Any]:
+    """Return a session's settings with the daemon's own `sysroot`: its files are read and written as the daemon's user.
+
+    Raises:
+        UsageError: the session names another directory.
+    """
+    if settings.get("sysroot") not in (None, sysroot):
+        raise UsageError(
+            "The daemon's sessions tune the board whose files the daemon itself was given.",
+            "Leave 'sysroot' out, or run the session with --foreground.",
+        )
+    return dict(settings) if sysroot is None else {**settings, "sysroot": sysroot}
+
+
 def effective(stored: Mapping[str, Any], study: str) -> Effective:
     """Return the settings that a session runs with: defaults, then what was stored, then the study's name."""
     values = {s.key: s.default for s in SETTINGS}

@@ -1,0 +1,106 @@
+"""A `tuner.toml` in the working directory that somebody else can have written does not say what is run or written."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from tuner.cli.main import run
+from tuner.config.load import load
+from tuner.config.settings import SETTINGS
+from tuner.config.trust import distrust
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: makes files of other users")
+OTHER = 54321
+KEYS = {s.key for s in SETTINGS if s.names_place}
+TEXT = 'board = "exec:touch /tmp/owned"\nworkload = "command:id"\nstorage = "x.db"\nseed = 7\n'
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "work"
+    folder.mkdir(mode=0o755)
+    folder.chmod(0o755)
+    (folder / "tuner.toml").write_text(TEXT)
+    (folder / "tuner.toml").chmod(0o644)
+    monkeypatch.chdir(folder)
+    monkeypatch.delenv("SUDO_UID", raising=False)
+    return folder
+
+
+def spoil(folder: Path, how: str) -> None:
+    file = folder / "tuner.toml"
+    if how == "another's file":
+        os.chown(file, OTHER, 0)
+    elif how == "a folder of another's":
+        os.chown(folder, OTHER, 0)
+    elif how == "a link of another's":
+        file.rename(folder / "mine.toml")
+        file.symlink_to("mine.toml")
+        os.chown(file, OTHER, 0, follow_symlinks=False)
+    elif how == "written by all":
+        file.chmod(0o666)
+    elif how == "written by a group":
+        os.chown(file, os.geteuid(), OTHER)
+        file.chmod(0o664)
+    else:
+        folder.chmod(0o777)
+
+
+SPOILT = ["another's file", "a folder of another's", "a link of another's", "written by all", "written by a group",
+          "a folder that all write"]  # fmt: skip
+
+
+@needs_root
+@pytest.mark.parametrize("how", SPOILT)
+def test_what_somebody_else_can_have_written_says_nothing_dangerous(folder: Path, how: str) -> None:
+    assert distrust(folder / "tuner.toml", {}) == ""
+    spoil(folder, how)
+    found = load({}, {}, folder)
+    assert {key: found[key] for key in ("board", "workload", "storage", "seed")} == {
+        "board": None, "workload": None, "storage": None, "seed": 7,
+    }  # fmt: skip
+    assert "board, workload, storage" in found.ignored
+    assert found.origin("board") == "default"
+
+
+def test_ones_own_file_counts(folder: Path) -> None:
+    found = load({}, {}, folder)
+    assert found["board"] == "exec:touch /tmp/owned"
+    assert found.ignored == ""
+
+
+@needs_root
+def test_behind_sudo_the_users_own_file_counts(folder: Path) -> None:
+    spoil(folder, "another's file")
+    assert load({}, {"SUDO_UID": str(OTHER)}, folder)["storage"] == "x.db"
+    assert load({}, {"SUDO_UID": "1"}, folder)["storage"] is None
+
+
+@needs_root
+def test_in_a_sticky_folder_ones_own_file_counts(folder: Path) -> None:
+    folder.chmod(0o1777)
+    assert load({}, {}, folder)["storage"] == "x.db"
+
+
+@needs_root
+def test_it_is_said(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    spoil(folder, "another's file")
+    assert run(["config", "show"], debug=False) == 0
+    said = capsys.readouterr()
+    assert "not trusted with board, workload, storage, because it belongs to user" in said.err
+    assert run(["config", "show", "--json"], debug=False) == 0
+    assert json.loads(capsys.readouterr().out)["storage"]["origin"] == "default"
+
+
+def test_every_setting_that_names_a_place_is_known() -> None:
+    """A new setting has to be looked at here."""
+    harmless = {
+        "objective", "strategy", "learner", "constraint", "budget", "stop_when", "seed", "study", "precision",
+        "max_repeats", "warmup_runs", "timeout", "trial_time", "inferences_per_run", "input_shape", "command_output",
+        "meter",
+    }  # fmt: skip
+    assert {s.key for s in SETTINGS} == harmless | KEYS
