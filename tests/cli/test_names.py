@@ -108,7 +108,8 @@ def test_every_device_has_a_journal_and_a_lock(tmp_path: Path, device: str) -> N
     from tuner.control import journal
     from tuner.control.lock import DeviceLock
 
-    journal.create(journal.journal_path(tmp_path, device), journal.Header(device, "boot", 1, "now"), {"o": 1})
+    contents = journal.Contents(journal.Header(device, "boot", 1, "now"), {"o": 1})
+    journal.create(journal.journal_path(tmp_path, device), contents)
     entry = journal.load(journal.journal_path(tmp_path, device))
     assert entry is not None
     assert entry.header is not None
