@@ -100,7 +100,7 @@ def test_every_setting_that_names_a_place_is_known() -> None:
     """A new setting has to be looked at here."""
     harmless = {
         "objective", "strategy", "learner", "constraint", "budget", "stop_when", "seed", "study", "precision",
-        "max_repeats", "warmup_runs", "timeout", "trial_time", "stop_grace", "inferences_per_run", "input_shape", "command_output",
-        "meter",
+        "max_repeats", "warmup_runs", "timeout", "trial_time", "stop_grace", "inferences_per_run", "input_shape",
+        "command_output", "meter",
     }  # fmt: skip
     assert {s.key for s in SETTINGS} == harmless | KEYS
