@@ -324,6 +324,12 @@ class SettingChangedError(TunerError):
     exit_code = 48
 
 
+class SystemLimitError(TunerError):
+    """A limit of the system or of this user is reached: open files, processes, memory."""
+
+    exit_code = 49
+
+
 class BoardUnreachableError(TunerError):
     """No connection to a board could be made, or nothing there can run the actuator."""
 

@@ -1,4 +1,5 @@
-"""Reading files that somebody else named or wrote: regular files only, and never more of one than a limit.
+"""Reading files that somebody else named or wrote: regular files only, and never more of one than a limit. And what an
+`OSError` means to the user: the project's error for each.
 
 A named pipe would let the reader wait for ever, `/dev/zero` would fill its memory, and opening some devices has an
 effect. Standard library only, Python 3.8.
@@ -6,13 +7,28 @@ effect. Standard library only, Python 3.8.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from pathlib import Path
 from typing import BinaryIO
 
-from tuner.errors import FileMissingError, FileTooLargeError, PermissionDeniedError, TunerError
+from tuner.errors import (
+    DiskFullError,
+    FileMissingError,
+    FileTooLargeError,
+    PermissionDeniedError,
+    StorageError,
+    SystemLimitError,
+    TunerError,
+)
 
+DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+FORBIDDEN = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
+SYSTEM_LIMITS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN})
+_NO_SUCH_FILE = frozenset(
+    {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EEXIST, errno.ENXIO}
+)
 #: Between two of these a signal's handler runs.
 _CHUNK_BYTES = 1 << 20
 _KINDS = {
@@ -75,6 +91,36 @@ def read_regular(path: Path, limit_bytes: int) -> bytes:
     except OSError as error:
         raise unreadable(path, error) from error
     raise _too_large(path, limit_bytes)
+
+
+def of_os_error(error: OSError, what: str) -> TunerError:
+    """Return the project's error for an `OSError`; `what` begins its sentence: "The folder 'x' cannot be made"."""
+    what = f"{what}: {error.strerror or error}."
+    if error.errno in DISK_FULL:
+        return DiskFullError(what, "Free some space, or name another place.")
+    if error.errno in FORBIDDEN:
+        return PermissionDeniedError(what, "Check the permissions, or name another place.")
+    if error.errno in SYSTEM_LIMITS:
+        return SystemLimitError(what, "Raise the limit (see `ulimit -a`), or end other programs.")
+    if error.errno in _NO_SUCH_FILE:
+        return FileMissingError(what, "Check the path.")
+    return StorageError(what, "Check the disk and what else uses it.")
+
+
+def require_folder(path: Path) -> None:
+    """Check that a folder is there.
+
+    Raises:
+        FileMissingError: it is not, or is no folder. PermissionDeniedError: it cannot be looked at.
+    """
+    try:
+        mode = os.stat(path).st_mode
+    except ValueError as error:  # a NUL in the path
+        raise FileMissingError(f"{str(path)!r} is no path.", "Check the path.") from error
+    except OSError as error:
+        raise of_os_error(error, f"The folder '{path}' cannot be used") from error
+    if not stat.S_ISDIR(mode):
+        raise FileMissingError(f"'{path}' is no folder.", "Name a folder.")
 
 
 def unreadable(path: Path, error: OSError) -> TunerError:

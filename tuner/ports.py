@@ -324,7 +324,7 @@ class OpenContext:
 
     Attributes:
         seed: For anything random.
-        state_dir: Where a plugin may keep small state; exists.
+        state_dir: Where a plugin may keep small state; made by who writes there first.
         settings: Effective settings by key (see `tuner config show`).
         stop: Ends waiting early.
     """

@@ -32,6 +32,7 @@ from ._host_actuator import (
     format_cpulist,
     parse_cpulist,
 )
+from ._sysroot import sysroot_of
 
 _ROOT = "run as root"
 
@@ -70,7 +71,7 @@ class HostDevicePlugin:
 
     def open(self, argument: str | None, context: OpenContext) -> HostDevice:
         """Open the machine (below `argument`, else the setting `sysroot`, where one is given)."""
-        return HostDevice(Path(argument or context.settings.get("sysroot") or "/").absolute(), context.stop)
+        return HostDevice(sysroot_of(argument, context), context.stop)
 
 
 class HostDevice:

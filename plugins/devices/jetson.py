@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from tuner.errors import DeviceError, OptionValueError
 from tuner.ports import (
@@ -40,6 +39,7 @@ from ._jetson_meter import JetsonMeter, NoMeter
 from ._jetson_modes import active_mode, clocks_are_pinned, conf_text, emc_is_locked, tpc_mask
 from ._jetson_options import clocks, probes
 from ._jetson_thermal import ThermalReader
+from ._sysroot import sysroot_of
 from .host import RealClock
 
 #: L4T release from which the kernel (6.8) moves CPU limits to levels.
@@ -58,7 +58,7 @@ class JetsonDevicePlugin:
 
     def detect(self, context: OpenContext) -> str | None:
         """Return what the device tree says, None where this is no Jetson."""
-        identity = identify(RootedFiles(_root(None, context)))
+        identity = identify(RootedFiles(sysroot_of(None, context)))
         return identity.sentence if identity else None
 
     def boards(self) -> Sequence[str]:
@@ -72,7 +72,7 @@ class JetsonDevicePlugin:
             DeviceError: there is no Jetson.
             TunerError: a hardware file is broken.
         """
-        root = _root(argument, context)
+        root = sysroot_of(argument, context)
         files = RootedFiles(root)
         identity = identify(files)
         if identity is None:
@@ -83,10 +83,6 @@ class JetsonDevicePlugin:
             )
         spec = self.name if str(root) == "/" else f"{self.name}:{root}"
         return JetsonDevice(spec, files, open_board(files, identity), context.stop)
-
-
-def _root(argument: str | None, context: OpenContext) -> Path:
-    return Path(argument or str(context.settings.get("sysroot") or "/")).absolute()
 
 
 @dataclass(frozen=True)

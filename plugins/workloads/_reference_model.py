@@ -11,7 +11,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from tuner.errors import MissingDependencyError, PermissionDeniedError
+from tuner.errors import MissingDependencyError
+from tuner.files import of_os_error
 
 #: Part of the file's name: a change of the network changes it.
 VERSION = 1
@@ -29,7 +30,7 @@ def ensure_model(directory: Path) -> Path:
 
     Raises:
         MissingDependencyError: the onnx package is needed and not installed.
-        PermissionDeniedError: the directory cannot be written.
+        PermissionDeniedError, DiskFullError: the directory cannot be written.
     """
     path = directory / f"reference-{VERSION}.onnx"
     if path.is_file():
@@ -37,19 +38,26 @@ def ensure_model(directory: Path) -> Path:
     data = build_model()
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(dir=directory, prefix=path.name)
+        _write(path, data)
+    except OSError as error:
+        wrong = of_os_error(error, f"The reference model cannot be written to '{directory}'")
+        wrong.hint = "Free some space, or set TUNER_STATE_DIR to a directory that you may write to."
+        raise wrong from error
+    return path
+
+
+def _write(path: Path, data: bytes) -> None:
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name)
+    try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
             os.fchmod(file.fileno(), 0o644)  # the workload may run as another user
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
-    except PermissionError as error:
-        raise PermissionDeniedError(
-            f"The reference model cannot be written to '{directory}'.",
-            "Set TUNER_STATE_DIR to a directory that you may write.",
-        ) from error
-    return path
+    except BaseException:
+        os.unlink(temporary)
+        raise
 
 
 def build_model() -> bytes:

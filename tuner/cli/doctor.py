@@ -12,6 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 import click
 
 from tuner.cli.out import say_json, say_table
+from tuner.errors import TunerError
 from tuner.ports import Device, PowerMeter, Supported
 from tuner.space import Option
 
@@ -93,8 +94,8 @@ def _directories() -> Iterator[Check]:
     for what, where in (("data directory", paths.data_dir), ("state directory", paths.state_dir)):
         try:
             folder = where()
-        except OSError as error:
-            yield Check(what, ERROR, f"cannot be made: {error}", "set TUNER_DATA_DIR and TUNER_STATE_DIR")
+        except TunerError as error:
+            yield Check(what, ERROR, error.what, error.hint)
             continue
         writable = os.access(folder, os.W_OK)
         remedy = "" if writable else "make it writable, or set TUNER_DATA_DIR and TUNER_STATE_DIR"
@@ -105,7 +106,11 @@ def _journals() -> Iterator[Check]:
     from tuner.control import pending
     from tuner.tuning.setup import journal_dir
 
-    found = [j for j in pending(journal_dir()) if not j.owner_alive]
+    try:
+        found = [j for j in pending(journal_dir()) if not j.owner_alive]
+    except TunerError as error:
+        yield Check("restore journals", ERROR, error.what, error.hint)
+        return
     if not found:
         yield Check("restore journals", OK, "none is left over")
     for journal in found:
@@ -116,7 +121,6 @@ def _journals() -> Iterator[Check]:
 
 def _devices() -> Iterator[Check]:
     from tuner import registry
-    from tuner.errors import TunerError
     from tuner.tuning.opening import default_context
 
     context = default_context()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import sys
@@ -13,6 +14,7 @@ import click
 from tuner import __version__
 from tuner.cli.out import say
 from tuner.errors import TunerError
+from tuner.files import of_os_error
 from tuner.printable import traceback_lines
 
 #: Command -> one line for `--help`. The command itself is `command` in the module `tuner.cli.<name>`.
@@ -104,15 +106,32 @@ def cli() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with the error's own code."""
+    _open_standard_streams()
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given or bool(os.environ.get("TUNER_DEBUG"))
     sys.exit(run([a for a in given if a != "--debug"], debug))
+
+
+def _open_standard_streams() -> None:
+    """Let descriptors 0 to 2 be something: what is opened next must not become the standard output."""
+    for descriptor, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_RDWR), descriptor)
+        stream = getattr(sys, name)
+        if stream is None:
+            stream = os.fdopen(descriptor, "r" if name == "stdin" else "w", encoding="utf-8", closefd=False)
+            setattr(sys, name, stream)
+        if name == "stdout" and isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # names of files may hold bytes that are no text
 
 
 def run(arguments: list[str], debug: bool) -> int:
     """Run and return the exit code; errors become two sentences on stderr."""
     try:
         result = cli.main(arguments, prog_name="tuner", standalone_mode=False)
+        sys.stdout.flush()  # an output that is full must be told, not left to the interpreter's end
         return result if isinstance(result, int) else 0
     except click.exceptions.Exit as stop:
         return stop.exit_code
@@ -122,16 +141,31 @@ def run(arguments: list[str], debug: bool) -> int:
         say("Stopped.", err=True)
         return 130
     except BrokenPipeError:
-        # Whoever read our output went away; keep the interpreter from complaining at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _silence()  # whoever read our output went away
         return 0
     except TunerError as error:
         _say_error(error, debug, f"Error: {error.what}", error.hint)
         return error.exit_code
+    except OSError as error:
+        _silence()
+        where = f"'{error.filename}'" if error.filename is not None else "A file or stream"
+        typed = of_os_error(error, f"{where} cannot be used")
+        _say_error(error, debug, f"Error: {typed.what}", typed.hint)
+        return typed.exit_code
     except Exception as error:  # noqa: BLE001 - the last resort: whatever it is, two sentences and a code
         what = f"Error: tuner failed in a way it should not: {type(error).__name__}: {error}"
         _say_error(error, debug, what, "Run the same command with --debug and report what it prints.")
         return INTERNAL_ERROR
+
+
+def _silence() -> None:
+    """Keep the interpreter from complaining at its end that it cannot write what is left."""
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError):
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, sys.stdout.fileno())
+        os.close(null)
 
 
 def _say_usage(error: click.ClickException) -> int:
@@ -144,7 +178,8 @@ def _say_usage(error: click.ClickException) -> int:
 
 
 def _say_error(error: Exception, debug: bool, what: str, hint: str) -> None:
-    if debug:
-        say(*traceback_lines(error), err=True)
-        return
-    say(what, *([hint] if hint else []), err=True)
+    with contextlib.suppress(OSError):  # stderr may be as full as stdout
+        if debug:
+            say(*traceback_lines(error), err=True)
+            return
+        say(what, *([hint] if hint else []), err=True)

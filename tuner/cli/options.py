@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -12,6 +11,7 @@ import click
 from tuner.cli.out import say
 from tuner.config.load import Effective, load
 from tuner.config.settings import BY_KEY, SETTINGS, Setting
+from tuner.paths import working_dir
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -41,7 +41,7 @@ def start_options(*audiences: str) -> Callable[[F], F]:
 def effective(params: Mapping[str, Any]) -> Effective:
     """Return the settings in force, `params` being what click parsed (other keys are left alone)."""
     given = {key: value for key, value in params.items() if key in BY_KEY}
-    found = load(given, os.environ, Path.cwd())
+    found = load(given, os.environ, working_dir())
     if found.ignored:
         say(f"warning: {found.ignored}", err=True)
     return found

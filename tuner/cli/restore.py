@@ -41,9 +41,10 @@ def command(device: str | None, board: str | None, as_list: bool, discard: str |
 
 def _restore_elsewhere(board: str, device: str) -> None:
     """Take the board and hang up: whoever takes one first puts back what was left."""
+    from tuner.cli.options import effective
     from tuner.tuning.opening import default_context, open_board
 
-    opened = open_board(board, device, default_context()).device
+    opened = open_board(board, device, default_context(effective({"board": board}))).device
     opened.close()
     say(*[f"{board}: {note}." for note in opened.notes()] or ["Nothing to restore."])
 
@@ -52,8 +53,10 @@ def _restore_here(device: str | None) -> None:
     from tuner.control import applied, recover
     from tuner.control.restoring import restore_error
     from tuner.tuning.interrupts import SignalGuard
+    from tuner.tuning.opening import default_context
     from tuner.tuning.setup import journal_dir, open_actuator
 
+    default_context()  # a --sysroot that is not there is said also where there is nothing to restore
     with SignalGuard():  # what has begun to be put back is finished
         reports = recover(journal_dir(), open_actuator, device)
     if not reports:

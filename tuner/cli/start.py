@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from typing import Any
 
 import click
 
+from tuner import paths
 from tuner.cli.options import effective, start_options
 from tuner.cli.out import say
 
@@ -51,8 +51,9 @@ def _submit(settings: Any, as_json: bool, plain: bool, detach: bool) -> int:
     if output and detach:
         raise _no_output()
     lists = {k: list(v) if isinstance(v, tuple) else v for k, v in chosen.items()}
+    cwd = paths.working_dir()
     with connect(settings["socket"]) as client:
-        session = client.create_session(SessionRequest(settings=lists, cwd=os.getcwd()))
+        session = client.create_session(SessionRequest(settings=lists, cwd=str(cwd) if cwd else None))
         if not detach:
             waits = f" waits: {session.reason}" if session.reason else ""
             say(f"session {session.id}{waits}", err=True)

@@ -40,13 +40,13 @@ class Effective(Mapping[str, Any]):
         return self._origins[key]
 
 
-def load(flags: Mapping[str, Any], environ: Mapping[str, str], cwd: Path) -> Effective:
+def load(flags: Mapping[str, Any], environ: Mapping[str, str], cwd: Path | None) -> Effective:
     """Return the effective settings.
 
     Args:
         flags: Key -> value as given on the command line; None or empty is not given.
         environ: The environment; `TUNER_SYSTEM_CONFIG_DIR` and `TUNER_CONFIG_DIR` say where files lie.
-        cwd: Folder whose `tuner.toml` comes after the user's.
+        cwd: Folder whose `tuner.toml` comes after the user's; None where there is none any more.
 
     Raises:
         UnknownSettingError: a file has a key that is no setting.
@@ -87,7 +87,7 @@ def _drop_distrusted(found: dict[str, tuple[Any, int]], path: Path, environ: Map
     return f"{path} is not trusted with {', '.join(named)}, because {reason}: give flags instead, or make it yours."
 
 
-def config_files(environ: Mapping[str, str], cwd: Path) -> tuple[Path, ...]:
+def config_files(environ: Mapping[str, str], cwd: Path | None) -> tuple[Path, ...]:
     """Return where `tuner.toml` is looked for, in the order in which they are read."""
     user = environ.get("TUNER_CONFIG_DIR")
     if not user:
@@ -95,7 +95,7 @@ def config_files(environ: Mapping[str, str], cwd: Path) -> tuple[Path, ...]:
 
         user = str(platformdirs.user_config_path("tuner", appauthor=False))
     system = environ.get("TUNER_SYSTEM_CONFIG_DIR") or SYSTEM_DIR
-    return (Path(system) / FILE_NAME, Path(user) / FILE_NAME, cwd / FILE_NAME)
+    return tuple(folder / FILE_NAME for folder in (Path(system), Path(user), cwd) if folder is not None)
 
 
 def _from_file(path: Path) -> dict[str, tuple[Any, int]]:

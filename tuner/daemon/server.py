@@ -140,7 +140,7 @@ def _token(settings: Mapping[str, Any]) -> str | None:
 async def _serve(
     settings: Mapping[str, Any], policy: Policy, token: str | None, sockets: list[socket.socket]
 ) -> None:
-    files = SessionFiles(paths.state_dir().absolute() / "daemon" / "sessions")
+    files = SessionFiles(paths.state_dir("daemon", "sessions").absolute())
     flags = ["--socket", settings["socket"]] if settings["socket"] != BY_KEY["socket"].default else []
     supervisor = Supervisor(files, settings["device"], settings["board"], settings["stop_grace"], flags)
     service = Service(

@@ -10,6 +10,7 @@ from typing import Any
 
 from tuner import paths, registry
 from tuner.errors import UnknownNameError
+from tuner.files import require_folder
 from tuner.ports import Device, DevicePlugin, OpenContext, PowerMeter, StopToken, Workload
 
 
@@ -34,12 +35,18 @@ class Opened:
 def default_context(
     settings: Mapping[str, Any] | None = None, seed: int = 0, stop: StopToken | None = None
 ) -> OpenContext:
-    """Return the context that plugins are opened with; without `settings`, with those in force here."""
+    """Return the context that plugins are opened with; without `settings`, with those in force here.
+
+    Raises:
+        FileMissingError: the setting `sysroot` names no folder.
+    """
     if settings is None:
         from tuner.config.load import load
 
-        settings = load({}, os.environ, Path.cwd())
-    return OpenContext(seed, str(paths.state_dir()), settings, stop or _NeverStop())
+        settings = load({}, os.environ, paths.working_dir())
+    if settings.get("sysroot") and not settings.get("board"):  # else it is a folder of the board
+        require_folder(Path(settings["sysroot"]))
+    return OpenContext(seed, str(paths.state_path()), settings, stop or _NeverStop())
 
 
 def open_device(spec: str, context: OpenContext) -> Opened:

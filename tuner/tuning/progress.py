@@ -13,9 +13,7 @@ from tuner import filenames, paths
 
 def progress_dir() -> Path:
     """Return (and make) the folder of session files."""
-    folder = paths.state_dir() / "sessions"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+    return paths.state_dir("sessions")
 
 
 def write_progress(study: str, values: Mapping[str, Any]) -> None:

@@ -52,9 +52,7 @@ from tuner.tuning.storage import storage_url
 
 def journal_dir() -> Path:
     """Return (and make) the folder of restore journals."""
-    folder = paths.state_dir() / "journals"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+    return paths.state_dir("journals")
 
 
 def open_actuator(spec: str) -> Actuator:
