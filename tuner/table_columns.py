@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from tuner.errors import TableError
 from tuner.objective import Metric
+from tuner.space import OptionValue
 
 AS_RECORDED = "as recorded"
 IGNORED = frozenset({"n_measurements"})
@@ -91,13 +92,17 @@ def option_unit(name: str) -> str:
 
 @dataclass(frozen=True)
 class Column:
-    """What the TOML says of one column; None where it says nothing. `order` are an ordinal option's texts."""
+    """What the TOML says of one column; None where it says nothing.
+
+    `order` are an ordinal option's texts; `levels` all levels that an option could be set to, from the lowest on.
+    """
 
     role: Literal["option", "metric", "ignore"] | None = None
     quantity: str | None = None
     unit: str | None = None
     kind: Literal["ordinal", "categorical"] | None = None
     order: tuple[str, ...] | None = None
+    levels: tuple[OptionValue, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -157,8 +162,12 @@ class _Reader:
             said = {"role": said}
         if not isinstance(said, dict):
             self._fail(path, f"column '{name}' must be a table such as {{ role = 'metric', unit = 's' }}")
-        self._known(path, said, ("role", "quantity", "unit", "kind", "order"))
-        values = {k: self._text((*path, k), v) for k, v in said.items() if k != "order"}
+        self._known(path, said, ("role", "quantity", "unit", "kind", "order", "levels"))
+        values = {
+            k: self._text((*path, k), v, empty=k == "unit")
+            for k, v in said.items()
+            if k not in ("order", "levels")
+        }
         for key, allowed in (("role", ("option", "metric", "ignore")), ("kind", ("ordinal", "categorical"))):
             if values.get(key, allowed[0]) not in allowed:
                 self._fail((*path, key), f"{key} is '{values[key]}'; it can be {', '.join(allowed)}")
@@ -166,7 +175,23 @@ class _Reader:
             self._fail((*path, "quantity"), "only a metric has a quantity")
         if "order" in said and (values.get("role") == "metric" or values.get("kind") == "categorical"):
             self._fail((*path, "order"), "only an ordinal option has an order")
-        return Column(order=self._order((*path, "order"), said.get("order")), **values)  # type: ignore[arg-type]
+        if "levels" in said and (values.get("role", "option") != "option" or "order" in said):
+            self._fail(
+                (*path, "levels"), "only an option has levels, and no order besides: they are in order"
+            )
+        return Column(
+            order=self._order((*path, "order"), said.get("order")),
+            levels=self._levels((*path, "levels"), said.get("levels")),
+            **values,  # type: ignore[arg-type]
+        )
+
+    def _levels(self, path: Sequence[str], said: Any) -> tuple[OptionValue, ...] | None:
+        if said is None:
+            return None
+        plain = isinstance(said, list) and said and all(isinstance(v, (bool, int, float, str)) for v in said)
+        if not plain or len({type(v) is str for v in said}) > 1 or len(set(map(str, said))) != len(said):
+            self._fail(path, "'levels' must be a list of different texts, numbers or booleans")
+        return tuple(said)
 
     def _order(self, path: Sequence[str], said: Any) -> tuple[str, ...] | None:
         if said is None:
@@ -183,8 +208,8 @@ class _Reader:
             self._fail((name,), f"'{name}' must be a table")
         return dict(found)
 
-    def _text(self, path: Sequence[str], value: Any) -> str:
-        if not isinstance(value, str) or not value:
+    def _text(self, path: Sequence[str], value: Any, empty: bool = False) -> str:
+        if not isinstance(value, str) or not (value or empty):
             self._fail(path, f"'{path[-1]}' must be text")
         return str(value)
 
@@ -248,7 +273,7 @@ def _is_ignored(name: str, declared: Declaration) -> bool:
 def _metric(name: str, declared: Declaration, decided: Container[str]) -> Metric | None:
     said, named = declared.columns.get(name, Column()), metric_of_name(name)
     objective = next((o for o, column in declared.objectives.items() if column == name), None)
-    if said.role == "option" or said.order is not None:
+    if said.role == "option" or said.order is not None or said.levels is not None:
         return None
     if said.role is None and objective is None:
         own_words = named is not None and named.quantity == name

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tuner.objective import Metric
 from tuner.space import Option, OptionValue
@@ -42,12 +42,12 @@ class Levels:
 
     Attributes:
         option: The column as an option; its levels are those that occur.
-        cells: The level of each row.
+        cells: The level of each row; None where the cell is empty.
         notice: What people should know of it, "" for nothing.
     """
 
     option: Option
-    cells: Sequence[OptionValue]
+    cells: Sequence[OptionValue | None]
     notice: str = ""
 
 
@@ -99,14 +99,15 @@ def option_levels(sheet: Sheet, name: str, said: Column, commas: bool) -> Levels
         commas: Whether the file has decimal commas.
 
     Raises:
-        TableError: a cell is empty or not what was declared, or is a number in a writing that is not certain.
+        TableError: a cell is not what was declared, or is a number in a writing that is not certain.
     """
     cells = sheet.columns[name]
     first: dict[str, int] = {}  # text -> the row in which it stands first
     for row, cell in enumerate(cells):
         first.setdefault(cell, row)
-    if "" in first:
-        raise sheet.error(name, first[""], "the option has no value")
+    first.pop("", None)
+    if said.levels is not None:
+        return _declared(sheet, name, said, first)
     if said.order is not None:
         return _in_order(sheet, name, said, first)
     if said.kind != "ordinal" and all(text.lower() in _BOOLEANS for text in first):
@@ -134,7 +135,39 @@ def _in_order(sheet: Sheet, name: str, said: Column, first: Mapping[str, int]) -
             hint = f"Its declared order is {short(', '.join(order))}."
             raise sheet.error(name, row, f"'{short(text)}' is not in the option's declared order", hint)
     levels = tuple(text for text in order if text in first)
-    return Levels(Option(name, levels, "ordinal", unit=said.unit or ""), sheet.columns[name])
+    return Levels(
+        Option(name, levels, "ordinal", unit=said.unit or ""), [c or None for c in sheet.columns[name]]
+    )
+
+
+def _declared(sheet: Sheet, name: str, said: Column, first: Mapping[str, int]) -> Levels:
+    """Return a column of which all levels are declared."""
+    levels = said.levels or ()
+    level_of: dict[str, OptionValue] = {}
+    for text, row in first.items():
+        level = _written(text, levels)
+        if level is None:
+            hint = f"Its declared levels are {', '.join(map(str, levels[:20]))}."
+            raise sheet.error(name, row, f"'{text}' is not one of the option's declared levels", hint)
+        level_of[text] = level
+    found = _levels(name, said, sheet.columns[name], level_of)
+    seen = set(map(str, level_of.values()))
+    return replace(found, option=replace(found.option, values=tuple(v for v in levels if str(v) in seen)))
+
+
+def _written(text: str, levels: Sequence[OptionValue]) -> OptionValue | None:
+    """Return the level that is written as `text`: exactly, or as another writing of true, false or the number."""
+    for level in levels:
+        if str(level) == text:
+            return level
+    boolean, number = _BOOLEANS.get(text.lower()), _number(text)
+    for level in levels:
+        if isinstance(level, bool):
+            if level is boolean:
+                return level
+        elif not isinstance(level, str) and number is not None and level == number:
+            return level
+    return None
 
 
 def _levels(
@@ -149,7 +182,7 @@ def _levels(
             said.kind or ("ordinal" if plain else "categorical"),
             unit=said.unit if said.unit is not None else option_unit(name) if plain else "",
         ),
-        [level_of[cell] for cell in cells],
+        [level_of[cell] if cell else None for cell in cells],
         notice,
     )
 

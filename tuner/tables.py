@@ -17,6 +17,8 @@ from tuner.objective import EDP, ENERGY, POWER, Metric
 from tuner.ports import SourceData, StopToken
 from tuner.space import Configuration, Option, OptionValue
 from tuner.table_columns import Column, Declaration, assign_roles, read_declaration
+from tuner.table_inactive import notices as inactive_notices
+from tuner.table_inactive import with_conditions
 from tuner.table_numbers import Levels, has_decimal_commas, measurements, option_levels
 from tuner.table_text import read_sheet, watched
 
@@ -46,6 +48,8 @@ class Table:
         derived: Those of the metrics that were computed here, not read.
         tied_options: The further columns of `tied`, as options of their own.
         notices: What people should know of how it was read.
+        levels: Option -> all levels that are declared of it, also those that no row has.
+        never_active: Options with declared levels whose cells are all empty; they are in `ignored`, too.
     """
 
     path: Path
@@ -60,6 +64,8 @@ class Table:
     derived: tuple[Metric, ...] = ()
     tied_options: tuple[Option, ...] = ()
     notices: tuple[str, ...] = ()
+    levels: Mapping[str, tuple[OptionValue, ...]] = field(default_factory=dict)
+    never_active: tuple[Option, ...] = ()
 
     @property
     def has_repeats(self) -> bool:
@@ -70,7 +76,8 @@ class Table:
         """Return `configuration` with the columns that move along with its options."""
         result = dict(configuration)
         for name, others in self.tied.items():
-            result.update({other: levels[configuration[name]] for other, levels in others.items()})
+            if name in configuration:
+                result.update({other: levels[configuration[name]] for other, levels in others.items()})
         return result
 
     def highest(self, fixed: Configuration | None = None) -> tuple[Configuration, bool]:
@@ -82,7 +89,7 @@ class Table:
         Raises:
             TableError: no row has `fixed`.
         """
-        rows = [c for c in self.configurations if all(c[n] == v for n, v in (fixed or {}).items())]
+        rows = [c for c in self.configurations if all(c.get(n) == v for n, v in (fixed or {}).items())]
         if not rows:
             raise TableError(
                 f"Table {self.path} has no row with {_shown(fixed or {})}.", "Name one of its rows."
@@ -91,7 +98,12 @@ class Table:
         free = [o for o in self.options if len(o.values) > 1 and o.name not in (fixed or {})]
 
         def shortfall(configuration: Configuration) -> tuple[float, tuple[float, ...]]:
-            gaps = tuple(1.0 - ranks[o.name][configuration[o.name]] / (len(o.values) - 1) for o in free)
+            gaps = tuple(
+                1.0 - ranks[o.name][configuration[o.name]] / (len(o.values) - 1)
+                if o.name in configuration
+                else 0.0
+                for o in free
+            )
             return sum(gaps), gaps
 
         best = min(rows, key=shortfall)
@@ -115,25 +127,37 @@ def read_table(path: Path, stop: StopToken | None = None) -> Table:
     roles = assign_roles(path, tuple(sheet.columns), declared)
     commas = has_decimal_commas(sheet, roles.metrics)
     values = {m.name: measurements(sheet, m, commas) for m in watched(roles.metrics, stop, 1)}
+    unused = tuple(n for n in roles.options if not any(sheet.columns[n]))
     columns = {
         n: option_levels(sheet, n, declared.columns.get(n, Column()), commas)
         for n in watched(roles.options, stop, 1)
+        if n not in unused
     }
+    if not columns:
+        raise TableError(
+            f"Table {path} has no option column with a value.", "Add the columns that say what was set."
+        )
     groups = _tied_groups(columns, stop)
-    options = tuple(_leader(columns[n].option, others) for n, others in groups.items())
+    conditional = with_conditions(sheet, {n: columns[n] for n in groups})
+    options = tuple(_leader(conditional[n], others) for n, others in groups.items())
     configurations, repeats = _group({o.name: columns[o.name].cells for o in options}, values, stop)
-    derived = _derive(roles.metrics, repeats, taken=tuple(sheet.columns))
+    derived = add_derived(roles.metrics, repeats, taken=tuple(sheet.columns))
     table = Table(
         path, options, configurations, tuple(repeats), (*roles.metrics, *derived),
         tied={n: {o: _levels_of(columns, n, o) for o in others} for n, others in groups.items() if others},
         tied_options=tuple(columns[o].option for others in groups.values() for o in others),
         environment=declared.environment,
-        ignored=roles.ignored,
+        ignored=(*roles.ignored, *unused),
         derived=derived,
+        levels={n: c.levels for n, c in declared.columns.items() if c.levels is not None},
+        never_active=tuple(
+            _plain_option(n, c) for n in unused if (c := declared.columns.get(n, Column())).levels is not None
+        ),
         notices=(
             *sheet.notices,
             *(["its numbers have decimal commas"] if commas else []),
             *(column.notice for column in columns.values() if column.notice),
+            *inactive_notices(options if declared.path is None else ()),
             *([f"taken for measurements, by their names: {', '.join(roles.guessed)}"] if roles.guessed else []),
             *_differing(declared.path or Path(f"{path}.toml"), [columns[o.name] for o in options]),
         ),
@@ -148,10 +172,18 @@ def table_source(table: Table) -> SourceData:
     """
     values = {m.name: tuple(float(median(r[m.name])) for r in table.repeats) for m in table.metrics}
     configurations = tuple(map(table.full, table.configurations)) if table.tied else table.configurations
+    options = (
+        # Where an option of a source is inactive its rows say, and they may not have all that its condition asks for.
+        replace(o, condition=None, values=table.levels.get(o.name, o.values))
+        for o in (*table.options, *table.tied_options, *table.never_active)
+    )
     return SourceData(
-        str(table.path), (*table.options, *table.tied_options), configurations, values, table.metrics,
-        notices=table.notices,
-    )  # fmt: skip
+        str(table.path), tuple(options), configurations, values, table.metrics, notices=table.notices
+    )
+
+
+def _plain_option(name: str, said: Column) -> Option:
+    return Option(name, said.levels or (), said.kind or "categorical", unit=said.unit or "")
 
 
 def _leader(option: Option, others: Sequence[str]) -> Option:
@@ -159,7 +191,8 @@ def _leader(option: Option, others: Sequence[str]) -> Option:
 
 
 def _levels_of(columns: Mapping[str, Levels], leader: str, other: str) -> dict[OptionValue, OptionValue]:
-    return dict(zip(columns[leader].cells, columns[other].cells, strict=True))
+    pairs = zip(columns[leader].cells, columns[other].cells, strict=True)
+    return {level: same for level, same in pairs if level is not None and same is not None}
 
 
 def _differing(toml: Path, columns: Sequence[Levels]) -> list[str]:
@@ -178,7 +211,7 @@ def _tied_groups(columns: Mapping[str, Levels], stop: StopToken | None) -> dict[
     groups: dict[str, list[str]] = {}
     leaders: dict[bytes, str] = {}
     for name, column in watched(columns.items(), stop, 1):
-        codes: dict[OptionValue, int] = {}
+        codes: dict[OptionValue | None, int] = {}
         pattern = array("I", (codes.setdefault(v, len(codes)) for v in column.cells)).tobytes()
         if len(codes) > 1 and pattern in leaders:
             groups[leaders[pattern]].append(name)
@@ -189,14 +222,17 @@ def _tied_groups(columns: Mapping[str, Levels], stop: StopToken | None) -> dict[
 
 
 def _group(
-    settings: Mapping[str, Sequence[OptionValue]],
+    settings: Mapping[str, Sequence[OptionValue | None]],
     values: Mapping[str, Sequence[float]],
     stop: StopToken | None,
 ) -> tuple[tuple[Configuration, ...], list[dict[str, tuple[float, ...]]]]:
-    found: dict[tuple[OptionValue, ...], list[int]] = {}
+    found: dict[tuple[OptionValue | None, ...], list[int]] = {}
     for row, levels in enumerate(zip(*settings.values(), strict=True)):
         found.setdefault(levels, []).append(row)
-    configurations = tuple(dict(zip(settings, levels, strict=True)) for levels in watched(found, stop))
+    configurations = tuple(
+        {n: level for n, level in zip(settings, levels, strict=True) if level is not None}
+        for levels in watched(found, stop)
+    )
     repeats = [
         {m: tuple(column[i] for i in rows) for m, column in values.items()}
         for rows in watched(found.values(), stop)
@@ -204,7 +240,7 @@ def _group(
     return configurations, repeats
 
 
-def _derive(
+def add_derived(
     metrics: Sequence[Metric], repeats: Sequence[dict[str, tuple[float, ...]]], taken: Sequence[str]
 ) -> tuple[Metric, ...]:
     """Add power (or energy) where the units are of the SI, and EDP in the product of the units as they are.

@@ -20,7 +20,7 @@ from tuner.ports import (
     Workload,
     WorkloadRun,
 )
-from tuner.space import Configuration, Option, OptionValue, configuration_key
+from tuner.space import Configuration, ConfigurationSpace, Option, OptionValue, configuration_key
 from tuner.table_columns import AS_RECORDED
 from tuner.tables import Repeats, Table, read_table
 
@@ -72,7 +72,9 @@ class _TableActuator:
 
     def __init__(self, options: Sequence[Option], start: Configuration) -> None:
         self._options = {o.name: o for o in options}
-        self._values = dict(start)
+        self._values = {o.name: o.values[0] for o in options} | dict(
+            start
+        )  # of inactive ones any level will do
         self._boot_id = str(uuid.uuid4())
 
     def read_option(self, name: str) -> OptionValue:
@@ -117,7 +119,7 @@ class ReplayDevice:
 
     def probe(self) -> Sequence[Probe]:
         """Return the table's options, each at the baseline's level."""
-        return [Supported(o, self._baseline[o.name]) for o in self._table.options]
+        return [Supported(o, self._actuator.read_option(o.name)) for o in self._table.options]
 
     def rows(self) -> Sequence[Configuration]:
         """Return the measured configurations: nothing else is ever suggested."""
@@ -219,7 +221,8 @@ class TableWorkload:
         Raises:
             OptionValueError: the table lacks it.
         """
-        current = {o.name: self._actuator.read_option(o.name) for o in self._table.options}
+        space = ConfigurationSpace(self._table.options)
+        current = space.normalise({o.name: self._actuator.read_option(o.name) for o in self._table.options})
         found = self._repeats.get(configuration_key(current))
         if found is None:
             raise OptionValueError("The table holds no such configuration.", "Choose one of its rows.")

@@ -237,6 +237,10 @@ def test_what_is_no_database_of_studies_is_refused_as_it_is(folder: Path) -> Non
             with pytest.raises(StorageError, match=name):
                 read_storage(f"sqlite:///{folder / name}")
         assert list_studies(f"sqlite:///{folder / 'empty.db'}") == []
+        os.mkfifo(folder.parent / f"{folder.name}.fifo")
+        with pytest.raises(StorageError, match="regular"):
+            read_storage(f"sqlite:///{folder.parent / folder.name}.fifo")
+        os.unlink(folder.parent / f"{folder.name}.fifo")
         with pytest.raises(FileMissingError):
             read_storage(f"sqlite:///{folder}/text.db/below.db/s.db")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import click
 
@@ -57,13 +58,31 @@ def show(name: str, storage: str | None, as_json: bool) -> None:
 @command.command("export")
 @click.argument("name")
 @_STORAGE
-def export(name: str, storage: str | None) -> None:
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), metavar="FILE.csv",
+    help="Write FILE.csv, and FILE.csv.toml with what the cells cannot say.  [default: the table to stdout]",
+)  # fmt: skip
+def export(name: str, storage: str | None, output: Path | None) -> None:
     """Write a study as a table (CSV) that `--device replay:` and `--source` read.
 
-    Trials that failed or throttled are left out.
+    Trials that failed or throttled are left out. A cell is empty where its option is inactive. Only with
+    --output are the order of texts, levels that were not tried, units and environment kept: the same source
+    as the study itself.
     """
+    from tuner.profiles import atomic_write
     from tuner.tuning.storage import storage_url
     from tuner.tuning.study_data import study_data
-    from tuner.tuning.study_table import table_text
+    from tuner.tuning.study_table import not_in_names, table_declaration, table_text
 
-    write_document(table_text(study_data(name, storage_url(storage))))
+    study = study_data(name, storage_url(storage))
+    for metric in study.left_out:
+        say(f"Left out: {metric}, which not every trial measured.", err=True)
+    if output is None:
+        for reason in not_in_names(study):
+            say(f"Note: {reason}; --output FILE.csv writes a TOML beside the table that says it.", err=True)
+        write_document(table_text(study))
+        return
+    declaration = output.with_name(f"{output.name}.toml")
+    atomic_write(declaration, table_declaration(study))
+    atomic_write(output, table_text(study))
+    say(f"Wrote {output} and {declaration}.", err=True)

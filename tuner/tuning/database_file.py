@@ -89,6 +89,8 @@ def _reader(path: Path) -> Iterator[sqlite3.Connection]:
     rollback journal, was left by a program that was killed: it is applied to a copy.
     """
     log, shared, journal = (_beside(path, s) for s in ("-wal", "-shm", "-journal"))
+    if not path.is_file():  # a pipe would make us wait
+        raise OSError(f"{path} is no regular file")
     with path.open("rb") as file:
         logged = file.read(19)[18:] == bytes([_WITH_LOG])
     left_behind = _size(journal) > 0 if not logged else _size(log) > 0 and not shared.exists()

@@ -14,6 +14,7 @@ from tuner.ports import SourceData
 from tuner.profiles.boards import load_board
 from tuner.space import Configuration, Option, configuration_key
 from tuner.table_columns import metric_of_name, option_unit
+from tuner.tables import add_derived
 from tuner.transfer.knowledge import Origin
 from tuner.tuning.record import TrialRecord
 from tuner.tuning.stored_study import StoredStudy, read_study
@@ -42,22 +43,23 @@ class StudyData:
     baseline: Configuration | None
 
     def as_source(self) -> SourceData:
-        """Return the study as a source: the median of the trials of each configuration."""
-        groups: dict[object, list[tuple[Configuration, Mapping[str, float]]]] = {}
-        for configuration, values in self.rows:
-            groups.setdefault(configuration_key(configuration), []).append((configuration, values))
-        return SourceData(
-            self.origin.name,
-            self.options,
-            tuple(dict(group[0][0]) for group in groups.values()),
-            {
-                m.name: tuple(
-                    float(median(values[m.name] for _, values in group)) for group in groups.values()
-                )
-                for m in self.metrics
-            },
-            self.metrics,
-        )
+        """Return the study as a source: the median of the trials of each configuration.
+
+        Power, energy and EDP are derived where they were not measured, as from a table's columns.
+        """
+        repeats: list[dict[str, tuple[float, ...]]] = [
+            {name: (value,) for name, value in values.items()} for _, values in self.rows
+        ]
+        metrics = (*self.metrics, *add_derived(self.metrics, repeats, [m.name for m in self.metrics]))
+        groups: dict[object, list[int]] = {}
+        for row, (configuration, _) in enumerate(self.rows):
+            groups.setdefault(configuration_key(configuration), []).append(row)
+        values = {
+            m.name: tuple(float(median(repeats[row][m.name][0] for row in rows)) for rows in groups.values())
+            for m in metrics
+        }
+        configurations = tuple(dict(self.rows[rows[0]][0]) for rows in groups.values())
+        return SourceData(self.origin.name, self.options, configurations, values, metrics)
 
 
 def study_data(name: str, url: str) -> StudyData:
