@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from tuner.errors import TableError
 from tuner.objective import Metric
 from tuner.space import Option, OptionValue
 from tuner.table_columns import Column, option_unit
@@ -33,6 +34,8 @@ _GROUPED = re.compile(
 )
 _NOT_FINITE = re.compile(r"[+-]?(?:nan|inf|infinity)", re.IGNORECASE)
 _BOOLEANS = {"true": True, "false": False}
+#: Each text is a level that a model has a column for; more are time stamps or names of runs.
+LIMIT_TEXTS = 2_000
 _LARGEST = 2**64  # beyond that a text of digits is a name, not a quantity
 
 
@@ -174,6 +177,11 @@ def _levels(
     name: str, said: Column, cells: Sequence[str], level_of: Mapping[str, OptionValue], notice: str = ""
 ) -> Levels:
     levels = set(level_of.values())
+    if len(levels) > LIMIT_TEXTS and any(isinstance(level, str) for level in levels):
+        raise TableError(
+            f"Column {short(name)} has more than {LIMIT_TEXTS:,} different texts: no option has so many levels.",
+            f"If it was not set, declare '{short(name)}' = 'ignore' below [columns] in a TOML beside the table.",
+        )
     plain = not any(isinstance(level, (str, bool)) for level in levels)
     return Levels(
         Option(

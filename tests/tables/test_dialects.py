@@ -184,6 +184,17 @@ def test_more_than_the_limits_is_refused_with_the_limit(
                 read(tmp_path, PLAIN)
 
 
+def test_text_of_thousands_of_levels_is_no_option(tmp_path: Path) -> None:
+    rows = "".join(f"run-{i},{i % 5},{i + 1}\n" for i in range(2_001))
+    with pytest.raises(TableError, match="Column run has more than 2,000 different texts") as caught:
+        read(tmp_path, "run,cores,latency_s\n" + rows)
+    assert "'run' = 'ignore'" in caught.value.hint
+    table = read(
+        tmp_path, "run,cores,latency_s\n" + rows, "[columns]\n'run' = 'ignore'\n"
+    )  # as the hint says
+    assert len(table.configurations) == 5
+
+
 def test_what_is_no_regular_file_is_refused_at_once(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.csv")
     for path in (tmp_path / "pipe.csv", Path("/dev/zero"), tmp_path, tmp_path / "no.csv", Path("a\0b")):

@@ -199,3 +199,14 @@ def test_a_design_is_balanced() -> None:
         assert counts.max() - counts.min() <= 1
     more = balanced_design(candidates, 12, np.random.default_rng(0), start=design)
     assert not {tuple(r) for r in more} & {tuple(r) for r in design}
+
+
+def test_correlations_of_many_levels_are_those_of_the_tables(monkeypatch: pytest.MonkeyPatch) -> None:
+    space = space_of(5, 4, 3)
+    axes = [axis(o) for o in space.options]
+    rows = np.array([space.indices(c) for c in space.configurations()])
+    few = LevelKernels(axes, SHORT)
+    monkeypatch.setattr("tuner.transfer.kernels.TABLE_LEVELS", 1)
+    np.testing.assert_allclose(LevelKernels(axes, SHORT).first(rows, rows), few.first(rows, rows))
+    many = LevelKernels([axis(Option("run", tuple(range(200_000))))], SHORT)  # a table of it has 300 GiB
+    assert many.first(np.array([[0], [199_999]]), np.array([[0]])).shape == (2, 1)

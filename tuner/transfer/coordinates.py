@@ -45,9 +45,10 @@ class Axis:
 
     def place(self, value: float) -> float:
         """Return the place of a number, outside [0, 1] where it lies outside the option's levels."""
-        numbers = _scaled([float(v) for v in self.option.values], _is_log(self.option.values))
-        at = math.log(value) if _is_log(self.option.values) and value > 0 else value
-        return (at - numbers[0]) / (numbers[-1] - numbers[0])
+        ends = (self.option.values[0], self.option.values[-1])  # ascending; there may be very many
+        low, high = _scaled([float(v) for v in ends], _is_log(ends))
+        at = math.log(value) if _is_log(ends) and value > 0 else value
+        return (at - low) / (high - low)
 
     def places(self, indices: NDArray[np.int64]) -> Floats:
         """Return the places of (n,) level indices; nan where the option is inactive (-1)."""

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 #: Correlation of two levels of a categorical option: they have something in common, but no order.
 OTHER_LEVEL = 0.2
+#: Of at most so many levels a table of all against all is made; else correlations are calculated when asked for.
+TABLE_LEVELS = 1_000
 
 
 def matern52(distance: Floats) -> Floats:
@@ -65,10 +67,14 @@ class LevelKernels:
     """
 
     def __init__(self, axes: Sequence[Axis], lengthscale: float) -> None:
+        self._axes, self._lengthscale = axes, lengthscale
         # One more level than the option has: index -1, the inactive one, is the last row and column.
-        self._tables = [
-            correlation(p, p, a.categorical, lengthscale) for a in axes for p in [np.append(a.levels, np.nan)]
-        ]
+        self._tables = {
+            i: correlation(p, p, a.categorical, lengthscale)
+            for i, a in enumerate(axes)
+            for p in [np.append(a.levels, np.nan)]
+            if len(p) <= TABLE_LEVELS
+        }
         self._varying = [i for i, a in enumerate(axes) if len(a.option.values) > 1 or a.option.condition]
 
     def between(self, a: Indices, b: Indices, weights: Floats) -> Orders:
@@ -92,11 +98,16 @@ class LevelKernels:
         total = np.zeros((len(a), len(b)))
         for i in self._varying:
             total += self._between(i, a, b)
-        return np.asarray(total / len(self._tables))
+        return np.asarray(total / len(self._axes))
 
     def _between(self, option: int, a: Indices, b: Indices) -> Floats:
         """Return a copy of the (n, m) correlations of one option."""
-        return np.take(self._tables[option][a[:, option]], b[:, option], axis=1)
+        table = self._tables.get(option)
+        if table is not None:
+            return np.take(table[a[:, option]], b[:, option], axis=1)
+        axis = self._axes[option]
+        left, right = axis.places(a[:, option]), axis.places(b[:, option])
+        return correlation(left, right, axis.categorical, self._lengthscale)
 
     def diagonal(self, a: Indices, weights: Floats) -> Orders:
         """Return the orders of each configuration with itself, (n,) each: all correlations are 1."""

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tuner.transfer.coordinates import Axis
-from tuner.transfer.kernels import OTHER_LEVEL, matern52
+from tuner.transfer.kernels import OTHER_LEVEL, TABLE_LEVELS, matern52
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -60,7 +60,13 @@ class RelevanceKernel:
 
     def __init__(self, axes: Sequence[Axis]) -> None:
         # One more level than the option has: index -1, the inactive one, is the last row and column.
-        self._distances = [_distances(a) for a in axes]
+        self._axes = axes
+        self._distances = {
+            i: _distances(a, every, every)
+            for i, a in enumerate(axes)
+            for every in [np.append(np.arange(len(a.levels)), -1)]
+            if len(a.levels) < TABLE_LEVELS
+        }
         self._categorical = np.array([a.categorical for a in axes], dtype=bool)
         self._varying = np.array(
             [i for i, a in enumerate(axes) if len(a.option.values) > 1 or a.option.condition], dtype=int
@@ -68,27 +74,29 @@ class RelevanceKernel:
 
     def starts(self, spread: float) -> tuple[Shape, ...]:
         """Return medians of the prior, one for each kind of noise, for a response of standard deviation `spread`."""
-        lengths, relevances = np.full(len(self._distances), LENGTH[0]), np.zeros(len(self._distances))
+        lengths, relevances = np.full(len(self._axes), LENGTH[0]), np.zeros(len(self._axes))
         relevances[self._varying] = math.sqrt(RELEVANCE[0] / max(1, len(self._varying)))
         return tuple(Shape(max(AMPLITUDE[0], spread), noise, lengths, relevances) for noise in NOISES)
 
     def between(self, a: Indices, b: Indices, shape: Shape) -> Floats:
         """Return the (n, m) covariance of (n, options) and (m, options) level indices."""
         total = np.full((len(a), len(b)), shape.amplitude**2)
-        for i in self._varying:
-            k = self._correlation(int(i), shape.lengths[i])
-            table = 1.0 + shape.relevances[i] ** 2 * k
-            total *= table[a[:, i]][:, b[:, i]]
+        for i in map(int, self._varying):
+            if i in self._distances:  # a table has fewer entries than there are pairs
+                table = self._correlation(i, self._distances[i], shape)
+                total *= table[a[:, i]][:, b[:, i]]
+            else:
+                total *= self._correlation(i, _distances(self._axes[i], a[:, i], b[:, i]), shape)
         return total
 
     def variance(self, shape: Shape) -> float:
         """Return the variance of any configuration."""
         return float(shape.amplitude**2 * np.prod(1.0 + shape.relevances**2))
 
-    def _correlation(self, option: int, length: float) -> Floats:
-        if self._categorical[option]:
-            return self._distances[option]
-        return matern52(self._distances[option] / length)
+    def _correlation(self, option: int, distances: Floats, shape: Shape) -> Floats:
+        """Return 1 plus the option's share of the covariance."""
+        k = distances if self._categorical[option] else matern52(distances / shape.lengths[option])
+        return np.asarray(1.0 + shape.relevances[option] ** 2 * k)
 
     def fitted(self, indices: Indices, response: Floats, errors: Floats, start: Shape) -> tuple[Shape, float]:
         """Return the shape of the greatest posterior density, and the logarithm of its share of the prior's mass.
@@ -118,7 +126,7 @@ class RelevanceKernel:
         """Return the varying options, their (v, n, n) distances (correlations where categorical), and which bend."""
         distances = np.zeros((len(self._varying), len(indices), len(indices)))
         for position, i in enumerate(self._varying):
-            distances[position] = self._distances[i][indices[:, i]][:, indices[:, i]]
+            distances[position] = _distances(self._axes[i], indices[:, i], indices[:, i])
         return self._varying, distances, (~self._categorical[self._varying]).astype(float)
 
 
@@ -198,17 +206,10 @@ class _Density:
         return float(-0.5 * (away @ away + np.linalg.slogdet(curvature)[1]))
 
 
-def _distances(axis: Axis) -> Floats:
-    """Return the (levels + 1, levels + 1) distances, or correlations where the option is categorical."""
-    count = len(axis.levels)
-    if axis.categorical:
-        among = np.where(np.eye(count) > 0, 1.0, OTHER_LEVEL)
-        return _bordered(among, 0.0, 1.0)
-    return _bordered(np.abs(axis.levels[:, None] - axis.levels[None]), _FAR, 0.0)
-
-
-def _bordered(table: Floats, border: float, corner: float) -> Floats:
-    result = np.full((len(table) + 1, len(table) + 1), border)
-    result[:-1, :-1] = table
-    result[-1, -1] = corner
-    return result
+def _distances(axis: Axis, a: Indices, b: Indices) -> Floats:
+    """Return the (n, m) distances of level indices, or correlations where the option is categorical."""
+    left, right = axis.places(a)[:, None], axis.places(b)[None]
+    same, away = (1.0, 0.0) if axis.categorical else (0.0, _FAR)
+    among = np.where(left == right, 1.0, OTHER_LEVEL) if axis.categorical else np.abs(left - right)
+    inactive = np.isnan(left), np.isnan(right)
+    return np.where(inactive[0] & inactive[1], same, np.where(inactive[0] | inactive[1], away, among))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tuner.transfer.kernels import correlation
+from tuner.transfer.kernels import TABLE_LEVELS, correlation
 from tuner.transfer.matching import Matching
 
 if TYPE_CHECKING:
@@ -75,10 +75,11 @@ class SourceSurface:
         places = self._places[few]
         self._inverse = np.linalg.inv(self._covariance(places, places, shape, noise=True))
         # Level index -1, the inactive option, is the last row of each table.
-        self._level_tables = [
-            correlation(np.append(a.levels, np.nan), self._places[:, i], a.categorical, shape.lengthscale)
+        self._level_tables = {
+            i: correlation(np.append(a.levels, np.nan), self._places[:, i], a.categorical, shape.lengthscale)
             for i, a in enumerate(self.axes)
-        ]
+            if len(a.levels) < TABLE_LEVELS
+        }
         left_out = self._alpha / np.diag(inverse)
         self.signal = float(np.clip(1.0 - left_out.var() / z.var(), 0.0, 1.0))
 
@@ -157,12 +158,19 @@ class SourceSurface:
         shape = (len(indices), len(self._places))
         one, two, full = np.zeros(shape), np.zeros(shape), np.ones(shape)
         for i, column in enumerate(self._columns):
-            k = self._level_tables[i][indices[:, column]]
+            k = self._of_levels(i, indices[:, column])
             full *= k
             k = k * self._weights[i]
             two += k * one
             one += k
         return one, two, full
+
+    def _of_levels(self, i: int, levels: NDArray[np.int64]) -> Floats:
+        """Return the correlations of one option's level indices with the rows."""
+        if i in self._level_tables:
+            return self._level_tables[i][levels]
+        a = self.axes[i]
+        return correlation(a.places(levels), self._places[:, i], a.categorical, self._shape.lengthscale)
 
     def _self_orders(self, count: int) -> tuple[Floats, Floats, Floats]:
         total = float(self._weights.sum())
