@@ -147,3 +147,12 @@ def test_the_profile_that_it_applied_stays_and_is_reverted(files: Path, tuner: T
     assert board(tmp_path, "applied") == set_
     ok(tuner("profile", "apply", str(files / "best.toml"), "--revert", env=env))
     assert board(tmp_path, "applied") == STOCK
+
+
+def test_the_profile_that_it_applied_is_taken_back_with_all_others(
+    files: Path, tuner: Tuner, tmp_path: Path
+) -> None:
+    env = state(files, tmp_path, "applied")
+    assert "gpu_freq_hz is 1122000000 again" in ok(tuner("restore", "--applied", env=env))
+    assert board(tmp_path, "applied") == STOCK
+    assert "Nothing to restore" in ok(tuner("restore", "--applied", env=env))

@@ -17,6 +17,7 @@ from tuner.control import (
     journal,
     pending,
     recover,
+    revert_all,
     revert_applied,
 )
 from tuner.errors import DeviceError, RestoreError, SettingChangedError, UsageError
@@ -210,3 +211,31 @@ def test_a_refused_option_keeps_the_revert_going(tmp_path: Path) -> None:
 def test_an_error_of_the_device_is_not_swallowed(tmp_path: Path) -> None:
     with pytest.raises(DeviceError):
         apply_persistently(Board({0: "fail"}), "board", tmp_path, {"a": 1})
+
+
+def test_all_applied_profiles_are_taken_back_whatever_became_of_them(tmp_path: Path) -> None:
+    boards = {"one": Board(), "two": Board(), "three": Board(), "four": Board()}
+    for name, board in boards.items():
+        apply_persistently(board, name, tmp_path, {"a": 2, "b": 1})
+    boards["two"].values["a"] = 0  # another program
+    boards["three"].faults = dict.fromkeys(range(99), "fail")
+    with ControlSession(boards["four"], "four", tmp_path):
+        reports = {report.device: report for report in revert_all(tmp_path, boards.__getitem__)}
+    assert boards["one"].values == boards["two"].values == START
+    assert reports["one"].complete
+    assert reports["two"].complete
+    assert set(reports["three"].failed) == {"a", "b"}
+    assert reports["four"].busy
+    assert {known.device for known in (*applied(tmp_path), *pending(tmp_path))} == {"three", "four"}
+    assert revert_all(tmp_path, boards.__getitem__, "one") == []
+
+
+@pytest.mark.parametrize("steps", range(1, ALL_STEPS))
+def test_taking_all_back_is_finished_after_a_kill(steps: int, tmp_path: Path) -> None:
+    board = Board()
+    apply_persistently(board, "board", tmp_path, {"a": 2, "b": 1})
+    _dies(board, steps, lambda: revert_all(tmp_path, lambda _spec: board))
+    _recovered(tmp_path, board)
+    revert_all(tmp_path, lambda _spec: board)
+    assert board.values == START
+    assert not applied(tmp_path)

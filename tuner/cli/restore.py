@@ -19,16 +19,19 @@ if TYPE_CHECKING:
 @click.option(
     "--board", default=None, metavar="ADDRESS", help="The board at ssh://[user@]host or unix:SOCKET."
 )
+@click.option("--applied", "profiles", is_flag=True, help="Take back applied profiles, too.")
 @click.option("--list", "as_list", is_flag=True, help="Show the journals of what is set, and change nothing.")
 @click.option("--discard", metavar="DEVICE", help="Delete a device's journal without putting anything back.")
 @click.option("--yes", is_flag=True, help="With --discard: do not ask.")
-def command(device: str | None, board: str | None, as_list: bool, discard: str | None, yes: bool) -> None:
+def command(
+    device: str | None, board: str | None, profiles: bool, as_list: bool, discard: str | None, yes: bool
+) -> None:
     """Put a device back as it was, after a kill or a power cut.
 
-    A profile that was applied completely is left alone: `tuner profile apply --revert` takes it back.
+    A profile that was applied completely is left alone without --applied: `tuner profile apply --revert` takes it back.
     """
-    if sum((bool(board), as_list, bool(discard))) > 1:
-        raise UsageError("--board, --list and --discard do not go together.", "Give one of them.")
+    if sum((bool(board), profiles, as_list, bool(discard))) > 1:
+        raise UsageError("--board, --applied, --list and --discard do not go together.", "Give one of them.")
     if board:
         _restore_elsewhere(board, device or "auto")
     elif as_list:
@@ -36,7 +39,7 @@ def command(device: str | None, board: str | None, as_list: bool, discard: str |
     elif discard:
         _discard(discard, yes)
     else:
-        _restore_here(device)
+        _restore_here(device, profiles)
 
 
 def _restore_elsewhere(board: str, device: str) -> None:
@@ -49,8 +52,8 @@ def _restore_elsewhere(board: str, device: str) -> None:
     say(*[f"{board}: {note}." for note in opened.notes()] or ["Nothing to restore."])
 
 
-def _restore_here(device: str | None) -> None:
-    from tuner.control import applied, recover
+def _restore_here(device: str | None, profiles: bool) -> None:
+    from tuner.control import applied, recover, revert_all
     from tuner.control.restoring import restore_error
     from tuner.tuning.interrupts import SignalGuard
     from tuner.tuning.opening import default_context
@@ -59,6 +62,8 @@ def _restore_here(device: str | None) -> None:
     default_context()  # a --sysroot that is not there is said also where there is nothing to restore
     with SignalGuard():  # what has begun to be put back is finished
         reports = recover(journal_dir(), open_actuator, device)
+        if profiles:
+            reports += revert_all(journal_dir(), open_actuator, device)
     if not reports:
         say("Nothing to restore.")
     for report in reports:

@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from tuner.control import journal
+from tuner.control.applying import revert_applied
 from tuner.control.lock import DeviceLock
 from tuner.control.ownership import board_of, owned
 from tuner.control.restoring import RestoreReport, restore_journal
 from tuner.errors import DeviceBusyError, TunerError
 from tuner.ports import Actuator
 from tuner.space import OptionValue
+
+_Opened = TypeVar("_Opened")
 
 
 @dataclass(frozen=True)
@@ -59,13 +63,31 @@ def recover(
 
     A device that cannot be opened or restored, or that somebody has, is reported so, and its journal stays.
     """
-    reports = []
-    for known in pending(journal_dir):
-        if device_spec in (None, known.device):
-            report = _recover_one(journal_dir, known, open_actuator)
-            if report is not None:
-                reports.append(report)
-    return reports
+    chosen = [known for known in pending(journal_dir) if device_spec in (None, known.device)]
+    reports = [_recover_one(journal_dir, known, open_actuator) for known in chosen]
+    return [report for report in reports if report is not None]
+
+
+def revert_all(
+    journal_dir: Path, open_actuator: Callable[[str], Actuator], device_spec: str | None = None
+) -> list[RestoreReport]:
+    """Take back every profile that is applied completely, also where another program set something since.
+
+    The arguments, and what is reported, are those of `recover`.
+    """
+    chosen = [known for known in applied(journal_dir) if device_spec in (None, known.device)]
+    reports = [_revert_one(journal_dir, known, open_actuator) for known in chosen]
+    return [report for report in reports if report is not None]
+
+
+def _revert_one(
+    journal_dir: Path, known: KnownJournal, open_actuator: Callable[[str], Actuator]
+) -> RestoreReport | None:
+    return _reported(
+        known,
+        lambda: open_actuator(known.device),
+        lambda actuator: revert_applied(actuator, known.device, journal_dir, force=True),
+    )
 
 
 def discard(journal_dir: Path, known: KnownJournal) -> None:
@@ -122,26 +144,37 @@ def _known(journal_dir: Path, path: Path) -> KnownJournal | None:
     )  # fmt: skip
 
 
+def _reported(
+    known: KnownJournal, opened: Callable[[], _Opened], put_back: Callable[[_Opened], RestoreReport | None]
+) -> RestoreReport | None:
+    """Return what `put_back` reports of what `opened` gives, or a report of an error of either."""
+    try:
+        found = opened()
+    except DeviceBusyError as error:
+        return RestoreReport(known.device, busy=str(error))
+    except TunerError as error:
+        problems = known.problems or (() if known.originals else (str(error),))
+        return RestoreReport(
+            known.device, failed=dict.fromkeys(known.originals, error.what), problems=problems
+        )
+    try:
+        return put_back(found)
+    except DeviceBusyError as error:
+        return RestoreReport(known.device, busy=str(error))
+    except TunerError as error:
+        return RestoreReport(known.device, problems=known.problems or (str(error),))
+
+
 def _recover_one(
     journal_dir: Path, known: KnownJournal, open_actuator: Callable[[str], Actuator]
 ) -> RestoreReport | None:
-    device = known.device
-    try:
-        if not known.originals and not known.problems and not known.owner_alive:
-            return _drop_empty(journal_dir, known)
-        actuator = open_actuator(device)
-    except DeviceBusyError as error:
-        return RestoreReport(device, busy=str(error))
-    except TunerError as error:
-        problems = known.problems or (() if known.originals else (str(error),))
-        return RestoreReport(device, failed=dict.fromkeys(known.originals, error.what), problems=problems)
-    try:
-        with owned(actuator, device, journal_dir):
-            return restore_journal(actuator, device, known.path)
-    except DeviceBusyError as error:
-        return RestoreReport(device, busy=str(error))
-    except TunerError as error:
-        return RestoreReport(device, problems=known.problems or (str(error),))
+    def restore(actuator: Actuator) -> RestoreReport | None:
+        with owned(actuator, known.device, journal_dir):
+            return restore_journal(actuator, known.device, known.path)
+
+    if not known.originals and not known.problems and not known.owner_alive:
+        return _reported(known, lambda: None, lambda _: _drop_empty(journal_dir, known))
+    return _reported(known, lambda: open_actuator(known.device), restore)
 
 
 def _drop_empty(journal_dir: Path, known: KnownJournal) -> RestoreReport | None:
