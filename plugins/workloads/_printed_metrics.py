@@ -42,7 +42,7 @@ def _parse_line(line: str) -> dict[str, float]:
     if line.startswith("{"):
         try:
             data = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):  # no JSON, or nested too deeply to be metrics
             return {}
         numbers = data.items() if isinstance(data, dict) else ()
         return {k: _number(v) for k, v in numbers if isinstance(v, int | float) and not isinstance(v, bool)}

@@ -44,3 +44,10 @@ def test_the_last_value_of_a_name_counts() -> None:
 def test_units_come_from_the_ending() -> None:
     assert printed_metric("power_w").quantity == "power"
     assert (printed_metric("load_time_s").unit, printed_metric("accuracy").unit) == ("s", "")
+
+
+@pytest.mark.parametrize(
+    "value", ["[" * 200_000 + "]" * 200_000, "9" * 10_000, '{"b":' * 100_000 + "1" + "}" * 100_000]
+)
+def test_json_that_is_too_deep_or_too_large_is_no_metric(value: str) -> None:
+    assert parse_metrics('{"latency_s": ' + value + "}") == {}
