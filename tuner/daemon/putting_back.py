@@ -1,4 +1,4 @@
-"""Putting back what a session's process left that was killed: `tuner restore`, in a process of its own.
+"""Putting back what a session's or a job's process left that was killed: `tuner restore`, in a process of its own.
 
 A board that an actuator sets is put back by that; here are devices that sessions set by themselves.
 """
@@ -10,10 +10,19 @@ import contextlib
 import logging
 import sys
 
+from tuner import paths
+from tuner.control import pending
+from tuner.errors import DeviceBusyError
+
 #: Longest time that it may take.
 LIMIT_S = 60.0
 
 _log = logging.getLogger("tuner.daemon")
+
+
+def is_needed() -> bool:
+    """Return whether a journal is there that a dead process left."""
+    return any(not known.owner_alive for known in pending(paths.state_dir() / "journals"))
 
 
 async def put_back() -> str:
@@ -33,7 +42,8 @@ async def put_back() -> str:
             process.kill()
         return _failed(f"`tuner restore` took longer than {LIMIT_S:.0f} s")
     said = " ".join(output.decode(errors="replace").split())[-500:]
-    if process.returncode != 0:
+    # What another process has, it puts back itself.
+    if process.returncode not in (0, DeviceBusyError.exit_code):
         return _failed(f"`tuner restore` ended with status {process.returncode}: {said}")
     _log.info("tuner restore: %s", said)
     return ""

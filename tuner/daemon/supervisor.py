@@ -19,7 +19,7 @@ from tuner.daemon.event_log import damaged
 from tuner.daemon.files import KEPT, STDERR, SessionFiles
 from tuner.daemon.intake import Intake
 from tuner.daemon.models import SessionRecord, SessionRequest
-from tuner.daemon.putting_back import LIMIT_S, put_back
+from tuner.daemon.putting_back import LIMIT_S, is_needed, put_back
 from tuner.daemon.settings import own_board, parse_settings
 from tuner.daemon.settling import IN_ORDER, ProcessEnd, internal_error, settle, stopped
 from tuner.daemon.shortage import RETRY_S, is_shortage, patiently
@@ -82,7 +82,8 @@ class Supervisor:
             self._records[record.id] = record
             if not record.ended:
                 self._begin(record, self._take_up(record))
-        if any(r.state == "damaged" for r in self._records.values()):
+        # A job that was killed together with the last daemon leaves no record, but a journal.
+        if any(r.state == "damaged" for r in self._records.values()) or is_needed():
             self._clean_up = asyncio.create_task(put_back())
         self._prune()
 

@@ -95,12 +95,6 @@ def revert(path: str, force: str = "") -> dict[str, Any]:
         return {"device": device.spec, "options": dict(report.restored), "note": note or "put back"}
 
 
-def put_back() -> dict[str, Any]:
-    """Put back what jobs left that were killed; return sentences on what could not be."""
-    with SignalGuard():
-        return {"trouble": [str(restore_error(report)) for report in recover_journals(_log)]}
-
-
 def _log(event: Event) -> None:
     if isinstance(event, Notice):
         logging.getLogger("tuner.daemon").warning("%s", printable(event.text))
@@ -110,7 +104,6 @@ _JOBS: dict[str, Callable[..., dict[str, Any]]] = {
     "facts": facts,
     "apply": apply,
     "revert": revert,
-    "put_back": put_back,
 }
 
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import logging
 import signal
 import sys
 from typing import Any
 
+from tuner.daemon.putting_back import put_back
 from tuner.daemon.wire_errors import error_of
 from tuner.errors import Interrupted, TunerError
 
@@ -20,8 +20,6 @@ from tuner.errors import Interrupted, TunerError
 LIMIT_S = 120.0
 #: How long a job that is told to end has for putting the device back.
 GRACE_S = 20.0
-
-_log = logging.getLogger("tuner.daemon")
 
 
 class Tasks:
@@ -73,13 +71,7 @@ class Tasks:
         how = f"The job '{verb}' ended with status {code}."
         if verb == "facts":
             return how
-        output, code = await self._process("put_back")
-        trouble = (
-            self._answer("put_back", output)["trouble"] if code == 0 else [f"`tuner restore` gave {code}."]
-        )
-        for sentence in trouble:
-            _log.error("%s", sentence)
-        return f"{how} {' '.join(trouble) or 'The device was put back as it was.'}"
+        return f"{how} {await put_back() or 'The device was put back as it was'}."
 
     def _answer(self, verb: str, output: bytes) -> Any:
         try:
