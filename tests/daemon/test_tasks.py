@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import os
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from tests.daemon.conftest import Daemon
 from tests.profiles.examples import tx2_profile
+from tests.waiting import PATIENCE_S, until
 from tuner.control import applied, pending
 from tuner.daemon.tasks import Tasks
 from tuner.errors import TunerError
@@ -20,7 +23,7 @@ from tuner.tuning.setup import journal_dir
 
 #: Replaces the emulated board's writing side: the second write says so and never returns.
 HANGING = """
-import signal, sys
+import os, signal, sys
 if "apply" in sys.argv:
     from tuner_plugins.devices._emulated_state import EmulatedActuator
     whole, writes = EmulatedActuator.write_option, []
@@ -57,3 +60,26 @@ def test_an_apply_that_hangs_is_undone(deaf: bool, tmp_path: Path, monkeypatch: 
     assert _board() == before
     assert pending(journal_dir()) == []
     assert applied(journal_dir()) == []
+
+
+def test_a_daemon_puts_back_what_a_job_left_that_was_killed_with_the_last_one(
+    daemon: Daemon, tmp_path: Path
+) -> None:
+    with daemon.client() as client:
+        before = {o.name: o.current for o in client.device_facts().options}
+    profile = tmp_path / "best.toml"
+    write_profile(profile, tx2_profile())
+    (tmp_path / "sitecustomize.py").write_text(
+        HANGING.format(deaf=False).replace("signal.pause()", "os.kill(0, 9)")
+    )
+    daemon.kill_if_alive()
+    job = subprocess.Popen(
+        [sys.executable, "-m", "tuner.daemon.task_process", "apply", str(profile)],
+        env={**daemon.env, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])},
+        start_new_session=True, stdout=subprocess.DEVNULL,
+    )  # fmt: skip
+    assert job.wait(PATIENCE_S) == -9
+    assert daemon.board() != before
+    daemon.start()
+    until(lambda: daemon.board() == before, "the board is as before")
+    until(lambda: not list((daemon.state / "journals").glob("*.journal")), "nothing is left to put back")
