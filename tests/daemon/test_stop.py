@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.daemon.conftest import Daemon, read_until, short_folder, until
+from tuner.daemon.child import process_start
 from tuner.daemon.models import SessionRecord
 from tuner.daemon.settling import (
     BOARD_AWAY_S,
@@ -72,11 +73,7 @@ def freezer() -> Iterator[Freezer]:
 
 
 def _gone(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return True
-    return False
+    return process_start(pid) is None
 
 
 def test_a_process_that_hangs_is_killed_and_the_board_put_back(freezer: Freezer) -> None:
@@ -126,8 +123,9 @@ def test_what_a_dead_daemon_left_frozen_is_killed_by_the_next(freezer: Freezer) 
     freezer.flag.unlink()
     daemon.start()
     with daemon.client() as client:
+        until(lambda: _gone(pid), "it is killed")
+        until(lambda: daemon.record(session)["resumes"] == 1, "the session goes on")
         read_until(client, session, "trial", 1, seen[-1]["id"])
-        assert _gone(pid)
         client.stop_session(session)
         list(client.follow_session(session))
 

@@ -40,6 +40,7 @@ class Child:
         self.progressed_s = time.monotonic()
         self._over: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._timer: asyncio.TimerHandle | None = None
+        self._kill_at_s: float | None = None
         self._waiting = asyncio.create_task(self._wait(), name=f"process {process.pid}")
         self.listen()
 
@@ -61,16 +62,23 @@ class Child:
                 self._process.stdin.write(f"{word}\n".encode())
 
     def end(self, word: str, grace_s: float) -> None:
-        """Tell it to end (``stop``, ``suspend``); kill it when it has not within `grace_s`."""
+        """Tell it to end (``stop``, ``suspend``); kill it when it has not within `grace_s`.
+
+        Half of that time it has to hear the word, which leaves it its result; then a stop comes as SIGTERM as well.
+        """
         self.say(word)
         self._signal(signal.SIGCONT)  # one that was stopped must hear it
-        if word == "stop":  # also one that reads no commands yet; a suspended one must not take it for a stop
-            self._signal(signal.SIGTERM)
         loop = asyncio.get_running_loop()
-        if self._timer is None or self._timer.when() > loop.time() + grace_s:
+        if self._kill_at_s is None or self._kill_at_s > loop.time() + grace_s:
             self._stop_timer()
-            why = f"did not end within {grace_s:g} s and was killed"
-            self._timer = loop.call_later(grace_s, self.kill, why)
+            self._kill_at_s = loop.time() + grace_s
+            self._timer = loop.call_later(grace_s / 2, self._insist, grace_s)
+
+    def _insist(self, grace_s: float) -> None:
+        if not self.suspending:  # one that is suspended must not take it for a stop
+            self._signal(signal.SIGTERM)
+        why = f"did not end within {grace_s:g} s and was killed"
+        self._timer = asyncio.get_running_loop().call_later(grace_s / 2, self.kill, why)
 
     def kill(self, why: str) -> None:
         """End it at once; what it wrote to the device is put back from the journal."""
