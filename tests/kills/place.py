@@ -70,7 +70,7 @@ _FIRST: Mapping[str, Mapping[str, object]] = {
     },
     "tx2": {
         "denver_cores_online": 0,
-        "cpu_governor": "fixed",
+        "cpu_freq_khz": 806400,
         "gpu_freq_hz": 854250000,
         "emc_freq_hz": 1331200000,
     },
@@ -82,7 +82,7 @@ _FIRST: Mapping[str, Mapping[str, object]] = {
     },
     "orin": {
         "cpu_cores_online": 4,
-        "cpu_cluster1_governor": "fixed",
+        "cpu_freq_khz": 960000,
         "gpu_freq_hz": 612000000,
         "emc_freq_hz": 665600000,
     },
@@ -91,9 +91,9 @@ _FIRST: Mapping[str, Mapping[str, object]] = {
 _SECOND: Mapping[str, Mapping[str, object]] = {
     "tx1": {"cpu_freq_khz": 1020000, "emc_governor": "fixed"},
     "tx2": {"cpu_cores_online": 3, "gpu_freq_hz": 420750000},
-    "xavier": {"cpu_cores_online": 3, "gpu_governor": "fixed", "gpu_freq_hz": 318750000},
+    "xavier": {"cpu_cores_online": 1, "gpu_governor": "fixed", "gpu_freq_hz": 318750000},
     "orin": {"gpu_freq_hz": 408000000, "emc_governor": "fixed"},
-    "host": {"cpus_online": "0-2", "cpu_max_freq_khz": 1224000},
+    "host": {"cpus_online": "0", "cpu_max_freq_khz": 1224000},
 }
 
 

@@ -132,6 +132,8 @@ def strike(case: Case, launch: Launch, victim: Victim, plan: Plan, course: Cours
         struck = _struck_from_outside(case, process, victim, plan, course, base)
     if struck is not None and len(plan.signals) > 1:
         _again(struck, plan)
+    if victim.whom == "parent":
+        return struck is not None  # who waits for a daemon that was killed waits until it is back
     try:
         process.wait(PATIENCE_S)
     except subprocess.TimeoutExpired:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from tuner.cli.out import say, say_progress
-from tuner.errors import FileMissingError, UsageError
+from tuner.errors import UsageError
 from tuner.files import user_path
 
 if TYPE_CHECKING:
@@ -184,16 +184,7 @@ def _run(
 
 
 def _write(json_path: str, rows: Sequence[dict[str, Any]]) -> None:
-    from tuner.errors import PermissionDeniedError
+    from tuner.profiles import atomic_write
 
     text = "[\n" + ",\n".join(json.dumps(row, allow_nan=False) for row in rows) + "\n]\n"
-    try:
-        user_path(json_path).write_text(text, encoding="utf-8")
-    except PermissionError as error:
-        raise PermissionDeniedError(
-            f"{json_path} cannot be written.", "Choose another --json file."
-        ) from error
-    except OSError as error:
-        raise FileMissingError(
-            f"{json_path} cannot be written: {error.strerror}.", "Choose another --json file."
-        ) from error
+    atomic_write(user_path(json_path), text)

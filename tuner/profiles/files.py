@@ -338,7 +338,7 @@ def atomic_write(path: Path, text: str) -> None:
     with write_errors(path):
         target = Path(os.path.realpath(path))
         if target.exists() and not target.is_file() and not target.is_dir():
-            target.write_bytes(raw)
+            _write_through(target, raw)
             return
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary = target.with_name(f".{target.name[:100]}.{os.getpid()}.tmp")
@@ -349,6 +349,14 @@ def atomic_write(path: Path, text: str) -> None:
             temporary.unlink(missing_ok=True)
             raise
         sync_folder(target.parent)
+
+
+def _write_through(path: Path, raw: bytes) -> None:
+    """Write to what is no regular file; a named pipe that nobody reads is an error, nothing to wait for."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "wb") as file:
+        os.set_blocking(descriptor, True)
+        file.write(raw)
 
 
 def _write_synced(path: Path, raw: bytes) -> None:

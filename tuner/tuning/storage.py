@@ -144,6 +144,7 @@ def _explain(url: str, error: BaseException, purpose: str) -> TunerError:
         )
     if (
         "readonly" in text
+        or "read-only file system" in text
         or "permission denied" in text
         or "unable to open" in text
         or "not a directory" in text
