@@ -18,7 +18,7 @@ from typing import NoReturn, TextIO
 #: CPU seconds and bytes that no command needs for refusing something.
 CPU_S, MEMORY_BYTES = 60, 6 << 30
 #: What a command that waits (for a lock, a pipe) is given before it counts as hanging.
-PATIENCE_S = 90.0
+PATIENCE_S = 60.0
 
 
 @dataclass(frozen=True)
