@@ -51,8 +51,9 @@ class StrategyContract:
             "test_a_model_of_positive_values_predicts_positive_values": cls.makes_models,
             "test_on_its_own_in_an_optuna_study": cls.standalone is not StrategyContract.standalone,
         }
-        for name in claims.keys() - vars(cls).keys():
-            setattr(cls, name, getattr(StrategyContract, name) if claims[name] else None)
+        for name, claimed in claims.items():  # in this order, so that every process collects the same
+            if name not in vars(cls):
+                setattr(cls, name, getattr(StrategyContract, name) if claimed else None)
 
     def strategy(self) -> Strategy:
         """Return a new instance of the strategy under test."""
