@@ -22,6 +22,7 @@ from tuner.errors import (
     SystemLimitError,
     TunerError,
 )
+from tuner.rights import OWN, Rights
 
 DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 FORBIDDEN = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
@@ -47,16 +48,19 @@ def user_path(text: str) -> Path:
         return Path(text)
 
 
-def open_regular(path: Path) -> BinaryIO:
-    """Open a regular file for reading; links are followed, and nothing is waited for.
+def open_regular(path: Path, rights: Rights = OWN) -> BinaryIO:
+    """Open a regular file for reading, with `rights`; links are followed, and nothing is waited for.
 
     Raises:
         FileMissingError: there is no such file, it is a folder, a pipe, a socket or a device, or cannot be read.
         PermissionDeniedError: the user may not read it.
     """
     try:
-        _check_kind(path, os.stat(path).st_mode)  # before it is opened: opening a device can have an effect
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+        with rights.taken():  # only here: modules that are imported later may be for root to read
+            _check_kind(
+                path, os.stat(path).st_mode
+            )  # before it is opened: opening a device can have an effect
+            descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
         try:
             _check_kind(path, os.fstat(descriptor).st_mode)  # it may have been replaced meanwhile
             return os.fdopen(descriptor, "rb")
@@ -69,15 +73,15 @@ def open_regular(path: Path) -> BinaryIO:
         raise unreadable(path, error) from error
 
 
-def read_regular(path: Path, limit_bytes: int) -> bytes:
-    """Return the content of a regular file of at most `limit_bytes`.
+def read_regular(path: Path, limit_bytes: int, rights: Rights = OWN) -> bytes:
+    """Return the content of a regular file of at most `limit_bytes`, opened with `rights`.
 
     Raises:
         FileMissingError, PermissionDeniedError: see `open_regular`; or reading fails.
         FileTooLargeError: it is longer; no more than the limit was read.
     """
     try:
-        with open_regular(path) as file:
+        with open_regular(path, rights) as file:
             if os.fstat(file.fileno()).st_size > limit_bytes:
                 raise _too_large(path, limit_bytes)
             chunks: list[bytes] = []

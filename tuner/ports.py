@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Union, runtime_checkable
 
 from tuner.environment import Environment
 from tuner.objective import Metric, Objective
+from tuner.rights import OWN, Rights
 from tuner.space import Configuration, ConfigurationSpace, Option, OptionValue
 
 if TYPE_CHECKING:
@@ -327,12 +328,14 @@ class OpenContext:
         state_dir: Where a plugin may keep small state; made by who writes there first.
         settings: Effective settings by key (see `tuner config show`).
         stop: Ends waiting early.
+        rights: To be taken while files are opened that the specification or the settings name.
     """
 
     seed: int
     state_dir: str
     settings: Mapping[str, Any]
     stop: StopToken
+    rights: Rights = OWN
 
 
 class DevicePlugin(Protocol):

@@ -7,6 +7,7 @@ is not understood as a metric is an option. The TOML, where there is one, has th
 from __future__ import annotations
 
 import difflib
+import os
 import re
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from typing import Any, Literal
 
 from tuner.errors import TableError
 from tuner.objective import Metric
+from tuner.rights import OWN, Rights
 from tuner.space import OptionValue
 
 AS_RECORDED = "as recorded"
@@ -124,26 +126,27 @@ class Declaration:
     baseline: Mapping[str, Any] | None = None
 
 
-def read_declaration(table: Path) -> Declaration:
-    """Read ``<table>.csv.toml`` or ``<table>.toml``, the first that exists.
+def read_declaration(table: Path, rights: Rights = OWN) -> Declaration:
+    """Read ``<table>.csv.toml`` or ``<table>.toml``, the first that exists, with `rights`.
 
     Raises:
         FileMissingError, PermissionDeniedError: it is there, but cannot be read.
         MalformedFileError: it is no TOML, or has a key or value that means nothing; with line and column.
     """
     candidates = [table.with_name(table.name + ".toml"), table.with_name(table.stem + ".toml")]
-    path = next((c for c in candidates if c != table and c.exists()), None)
-    return Declaration() if path is None else _Reader(path).declaration()
+    with rights.taken():
+        path = next((c for c in candidates if c != table and os.path.exists(c)), None)
+    return Declaration() if path is None else _Reader(path, rights).declaration()
 
 
 class _Reader:
     """Checks a declaration's keys and types; says where in the file what is wrong stands."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, rights: Rights) -> None:
         from tuner.config.toml import malformed, read_toml
 
         self._path, self._malformed = path, malformed
-        self._data, self._locate = read_toml(path)
+        self._data, self._locate = read_toml(path, rights)
 
     def declaration(self) -> Declaration:
         self._known((), self._data, ("columns", "objectives", "environment", "baseline"))

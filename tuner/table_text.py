@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, TypeVar
 from tuner.errors import FileTooLargeError, Interrupted, MalformedFileError, TableError
 from tuner.files import read_regular
 from tuner.ports import StopToken
+from tuner.rights import OWN, Rights
 
 if TYPE_CHECKING:
     from _csv import Reader
@@ -74,12 +75,13 @@ class Sheet:
         )
 
 
-def read_sheet(path: Path, stop: StopToken | None = None) -> Sheet:
+def read_sheet(path: Path, stop: StopToken | None = None, rights: Rights = OWN) -> Sheet:
     """Read a CSV file's cells.
 
     Args:
         path: The file.
         stop: Looked at again and again.
+        rights: To be taken while the file is opened.
 
     Raises:
         FileMissingError, PermissionDeniedError: it cannot be read, or is no regular file.
@@ -88,7 +90,7 @@ def read_sheet(path: Path, stop: StopToken | None = None) -> Sheet:
         TableError: it has no header, no separator or no row, or a column has no name or another's.
         Interrupted: a stop was asked for.
     """
-    text = _decoded(path, read_regular(path, LIMIT_BYTES))
+    text = _decoded(path, read_regular(path, LIMIT_BYTES, rights))
     start = _Start.of(text)
     if not start.header.strip():
         raise TableError(f"Table {path} holds no header row.", "Its first line names the columns.")

@@ -15,6 +15,7 @@ from statistics import median
 from tuner.errors import TableError
 from tuner.objective import EDP, ENERGY, POWER, Metric
 from tuner.ports import SourceData, StopToken
+from tuner.rights import OWN, Rights
 from tuner.space import Configuration, Option, OptionValue
 from tuner.table_columns import Column, Declaration, assign_roles, read_declaration
 from tuner.table_inactive import notices as inactive_notices
@@ -110,20 +111,21 @@ class Table:
         return best, shortfall(best)[0] == 0.0
 
 
-def read_table(path: Path, stop: StopToken | None = None) -> Table:
+def read_table(path: Path, stop: StopToken | None = None, rights: Rights = OWN) -> Table:
     """Read a table.
 
     Args:
         path: The CSV file.
         stop: Looked at again and again.
+        rights: To be taken while the files are opened.
 
     Raises:
         FileMissingError, PermissionDeniedError, FileTooLargeError, MalformedFileError: the files themselves.
         TableError: columns or numbers that cannot be measurements, with line and column.
         Interrupted: a stop was asked for.
     """
-    sheet = read_sheet(path, stop)
-    declared = read_declaration(path)
+    sheet = read_sheet(path, stop, rights)
+    declared = read_declaration(path, rights)
     roles = assign_roles(path, tuple(sheet.columns), declared)
     commas = has_decimal_commas(sheet, roles.metrics)
     values = {m.name: measurements(sheet, m, commas) for m in watched(roles.metrics, stop, 1)}

@@ -51,7 +51,7 @@ class ReplayDevicePlugin:
         """
         if not argument:
             raise UsageError("Device 'replay' needs a table.", "Name it: --device replay:measurements.csv.")
-        return ReplayDevice(read_table(user_path(argument), context.stop))
+        return ReplayDevice(read_table(user_path(argument), context.stop, context.rights))
 
 
 class _VirtualClock:

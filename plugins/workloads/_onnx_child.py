@@ -5,6 +5,7 @@ Run as ``python -m tuner_plugins.workloads._onnx_child PARENT_PID``; requests ``
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Mapping
@@ -12,9 +13,10 @@ from time import perf_counter
 from typing import Any
 
 from tuner.errors import MissingDependencyError, ModelRejectedError, TunerError
+from tuner.rights import OWN, Rights
 
 from ._onnx_inputs import make_inputs
-from ._serve import serve
+from ._serve import die_with, serve
 
 _CPU, _CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 _LEVELS = {
@@ -36,19 +38,24 @@ class Runtime:
         """Load ``model`` under ``options``; answer what the runtime offers.
 
         Raises:
-            MissingDependencyError, ModelRejectedError, UsageError.
+            MissingDependencyError, ModelRejectedError, UsageError, PermissionDeniedError.
         """
         ort = _onnxruntime()
         options: Mapping[str, Any] = request["options"]
         wants_cuda = options.get("ort_execution_provider") == "cuda"
-        self._session = _session(ort, request["model"], options, wants_cuda)
+        rights = _rights(request["model_rights"])
+        self._session = _session(ort, request["model"], options, wants_cuda, rights)
         if wants_cuda and _CUDA not in self._session.get_providers():
             raise MissingDependencyError(
                 "ONNX Runtime could not start its CUDA execution provider.",
                 "Check the NVIDIA driver and that CUDA and cuDNN match onnxruntime-gpu; see `tuner doctor`.",
             )
         self._inputs = make_inputs(
-            self._session.get_inputs(), request["shapes"], request["inputs"], request["seed"]
+            self._session.get_inputs(),
+            request["shapes"],
+            request["inputs"],
+            request["seed"],
+            _rights(request["inputs_rights"]),
         )
         return {
             "version": ort.__version__,
@@ -79,6 +86,11 @@ class Runtime:
         return {"latencies_s": latencies_s}
 
 
+def _rights(given: Mapping[str, Any]) -> Rights:
+    """Return the rights to take: none where this runs as a user of its own (the service's), who has few anyway."""
+    return Rights(**given) if os.geteuid() == 0 else OWN
+
+
 def _onnxruntime() -> Any:
     try:
         import onnxruntime
@@ -95,12 +107,14 @@ def _onnxruntime() -> Any:
     return onnxruntime
 
 
-def _session(ort: Any, model: str, options: Mapping[str, Any], cuda: bool) -> Any:
+def _session(ort: Any, model: str, options: Mapping[str, Any], cuda: bool, rights: Rights) -> Any:
     if cuda and hasattr(ort, "preload_dlls"):
         ort.preload_dlls()  # finds CUDA and cuDNN that were installed as Python packages
     providers = [_CUDA, _CPU] if cuda else [_CPU]
+    settings = session_options(ort, options)
     try:
-        return ort.InferenceSession(model, session_options(ort, options), providers=providers)
+        with rights.taken():  # a model can name files beside it that hold its weights
+            return ort.InferenceSession(model, settings, providers=providers)
     except Exception as error:
         if not _is_runtime_error(error):
             raise
@@ -153,8 +167,16 @@ def _reason(error: Exception) -> str:
 
 def main() -> None:
     """Serve the tuner whose process id is the first argument."""
+    parent_pid = int(sys.argv[1])
     runtime = Runtime()
-    serve({"load": runtime.load, "run": runtime.run}, int(sys.argv[1]))
+
+    def load(request: Mapping[str, Any]) -> dict[str, Any]:
+        try:
+            return runtime.load(request)
+        finally:
+            die_with(parent_pid)  # taking rights made the kernel forget it
+
+    serve({"load": load, "run": runtime.run}, parent_pid)
 
 
 if __name__ == "__main__":

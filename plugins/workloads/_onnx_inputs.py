@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from tuner.errors import FileMissingError, MalformedFileError, ModelRejectedError, UsageError
+from tuner.files import open_regular
+from tuner.rights import OWN, Rights
 
 #: ONNX Runtime's element type -> numpy's.
 _DTYPES = {
@@ -41,12 +44,16 @@ def parse_shapes(texts: Sequence[str]) -> dict[str, list[int]]:
 
 
 def make_inputs(
-    declared: Sequence[Any], shapes: Mapping[str, Sequence[int]], file: str | None, seed: int
+    declared: Sequence[Any],
+    shapes: Mapping[str, Sequence[int]],
+    file: str | None,
+    seed: int,
+    rights: Rights = OWN,
 ) -> dict[str, Any]:
     """Return input name -> numpy array for a session's declared inputs (`NodeArg`: name, type, shape).
 
-    Arrays of `file` (.npz) are taken as they are; the others are synthetic: uniform in [0, 1) for floats
-    (by `seed`), 1 for integers (valid as token, mask and length alike), True, and ``"a"``.
+    Arrays of `file` (.npz, opened with `rights`) are taken as they are; the others are synthetic: uniform in
+    [0, 1) for floats (by `seed`), 1 for integers (valid as token, mask and length alike), True, and ``"a"``.
 
     Raises:
         UsageError: a shape or an array that the model does not have, or that does not fit.
@@ -56,7 +63,7 @@ def make_inputs(
     import numpy as np
 
     names = [d.name for d in declared]
-    given = _load(file) if file else {}
+    given = _load(file, rights) if file else {}
     for name in (*shapes, *given):
         if name not in names:
             raise UsageError(
@@ -120,13 +127,13 @@ def _check_shape(argument: Any, shape: Sequence[int]) -> None:
         )
 
 
-def _load(file: str) -> dict[str, Any]:
+def _load(file: str, rights: Rights) -> dict[str, Any]:
     import zipfile
 
     import numpy as np
 
     try:
-        with np.load(file, allow_pickle=False) as archive:
+        with open_regular(Path(file), rights) as opened, np.load(opened, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
     except OSError as error:
         raise FileMissingError(

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
-from tuner.errors import FileMissingError, MissingDependencyError, UsageError
+from tuner.errors import MissingDependencyError, UsageError
+from tuner.files import open_regular
 from tuner.objective import Metric
 from tuner.ports import OpenContext, Probe, Reading, StopToken
+from tuner.rights import OWN, Rights
 from tuner.space import Configuration
 
 from ._child import Child
@@ -32,12 +35,12 @@ class OnnxWorkloadPlugin:
 
         Raises:
             UsageError: no path, or an input shape of another form.
-            FileMissingError: no such file.
+            FileMissingError, PermissionDeniedError: no such file, or the user may not read it.
         """
         if not argument:
             raise UsageError("The onnx workload needs a model file.", "Write --workload onnx:<path>.")
         path = os.path.abspath(os.path.expanduser(argument))
-        return OnnxWorkload(f"onnx:{path}", path, context)
+        return OnnxWorkload(f"onnx:{path}", path, context, context.rights)
 
 
 class OnnxWorkload:
@@ -47,21 +50,25 @@ class OnnxWorkload:
         spec: Names the workload.
         path: Of the model.
         context: Its settings ``input_shape``, ``inputs``, ``inferences_per_run`` and ``timeout`` are read.
+        rights: To be taken while the model is opened; for ``inputs`` the context's are.
     """
 
-    def __init__(self, spec: str, path: str, context: OpenContext) -> None:
+    def __init__(self, spec: str, path: str, context: OpenContext, rights: Rights = OWN) -> None:
         self.spec = spec
         self._stop = context.stop
         self._timeout_s = float(context.settings.get("timeout") or _DEFAULT_TIMEOUT_S)
         self._per_run = int(context.settings.get("inferences_per_run") or 1)
         inputs = context.settings.get("inputs") or None
-        for file in filter(None, (path, inputs)):
-            _check_readable(file)
+        _check_readable(path, rights)
+        if inputs:
+            _check_readable(inputs, context.rights)
         self._load = _LoadRequest(
             path,
             parse_shapes(context.settings.get("input_shape") or ()),
             os.path.abspath(inputs) if inputs else None,
             context.seed,
+            rights,
+            context.rights,
         )
 
     def probe(self) -> Sequence[Probe]:
@@ -118,11 +125,14 @@ class _LoadRequest:
     shapes: Mapping[str, Sequence[int]]
     inputs: str | None
     seed: int
+    model_rights: Rights
+    inputs_rights: Rights
 
     def message(self, options: Configuration) -> dict[str, Any]:
         return {
             "do": "load", "model": self.model, "shapes": self.shapes, "inputs": self.inputs,
             "seed": self.seed, "options": options,
+            "model_rights": asdict(self.model_rights), "inputs_rights": asdict(self.inputs_rights),
         }  # fmt: skip
 
 
@@ -152,14 +162,8 @@ class OnnxRun:
         self._child.close()
 
 
-def _check_readable(path: str) -> None:
-    try:
-        with open(path, "rb"):
-            pass
-    except OSError as error:
-        raise FileMissingError(
-            f"'{path}' cannot be read: {error.strerror}.", "Check the path after --workload or --inputs."
-        ) from error
+def _check_readable(path: str, rights: Rights) -> None:
+    open_regular(Path(path), rights).close()
 
 
 def _cpus() -> int:

@@ -8,10 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.profiles.examples import tx2_profile
 from tuner.cli.main import run
 from tuner.config.load import load
 from tuner.config.settings import SETTINGS
 from tuner.config.trust import distrust
+from tuner.profiles import write_profile
+from tuner.tuning.setup import open_actuator
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: makes files of other users")
 OTHER = 54321
@@ -94,6 +97,39 @@ def test_it_is_said(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "not trusted with board, workload, storage, because it belongs to user" in said.err
     assert run(["config", "show", "--json"], debug=False) == 0
     assert json.loads(capsys.readouterr().out)["storage"]["origin"] == "default"
+
+
+@needs_root
+@pytest.mark.parametrize(
+    "words",
+    [["profile", "apply", "p.toml"], ["profile", "apply", "p.toml", "--dry-run"], ["profile", "validate", "p.toml"],
+     ["restore"], ["doctor"]],
+)  # fmt: skip
+def test_commands_without_flags_of_settings_say_it_once(
+    folder: Path, capsys: pytest.CaptureFixture[str], words: list[str]
+) -> None:
+    write_profile(folder / "p.toml", tx2_profile())
+    spoil(folder, "another's file")
+    run(words, debug=False)
+    said = capsys.readouterr()
+    assert said.err.count("is not trusted with board, workload, storage") == 1
+
+
+@needs_root
+def test_a_revert_says_it_once(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_profile(folder / "p.toml", tx2_profile())
+    spoil(folder, "another's file")
+    assert run(["profile", "apply", "p.toml"], debug=False) == 0
+    capsys.readouterr()
+    assert run(["profile", "apply", "p.toml", "--revert"], debug=False) == 0
+    assert capsys.readouterr().err.count("is not trusted with") == 1
+
+
+def test_putting_back_reads_no_settings_of_the_working_directory(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "tuner.toml").write_text("no TOML")
+    assert open_actuator("emulated:jetson-tx2").boot_id()
 
 
 def test_every_setting_that_names_a_place_is_known() -> None:

@@ -6,6 +6,7 @@ import contextlib
 import sys
 from collections.abc import Iterator, Mapping
 
+from tuner.cli.options import open_context
 from tuner.cli.out import confirm, say
 from tuner.control import RestoreReport, apply_persistently, revert_applied
 from tuner.control.restoring import restore_error
@@ -16,7 +17,7 @@ from tuner.profiles import Profile
 from tuner.space import OptionValue
 from tuner.tuning.applying import board_target
 from tuner.tuning.interrupts import SignalGuard
-from tuner.tuning.opening import default_context, open_device
+from tuner.tuning.opening import open_device
 from tuner.tuning.setup import journal_dir, recover_journals, require_restored
 
 
@@ -90,7 +91,7 @@ def _put_back(device: Device, force: bool) -> RestoreReport:
 
 @contextlib.contextmanager
 def _opened(spec: str) -> Iterator[Device]:
-    device = open_device(spec, default_context()).device
+    device = open_device(spec, open_context()).device
     try:
         yield device
     finally:

@@ -121,9 +121,9 @@ def _journals() -> Iterator[Check]:
 
 def _devices() -> Iterator[Check]:
     from tuner import registry
-    from tuner.tuning.opening import default_context
+    from tuner.cli.options import open_context
 
-    context = default_context()
+    context = open_context()
     plugins = {name: registry.create("devices", name) for name in registry.names("devices")}
     reasons = {name: plugin.detect(context) for name, plugin in plugins.items()}
     known = any(reasons.values())

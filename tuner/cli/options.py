@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -12,6 +12,9 @@ from tuner.cli.out import say
 from tuner.config.load import Effective, load
 from tuner.config.settings import BY_KEY, SETTINGS, Setting
 from tuner.paths import working_dir
+
+if TYPE_CHECKING:
+    from tuner.ports import OpenContext
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -45,6 +48,13 @@ def effective(params: Mapping[str, Any]) -> Effective:
     if found.ignored:
         say(f"warning: {found.ignored}", err=True)
     return found
+
+
+def open_context() -> OpenContext:
+    """Return the context that a command without flags of settings opens devices with; says what was ignored."""
+    from tuner.tuning.opening import default_context
+
+    return default_context(effective({}))
 
 
 def _help(setting: Setting) -> str:

@@ -208,9 +208,10 @@ def _export(profile: Profile, form: str) -> str:
 
 @contextlib.contextmanager
 def _open(spec: str) -> Iterator[Device]:
-    from tuner.tuning.opening import default_context, open_device
+    from tuner.cli.options import open_context
+    from tuner.tuning.opening import open_device
 
-    device = open_device(spec, default_context()).device
+    device = open_device(spec, open_context()).device
     try:
         yield device
     finally:

@@ -53,13 +53,13 @@ def _restore_elsewhere(board: str, device: str) -> None:
 
 
 def _restore_here(device: str | None, profiles: bool) -> None:
+    from tuner.cli.options import open_context
     from tuner.control import applied, recover, revert_all
     from tuner.control.restoring import restore_error
     from tuner.tuning.interrupts import SignalGuard
-    from tuner.tuning.opening import default_context
     from tuner.tuning.setup import journal_dir, open_actuator
 
-    default_context()  # a --sysroot that is not there is said also where there is nothing to restore
+    open_context()  # a --sysroot that is not there is said also where there is nothing to restore
     with SignalGuard():  # what has begun to be put back is finished
         reports = recover(journal_dir(), open_actuator, device)
         if profiles:

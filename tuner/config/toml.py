@@ -14,6 +14,7 @@ from typing import Any
 
 from tuner.errors import MalformedFileError
 from tuner.files import read_regular
+from tuner.rights import OWN, Rights
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -37,8 +38,8 @@ _WHOLE = range(
 _AT = re.compile(r"\s*\(at (?:line (\d+), column (\d+)|end of document)\)\s*$")
 
 
-def read_toml(path: Path) -> tuple[dict[str, Any], Locate]:
-    """Return the document in `path`, and where its keys stand.
+def read_toml(path: Path, rights: Rights = OWN) -> tuple[dict[str, Any], Locate]:
+    """Return the document in `path`, opened with `rights`, and where its keys stand.
 
     Raises:
         FileMissingError: there is no such file, or it is no regular file.
@@ -46,7 +47,7 @@ def read_toml(path: Path) -> tuple[dict[str, Any], Locate]:
         FileTooLargeError: it is longer than `LIMIT_BYTES`.
         MalformedFileError: it is no UTF-8 or no TOML, or nested too deeply; the sentence names line and column.
     """
-    text = _read_text(path)
+    text = _read_text(path, rights)
     deep = _too_deep(text)
     if deep is not None:
         raise malformed(path, _line_column(text, deep), f"it is nested more than {LIMIT_DEPTH} deep")
@@ -90,8 +91,8 @@ def malformed(path: Path, place: tuple[int, int], what: str) -> MalformedFileErr
     )
 
 
-def _read_text(path: Path) -> str:
-    raw = read_regular(path, LIMIT_BYTES)
+def _read_text(path: Path, rights: Rights) -> str:
+    raw = read_regular(path, LIMIT_BYTES, rights)
     try:
         text = raw.decode("utf-8-sig")  # editors on Windows begin a file with a byte order mark
     except UnicodeDecodeError as error:

@@ -180,17 +180,23 @@ def _add_profiles(app: FastAPI, service: Service) -> None:
         return service.profiles.show(name)
 
     @app.post("/profiles/{name}/apply")
-    async def apply_profile(name: ProfileName) -> Applied:
+    async def apply_profile(request: Request, name: ProfileName) -> Applied:
         """Set a profile's board options, verify them and leave them set."""
         path = service.profiles.path(name)
-        return Applied.model_validate(await service.tasks.run("apply", str(path)))
+        return Applied.model_validate(await service.tasks.run("apply", str(path), owner_uid=_owner(request)))
 
     @app.post("/profiles/{name}/revert")
-    async def revert_profile(name: ProfileName, force: bool = False) -> Applied:
+    async def revert_profile(request: Request, name: ProfileName, force: bool = False) -> Applied:
         """Put back what applying a profile replaced; with `force` also what another program set since."""
         path = service.profiles.path(name)
         words = ["force"] if force else []
-        return Applied.model_validate(await service.tasks.run("revert", str(path), *words))
+        found = await service.tasks.run("revert", str(path), *words, owner_uid=_owner(request))
+        return Applied.model_validate(found)
+
+
+def _owner(request: Request) -> int | None:
+    peer: Peer = request.scope[PEER]
+    return peer.uid
 
 
 def _add_facts(app: FastAPI, service: Service) -> None:

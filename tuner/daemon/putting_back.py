@@ -44,7 +44,9 @@ async def put_back() -> str:
     said = " ".join(output.decode(errors="replace").split())[-500:]
     # What another process has, it puts back itself.
     if process.returncode not in (0, DeviceBusyError.exit_code):
-        return _failed(f"`tuner restore` ended with status {process.returncode}: {said}")
+        # It can be of files that the session's owner may not read: for the log only.
+        _log.error("tuner restore: %s", said)
+        return _failed(f"`tuner restore` ended with status {process.returncode}; see the daemon's log")
     _log.info("tuner restore: %s", said)
     return ""
 

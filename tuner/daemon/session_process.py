@@ -31,6 +31,7 @@ from tuner.errors import (
     TunerError,
 )
 from tuner.events import Event, Notice, SessionFailed, SessionFinished, SessionStarted, strict
+from tuner.rights import Rights, rights_of
 from tuner.tuning.stop import SignalStop
 from tuner.tuning.supervision import PauseSwitch, Supervision
 
@@ -119,7 +120,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         sink = LogSink(writer, given.wake, commands.suspended)
         commands.start()
         supervision = Supervision(
-            pause, record.crashed, record.spent_s, untold, lambda _study: record.resume_command
+            pause,
+            record.crashed,
+            record.spent_s,
+            untold,
+            lambda _study: record.resume_command,
+            rights_of(record.owner_uid),
         )
         return _run(record, sink, stop, supervision)
 
@@ -127,8 +133,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(record: SessionRecord, sink: LogSink, stop: SignalStop, supervision: Supervision) -> int:
     from tuner.tuning.engine import run_session
 
-    _enter(record, sink)
     try:
+        _enter(record, sink, supervision.rights)
         run_session(effective(record.settings, record.study), sink, stop, supervision)
     except DeviceBusyError as error:
         if not sink.started:
@@ -146,11 +152,12 @@ def _run(record: SessionRecord, sink: LogSink, stop: SignalStop, supervision: Su
     return 0
 
 
-def _enter(record: SessionRecord, sink: LogSink) -> None:
+def _enter(record: SessionRecord, sink: LogSink, rights: Rights) -> None:
     if record.cwd is None:
         return
     try:
-        os.chdir(record.cwd)
+        with rights.taken():
+            os.chdir(record.cwd)
     except (OSError, ValueError) as error:
         text = f"the folder {record.cwd!r} cannot be entered ({error}): relative paths will not be found"
         sink(Notice(time.time(), "warning", text))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import logging
 import sys
@@ -18,6 +19,7 @@ from tuner.events import Event, Notice, strict
 from tuner.ports import Device, Probe, Supported
 from tuner.printable import printable
 from tuner.profiles import read_profile
+from tuner.rights import Rights, rights_of
 from tuner.tuning.applying import board_target
 from tuner.tuning.interrupts import SignalGuard
 from tuner.tuning.opening import Opened, default_context, open_device
@@ -26,9 +28,13 @@ from tuner.tuning.setup import journal_dir, recover_journals, require_restored
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Do the job and write its answer."""
-    verb, *arguments = sys.argv[1:] if argv is None else argv
+    parser = argparse.ArgumentParser(prog="tuner.daemon.task_process")
+    parser.add_argument("--owner", default="0", metavar="UID", help="for whom; empty: only a token is known")
+    parser.add_argument("verb", choices=_JOBS)
+    parser.add_argument("arguments", nargs="*")
+    given = parser.parse_args(argv)
     try:
-        answer = _JOBS[verb](*arguments)
+        answer = _JOBS[given.verb](rights_of(int(given.owner) if given.owner else None), *given.arguments)
     except TunerError as error:
         answer = {"error": body_of(error).model_dump()}
     sys.stdout.write(json.dumps(strict(answer), allow_nan=False, default=str) + "\n")
@@ -36,17 +42,17 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 @contextmanager
-def _opened(spec: str) -> Iterator[Opened]:
-    opened = open_device(spec, default_context())
+def _opened(spec: str, rights: Rights) -> Iterator[Opened]:
+    opened = open_device(spec, default_context(rights=rights))
     try:
         yield opened
     finally:
         opened.device.close()
 
 
-def facts(spec: str) -> dict[str, Any]:
+def facts(rights: Rights, spec: str) -> dict[str, Any]:
     """Return what a device is and has."""
-    with _opened(spec) as opened:
+    with _opened(spec, rights) as opened:
         device: Device = opened.device
         sensors = device.sensors()
         return {
@@ -72,11 +78,11 @@ def _fact(probe: Probe) -> dict[str, Any]:
     return {"name": probe.name, "unavailable": probe.reason}
 
 
-def apply(path: str) -> dict[str, Any]:
+def apply(rights: Rights, path: str) -> dict[str, Any]:
     """Set a profile's board options, verify them, leave them set; a signal undoes what was set until then."""
     profile = read_profile(Path(path))
-    unfinished = recover_journals(_log)
-    with _opened(profile.device) as opened, SignalGuard() as guard:
+    unfinished = recover_journals(_log, rights)
+    with _opened(profile.device, rights) as opened, SignalGuard() as guard:
         device = opened.device
         require_restored(unfinished, device)
         target = board_target(profile, device)
@@ -84,9 +90,9 @@ def apply(path: str) -> dict[str, Any]:
         return {"device": device.spec, "options": values, "note": "set and verified by reading back"}
 
 
-def revert(path: str, force: str = "") -> dict[str, Any]:
+def revert(rights: Rights, path: str, force: str = "") -> dict[str, Any]:
     """Put back what applying a profile replaced; with ``force`` also what another program set since."""
-    with _opened(read_profile(Path(path)).device) as opened, SignalGuard():
+    with _opened(read_profile(Path(path)).device, rights) as opened, SignalGuard():
         device = opened.device
         report = revert_applied(device.actuator, device.spec, journal_dir(), force == "force")
         if not report.complete:

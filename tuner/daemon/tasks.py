@@ -29,22 +29,23 @@ class Tasks:
         self._turn = asyncio.Lock()
         self._limit_s, self._grace_s = limit_s, grace_s
 
-    async def run(self, verb: str, *arguments: str) -> Any:
-        """Return what a job answers.
+    async def run(self, verb: str, *arguments: str, owner_uid: int | None = 0) -> Any:
+        """Return what a job answers, that opens what is named for the user `owner_uid` (see `rights_of`).
 
         Raises:
             TunerError: whatever the job raised; it hung or died, and what it had set was put back.
         """
         async with self._turn:
-            output, code = await self._process(verb, *arguments)
+            output, code = await self._process(owner_uid, verb, *arguments)
             if code == 0:
                 return self._answer(verb, output)
             raise TunerError(await self._ended(verb, code), "See the daemon's log.")
 
-    async def _process(self, *arguments: str) -> tuple[bytes, int | None]:
+    async def _process(self, owner_uid: int | None, *arguments: str) -> tuple[bytes, int | None]:
         """Run a job's process, for as long as it may; return what it wrote and its status."""
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "tuner.daemon.task_process", *arguments,
+            sys.executable, "-m", "tuner.daemon.task_process",
+            f"--owner={'' if owner_uid is None else owner_uid}", *arguments,
             stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, start_new_session=True,
         )  # fmt: skip
         output = asyncio.create_task(process.communicate())

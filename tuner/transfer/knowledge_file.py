@@ -17,6 +17,7 @@ from tuner.errors import FileVersionError, MalformedFileError, MeasurementError,
 from tuner.files import open_regular, read_regular
 from tuner.objective import Metric
 from tuner.ports import SourceData
+from tuner.rights import OWN, Rights
 from tuner.space import Condition, Configuration, Option, OptionValue
 from tuner.transfer.encoding import columns_of
 from tuner.transfer.knowledge import Knowledge, Origin
@@ -126,26 +127,26 @@ def _typed(value: OptionValue) -> tuple[bool, OptionValue]:
 # --- reading -----------------------------------------------------------------------------------
 
 
-def is_source_file(path: Path) -> bool:
-    """Return whether `path` is a `.source` file, by its suffix or by its beginning."""
+def is_source_file(path: Path, rights: Rights = OWN) -> bool:
+    """Return whether `path`, opened with `rights`, is a `.source` file, by its suffix or by its beginning."""
     if path.suffix == SUFFIX:
         return True
     try:
-        with open_regular(path) as file:
+        with open_regular(path, rights) as file:
             return f'"{FORMAT}"'.encode() in file.read(64)
     except (OSError, TunerError):
         return False
 
 
-def read_knowledge(path: Path) -> Knowledge:
-    """Return what a `.source` file holds.
+def read_knowledge(path: Path, rights: Rights = OWN) -> Knowledge:
+    """Return what a `.source` file holds, opened with `rights`.
 
     Raises:
         FileMissingError, PermissionDeniedError, FileTooLargeError: it cannot be read.
         FileVersionError: it was written by another version.
         MalformedFileError: it is no such file, is damaged, or was changed since it was written.
     """
-    return parse_knowledge(read_regular(path, LIMIT_BYTES), str(path))
+    return parse_knowledge(read_regular(path, LIMIT_BYTES, rights), str(path))
 
 
 def parse_knowledge(raw: bytes, name: str) -> Knowledge:

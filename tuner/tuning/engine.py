@@ -78,15 +78,15 @@ def run_session(
         Interrupted, BoardLostError, OverheatedError, DiskFullError: their hint ends in the command that goes on.
         TunerError: no result; the device is as it was found unless a `RestoreError` says otherwise.
     """
-    unfinished = recover_journals(emit)
+    watched = supervision or Supervision()
+    unfinished = recover_journals(emit, watched.rights)
     with TripStop(stop) as either:  # the device's guard ends a workload through the same token as a signal
-        target = open_target(settings, default_context(settings, settings["seed"], either))
+        target = open_target(settings, default_context(settings, settings["seed"], either, watched.rights))
         try:
             require_restored(unfinished, target.device)
             goal = read_goal(settings, target)
-            strategy, context = open_strategy(settings, target, goal, either)
+            strategy, context = open_strategy(settings, target, goal, either, watched.rights)
             store = _open_study(settings, target, goal)
-            watched = supervision or Supervision()
             session = _Session(settings, target, goal, strategy, context, store, emit, either, watched)
             with _going_on(session):
                 return _tune(session)

@@ -10,6 +10,7 @@ from tuner import filenames, paths
 from tuner.errors import FileMissingError, UnknownStudyError
 from tuner.files import user_path
 from tuner.ports import SourceData, StopToken
+from tuner.rights import OWN, Rights
 from tuner.tables import read_table, table_source
 from tuner.transfer.knowledge import Origin
 from tuner.transfer.knowledge_file import SUFFIX, is_source_file, read_knowledge
@@ -21,29 +22,34 @@ def sources_dir() -> Path:
     return paths.data_path() / "sources"
 
 
-def load_source(spec: str, url: str, stop: StopToken | None = None) -> SourceData:
+def load_source(spec: str, url: str, stop: StopToken | None = None, rights: Rights = OWN) -> SourceData:
     """Return the source that `spec` names.
 
     Args:
         spec: A `.source` file or a CSV file, by path or by its name in `sources_dir()`, else a study.
         url: The storage of studies.
         stop: Looked at while a table is read.
+        rights: Taken while a file is opened that does not lie in `sources_dir()`.
 
     Raises:
         FileMissingError, PermissionDeniedError, FileTooLargeError, FileVersionError, MalformedFileError, TableError,
         StorageError; Interrupted.
     """
-    path = source_path(spec)
-    if path is not None and is_source_file(path):
-        return replace(read_knowledge(path).data, name=spec)
-    return measured_source(spec, url, stop)[0]
+    path = source_path(spec, rights)
+    if path is None:
+        return _study_source(spec, url)[0]
+    taken = OWN if path.parent == sources_dir() else rights
+    if is_source_file(path, taken):
+        return replace(read_knowledge(path, taken).data, name=spec)
+    return _table_source(path, stop, taken)[0]
 
 
-def source_path(spec: str) -> Path | None:
-    """Return the file that `spec` names, None where it can only be a study."""
+def source_path(spec: str, rights: Rights = OWN) -> Path | None:
+    """Return the file that `spec` names, looked for with `rights`; None where it can only be a study."""
     path = user_path(spec)
-    if _exists(path):
-        return path
+    with rights.taken():
+        if _exists(path):
+            return path
     if path.suffix == SUFFIX and path.name == spec:  # no folder was named: where `learn` puts them
         return _kept_source(path.stem) or path
     return path if path.suffix in (SUFFIX, ".csv") else None
@@ -60,6 +66,8 @@ def _kept_source(name: str) -> Path | None:
 def _exists(path: Path) -> bool:
     try:
         return path.exists()
+    except PermissionError:  # reading it will say so
+        return True
     except (OSError, ValueError):  # too long for a file's name, or a NUL in it
         return False
 
@@ -74,10 +82,16 @@ def measured_source(
         Interrupted.
     """
     path = source_path(spec)
-    if path is not None:
-        table = read_table(path, stop)
-        source, origin = table_source(table), _table_origin(path, table.environment)
-        return replace(source, options=board_options(source.options, origin.board)), origin, None
+    return _study_source(spec, url) if path is None else _table_source(path, stop, OWN)
+
+
+def _table_source(path: Path, stop: StopToken | None, rights: Rights) -> tuple[SourceData, Origin, None]:
+    table = read_table(path, stop, rights)
+    source, origin = table_source(table), _table_origin(path, table.environment)
+    return replace(source, options=board_options(source.options, origin.board)), origin, None
+
+
+def _study_source(spec: str, url: str) -> tuple[SourceData, Origin, str]:
     try:
         study = study_data(spec, url)
         return study.as_source(), study.origin, study.metrics[0].name

@@ -12,6 +12,7 @@ from tuner import paths, registry
 from tuner.errors import UnknownNameError
 from tuner.files import require_folder
 from tuner.ports import Device, DevicePlugin, OpenContext, PowerMeter, StopToken, Workload
+from tuner.rights import OWN, Rights
 
 
 class _NeverStop:
@@ -33,7 +34,10 @@ class Opened:
 
 
 def default_context(
-    settings: Mapping[str, Any] | None = None, seed: int = 0, stop: StopToken | None = None
+    settings: Mapping[str, Any] | None = None,
+    seed: int = 0,
+    stop: StopToken | None = None,
+    rights: Rights = OWN,
 ) -> OpenContext:
     """Return the context that plugins are opened with; without `settings`, with those in force here.
 
@@ -46,7 +50,7 @@ def default_context(
         settings = load({}, os.environ, paths.working_dir())
     if settings.get("sysroot") and not settings.get("board"):  # else it is a folder of the board
         require_folder(Path(settings["sysroot"]))
-    return OpenContext(seed, str(paths.state_path()), settings, stop or _NeverStop())
+    return OpenContext(seed, str(paths.state_path()), settings, stop or _NeverStop(), rights)
 
 
 def open_device(spec: str, context: OpenContext) -> Opened:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from tuner import paths, registry
+from tuner.config.load import load
 from tuner.control import RestoreReport, recover
 from tuner.control.recovery import is_of
 from tuner.control.restoring import restore_error
@@ -35,6 +38,7 @@ from tuner.ports import (
     Unsupported,
     Workload,
 )
+from tuner.rights import OWN, Rights
 from tuner.space import Configuration, ConfigurationSpace, table_space
 from tuner.tuning.budget import Budget, parse_budget
 from tuner.tuning.opening import (
@@ -55,21 +59,26 @@ def journal_dir() -> Path:
     return paths.state_dir("journals")
 
 
-def open_actuator(spec: str) -> Actuator:
-    """Open the device of a journal, for restoring only: its specification says all, the setting `sysroot` nothing."""
-    context = default_context()
-    context = replace(context, settings={**context.settings, "sysroot": None})
+def open_actuator(spec: str, rights: Rights = OWN) -> Actuator:
+    """Open the device of a journal, for restoring only: its specification says all.
+
+    The setting `sysroot` says nothing, nor does the working directory's `tuner.toml`.
+    """
+    settings = load({}, os.environ, None)
+    context = default_context({**settings, "sysroot": None}, rights=rights)
     return open_device(spec, context).device.actuator
 
 
-def recover_journals(emit: Sink) -> list[RestoreReport]:
+def recover_journals(emit: Sink, rights: Rights = OWN) -> list[RestoreReport]:
     """Put back what sessions that were killed left behind, on every device that has a journal.
+
+    Files that a device's specification names are opened with `rights`.
 
     Return the reports on what could not be put back: it must not keep other devices from being used
     (see `require_restored`).
     """
     unfinished = []
-    for report in recover(journal_dir(), open_actuator):
+    for report in recover(journal_dir(), partial(open_actuator, rights=rights)):
         if report.busy:
             continue
         if not report.complete:
@@ -190,7 +199,11 @@ def read_goal(settings: Mapping[str, Any], target: Target) -> Goal:
 
 
 def open_strategy(
-    settings: Mapping[str, Any], target: Target, goal: Goal, stop: StopToken | None = None
+    settings: Mapping[str, Any],
+    target: Target,
+    goal: Goal,
+    stop: StopToken | None = None,
+    rights: Rights = OWN,
 ) -> tuple[Strategy, StrategyContext]:
     """Create the strategy and the context of its sampler.
 
@@ -200,7 +213,7 @@ def open_strategy(
     from tuner.tuning.knowledge import load_source  # only sessions with a source read tables
 
     url = storage_url(settings["storage"])
-    sources: tuple[SourceData, ...] = tuple(load_source(s, url, stop) for s in settings["source"])
+    sources: tuple[SourceData, ...] = tuple(load_source(s, url, stop, rights) for s in settings["source"])
     name = settings["strategy"]
     try:
         strategy: Strategy = registry.create("strategies", name)

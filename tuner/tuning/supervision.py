@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from tuner.ports import StopToken
+from tuner.rights import OWN, Rights
 
 
 class PauseSwitch:
@@ -50,6 +51,7 @@ class Supervision:
             suspect even if the device did not restart.
         spent_s: Seconds of a time budget that earlier runs of the same session used.
         untold: Trials that began before the process died and whose end, if it is in the study, nobody was told.
+        rights: To be taken while files are opened that the settings name.
         resume: Gives, for a study's name, the command that goes on with it; None for that of the settings.
     """
 
@@ -58,3 +60,4 @@ class Supervision:
     spent_s: float = 0.0
     untold: frozenset[int] = frozenset()
     resume: Callable[[str], str] | None = None
+    rights: Rights = OWN
