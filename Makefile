@@ -32,7 +32,7 @@ test: $(STAMP)
 
 # A session in real time, and exported scripts, on every emulated board; minutes each.
 test-boards: $(STAMP)
-	$(BIN)/python -m pytest tests/jetson/test_end_to_end.py tests/exporters/test_shell_boards.py \
+	$(BIN)/python -m pytest tests/devices/jetson/test_end_to_end.py tests/exporters/test_shell_boards.py \
 	  tests/exporters/test_every_device.py -m '' -v
 
 # The Debian package, into dist/. Built without running anything of the target: make deb ARCH=arm64.
@@ -47,7 +47,7 @@ test-system: $(STAMP)
 lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy tuner plugins
+	$(BIN)/mypy tuner plugins emulator
 	$(BIN)/lint-imports
 
 # The daemon against malformed input: ten minutes of schemathesis, then 108,000 requests and profiles;

@@ -22,7 +22,7 @@ import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.actuator.sshd import Far, dirty, far_board, mounted_board
+from tests.remote.sshd import Far, dirty, far_board, mounted_board
 from tuner.errors import BoardLostError
 
 _WORKLOAD = "command:echo latency_s=0.0$(tr -dc 1-9 < /proc/sys/kernel/random/uuid)"

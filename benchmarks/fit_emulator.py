@@ -25,8 +25,8 @@ import numpy as np
 from scipy.optimize import least_squares
 from scipy.stats import spearmanr
 
-from tuner.profiles.boards import load_board, load_stock_modes
-from tuner_plugins.devices._emulated_physics import Demand, Domain, Physics, inference_times, physics_of
+from tuner.boards.board import load_board, load_stock_modes
+from tuner_plugins.devices.emulated.physics import Demand, Domain, Physics, inference_times, physics_of
 
 TABLES = ("inceptionv3_400x400", "inceptionv3_600x600", "xception_200x200", "xception_600x600")
 BOARD_FILES = Path(__file__).resolve().parent.parent / "profiles" / "boards"

@@ -19,16 +19,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.actuator.fakes import START, FakeDevice, levels, server_over
-from tests.jetson.boards import MortalFiles, open_device
-from tuner.actuator.board import OwnedBoard
-from tuner.actuator.protocol import MAX_REQUEST, MESSAGES
-from tuner.actuator.server import Server
+from tests.devices.jetson.boards import MortalFiles, open_device
+from tests.remote.fakes import START, FakeDevice, levels, server_over
 from tuner.ports import Supported
+from tuner.remote.board import OwnedBoard
+from tuner.remote.protocol import MAX_REQUEST, MESSAGES
+from tuner.remote.server import Server
 from tuner_emulator.board import EmulatedBoard
-from tuner_plugins.devices._jetson_detect import hardware_of, identify
-from tuner_plugins.devices._jetson_files import BoardFiles
-from tuner_plugins.devices.jetson import JetsonDevice
+from tuner_plugins.devices.jetson.detect import hardware_of, identify
+from tuner_plugins.devices.jetson.device import JetsonDevice
+from tuner_plugins.devices.jetson.files import BoardFiles
 
 _HOSTILE: tuple[Any, ...] = (
     "", "/sys/devices/system/cpu/cpu0/online", "../../etc/passwd", "$(reboot)", "; rm -rf /", "cores\0",

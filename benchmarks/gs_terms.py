@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from tuner.tables import read_table, table_source
-from tuner.transfer.matching import Matching, match
-from tuner.transfer.stepwise import StepwiseFit, fit_stepwise
+from tuner.search.matching import Matching, match
+from tuner.sources.stepwise import StepwiseFit, fit_stepwise
+from tuner.tables.table import read_table, table_source
 
 
 def selected(path: Path, quantity: str) -> tuple[Matching, NDArray[np.float64], StepwiseFit]:

@@ -20,9 +20,9 @@ from statistics import median
 from tuner.control import ControlSession
 from tuner.ports import Supported
 from tuner.space import Configuration, ConfigurationSpace
-from tuner_plugins.devices._jetson_detect import identify
-from tuner_plugins.devices._jetson_files import RootedFiles
-from tuner_plugins.devices.jetson import JetsonDevice, open_board
+from tuner_plugins.devices.jetson.detect import identify
+from tuner_plugins.devices.jetson.device import JetsonDevice, open_board
+from tuner_plugins.devices.jetson.files import RootedFiles
 
 BOUND = 1.5
 

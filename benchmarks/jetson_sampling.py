@@ -19,9 +19,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tuner.profiles.hardware import load_hardware
-from tuner_plugins.devices._jetson_files import RootedFiles
-from tuner_plugins.devices._jetson_meter import JetsonMeter
+from tuner.boards.hardware import load_hardware
+from tuner_plugins.devices.jetson.files import RootedFiles
+from tuner_plugins.devices.jetson.power.meter import JetsonMeter
 
 BOUND_PERCENT = 1.0
 BOARDS = {

@@ -28,14 +28,14 @@ from tuner.control import ControlSession
 from tuner.measurement.plan import MeasurementPlan
 from tuner.objective import LATENCY, Objective
 from tuner.ports import Reading, Sensors, StrategyContext
+from tuner.session.budget import Budget
+from tuner.session.loop import Session
+from tuner.session.stop import SignalStop, TripStop
+from tuner.session.trial import Bench
 from tuner.space import ConfigurationSpace, Option
-from tuner.tuning.budget import Budget
-from tuner.tuning.distributions import suggest
-from tuner.tuning.session import Session
-from tuner.tuning.stop import SignalStop, TripStop
-from tuner.tuning.storage import open_storage
-from tuner.tuning.study import StudyStore
-from tuner.tuning.trial import Bench
+from tuner.study.distributions import suggest
+from tuner.study.storage import open_storage
+from tuner.study.study import StudyStore
 
 SPACE = ConfigurationSpace(tuple(Option(f"option_{i}", tuple(range(8))) for i in range(4)))
 

@@ -22,7 +22,7 @@ import time
 from pathlib import Path
 
 from tuner.space import table_space
-from tuner.tables import read_table
+from tuner.tables.table import read_table
 
 HEADER = "timestamp,cores,cpu_freq_khz,gpu_freq_hz,emc_freq_hz,governor,latency_s,energy_j"
 

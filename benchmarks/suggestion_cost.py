@@ -76,9 +76,9 @@ def measure(name: str, size: int, given: argparse.Namespace) -> dict:
     from tuner.config.settings import SETTINGS
     from tuner.objective import LATENCY, Objective
     from tuner.ports import SourceData, StrategyContext
+    from tuner.search.space_sampler import Neighbourhood
     from tuner.space import ConfigurationSpace, Option
-    from tuner.tuning.distributions import distributions
-    from tuner.tuning.sampler import Neighbourhood
+    from tuner.study.distributions import distributions
 
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})

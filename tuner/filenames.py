@@ -1,6 +1,6 @@
 """Names as file names: one encoding, reversible, for studies, devices, sources and profiles.
 
-Standard library and Python 3.8 only: it also runs on boards (`tuner.actuator`).
+Standard library and Python 3.8 only: it also runs on boards (`tuner.remote`).
 """
 
 from __future__ import annotations

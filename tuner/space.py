@@ -1,4 +1,4 @@
-"""Options, configurations and the configuration space. Runs on Python 3.8 too: on a board (`tuner.actuator`)."""
+"""Options, configurations and the configuration space. Runs on Python 3.8 too: on a board (`tuner.remote`)."""
 
 from __future__ import annotations
 

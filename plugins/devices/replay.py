@@ -21,8 +21,8 @@ from tuner.ports import (
     WorkloadRun,
 )
 from tuner.space import Configuration, ConfigurationSpace, Option, OptionValue, configuration_key
-from tuner.table_columns import AS_RECORDED
-from tuner.tables import Repeats, Table, read_table
+from tuner.tables.columns import AS_RECORDED
+from tuner.tables.table import Repeats, Table, read_table
 
 #: Units of time in which a recorded measurement lets the virtual clock go on.
 _SECONDS = {"s": 1.0, "ms": 1e-3, "µs": 1e-6, "ns": 1e-9}

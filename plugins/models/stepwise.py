@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tuner.models.estimator import Estimator, LogResponse, finite_array
-from tuner.transfer.stepwise import StepwiseFit, Term, fit_stepwise, term_columns
+from tuner.sources.stepwise import StepwiseFit, Term, fit_stepwise, term_columns
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class StepwiseModel(Estimator):
-    """Stepwise regression with interactions on the log response (see `tuner.transfer.stepwise`).
+    """Stepwise regression with interactions on the log response (see `tuner.sources.stepwise`).
 
     Args:
         significance: The largest p-value that a term may keep.

@@ -9,13 +9,14 @@ import numpy as np
 from tuner.models.estimator import Estimator, LogResponse, finite_array
 from tuner.objective import Metric
 from tuner.ports import SourceData
+from tuner.search.candidates import Candidates
+from tuner.search.coordinates import axis
 from tuner.space import ConfigurationSpace, Option
-from tuner.transfer.candidates import Candidates
-from tuner.transfer.coordinates import axis
-from tuner.transfer.guide import make_guide, response
-from tuner.transfer.kernels import LevelKernels
-from tuner.transfer.posterior import Posterior
-from tuner.transfer.prior import LONG, SHORT, Prior
+
+from ..strategies.transfer.guide import make_guide, response
+from ..strategies.transfer.kernels import LevelKernels
+from ..strategies.transfer.posterior import Posterior
+from ..strategies.transfer.prior import LONG, SHORT, Prior
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,7 +27,7 @@ _METRIC = Metric("y", "y", "")
 
 
 class TransferModel(Estimator):
-    """A mixture of Gaussian processes around a source's surface, and around none (see `tuner.transfer.prior`).
+    """A mixture of Gaussian processes around a source's surface, and around none (see `strategies.transfer.prior`).
 
     Learns most from few rows (tens); the cost grows with the cube of their number.
 

@@ -22,7 +22,7 @@ from texts import completions, man_page
 from wheels import Target, collect, pip
 
 from tuner import __version__
-from tuner.actuator import bundle
+from tuner.remote import bundle
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent

@@ -13,8 +13,8 @@ from tuner import filenames
 from tuner.cli.main import run
 from tuner.profiles import read_profile
 from tuner.profiles.kept import profile_path
-from tuner.tuning.knowledge import load_source
-from tuner.tuning.progress import read_progress
+from tuner.session.progress import read_progress
+from tuner.sources.load import load_source
 
 
 def start(table: Path, study: str) -> int:

@@ -285,7 +285,7 @@ def test_the_daemons_log() -> None:
 
 
 def test_the_actuators_words(capsys: pytest.CaptureFixture[str]) -> None:
-    from tuner.actuator.serving import say
+    from tuner.remote.serving import say
 
     say(HOSTILE)
     assert "owned" in harmless(capsys)

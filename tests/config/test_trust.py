@@ -14,7 +14,7 @@ from tuner.config.load import load
 from tuner.config.settings import SETTINGS
 from tuner.config.trust import distrust
 from tuner.profiles import write_profile
-from tuner.tuning.setup import open_actuator
+from tuner.session.setup import open_actuator
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: makes files of other users")
 OTHER = 54321

@@ -11,20 +11,20 @@ from pathlib import Path
 
 import pytest
 
-from tests.host.test_fake_tree import CPU, tree
+from tests.devices.host.test_fake_tree import CPU, tree
 from tests.profiles.examples import tx2_profile
 from tests.waiting import PATIENCE_S
 from tuner.cli.main import run
 from tuner.control import applied, apply_persistently, journal, pending
 from tuner.control.transaction import ControlSession
 from tuner.profiles import ProfileOption, write_profile
-from tuner.tuning.setup import journal_dir, open_actuator
+from tuner.session.setup import journal_dir, open_actuator
 
 DEVICE = "emulated:jetson-tx2"
 #: Replaces the emulated board's writing side: the second write sends signal number NUMBER to its own process.
 SIGNALLED = """
 import os, sys
-from tuner_plugins.devices._emulated_state import EmulatedActuator
+from tuner_plugins.devices.emulated.state import EmulatedActuator
 whole, writes = EmulatedActuator.write_option, []
 def write_option(self, name, value):
     writes.append(name)

@@ -7,16 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.host.test_fake_tree import CPU, tree
-from tuner.actuator.board import OwnedBoard
+from tests.devices.host.test_fake_tree import CPU, tree
 from tuner.control import ControlSession, applied, apply_persistently, pending, recover, revert_applied
 from tuner.control.lock import DeviceLock
 from tuner.control.ownership import board_of
 from tuner.errors import DeviceBusyError, PermissionDeniedError, RestoreError
-from tuner.tuning.setup import open_actuator
-from tuner.tuning.stop import SignalStop
-from tuner_plugins.devices._host_actuator import HostActuator
-from tuner_plugins.devices.host import HostDevice
+from tuner.remote.board import OwnedBoard
+from tuner.session.setup import open_actuator
+from tuner.session.stop import SignalStop
+from tuner_plugins.devices.host.actuator import HostActuator
+from tuner_plugins.devices.host.device import HostDevice
 
 from .boards import Board
 

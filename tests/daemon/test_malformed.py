@@ -22,8 +22,8 @@ from tests.daemon.test_service import free_port
 from tests.profiles.examples import tx2_profile
 from tuner.daemon import task_process
 from tuner.errors import TunerError
+from tuner.opening import default_context, open_device
 from tuner.profiles import read_profile, write_profile
-from tuner.tuning.opening import default_context, open_device
 
 CASES = int(os.environ.get("TUNER_FUZZ_CASES", "150"))
 

@@ -23,11 +23,11 @@ from tuner.control import journal
 from tuner.daemon.models import SessionRequest
 from tuner.errors import FileMissingError, ModelRejectedError, PermissionDeniedError, TunerError
 from tuner.files import open_regular
+from tuner.opening import default_context, open_device
 from tuner.profiles import write_profile
 from tuner.rights import OWN, Rights, rights_of
-from tuner.tuning.knowledge import load_source
-from tuner.tuning.opening import default_context, open_device
-from tuner_plugins.workloads.onnx import OnnxWorkloadPlugin
+from tuner.sources.load import load_source
+from tuner_plugins.workloads.onnx.workload import OnnxWorkloadPlugin
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: takes other users' rights")
 
@@ -221,8 +221,8 @@ def test_a_model_and_inputs_that_are_exchanged_after_they_were_looked_at(model: 
 _TUNER = """
 import os, subprocess, sys
 from tuner.rights import Rights
-from tuner.tuning.opening import default_context
-from tuner_plugins.workloads.onnx import OnnxWorkloadPlugin
+from tuner.opening import default_context
+from tuner_plugins.workloads.onnx.workload import OnnxWorkloadPlugin
 context = default_context({{}}, rights=Rights({uid}))
 child = OnnxWorkloadPlugin().open({model!r}, context).start({{}}, 60.0)._child.process
 os.set_inheritable(child.stdin.fileno(), True)  # its standard input stays open without us

@@ -16,16 +16,16 @@ from tests.waiting import PATIENCE_S, until
 from tuner.control import applied, pending
 from tuner.daemon.tasks import Tasks
 from tuner.errors import TunerError
+from tuner.opening import default_context, open_device
 from tuner.profiles import write_profile
+from tuner.session.setup import journal_dir
 from tuner.space import OptionValue
-from tuner.tuning.opening import default_context, open_device
-from tuner.tuning.setup import journal_dir
 
 #: Replaces the emulated board's writing side: the second write says so and never returns.
 HANGING = """
 import os, signal, sys
 if "apply" in sys.argv:
-    from tuner_plugins.devices._emulated_state import EmulatedActuator
+    from tuner_plugins.devices.emulated.state import EmulatedActuator
     whole, writes = EmulatedActuator.write_option, []
     def write_option(self, name, value):
         writes.append(name)

@@ -36,7 +36,7 @@ TABLE = "cores,inference_time_s,energy_j\n" + "".join(f"{n},{n / 7},{n / 3}\n" f
 @pytest.fixture(scope="module", autouse=True)
 def _loaded() -> None:
     """Load what most commands load, once, so that the children have it."""
-    for module in ("optuna", "rich.table", "tuner.cli.main", "tuner.daemon.client", "tuner.tuning.engine"):
+    for module in ("optuna", "rich.table", "tuner.cli.main", "tuner.daemon.client", "tuner.session.run"):
         importlib.import_module(module)
 
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.actuator.conftest import CPU, Machine, machine
 from tests.environments.child import Ended, run
+from tests.remote.conftest import CPU, Machine, machine
 
 __all__ = ["machine"]
 

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.emulator_board.test_mounted import Mount, mounted
+from tests.emulator.test_mounted import Mount, mounted
 from tests.exporters.shell_script import copied, run
 from tests.exporters.test_shell_boards import dirty
 from tests.waiting import PATIENCE_S
-from tuner.profiles.boards import board_names
+from tuner.boards.board import board_names
 from tuner_emulator.board import EmulatedBoard
 
 __all__ = ["mounted"]

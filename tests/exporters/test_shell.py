@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.devices.jetson.boards import BOARDS
 from tests.exporters.shell_script import board_profile, contents, copied, export, run, stopped_at
-from tests.jetson.boards import BOARDS
 from tests.profiles.examples import host_profile, tx2_profile
 from tests.waiting import PATIENCE_S
+from tuner.boards.hardware import GENERIC
 from tuner.errors import OptionValueError
 from tuner.profiles import ProfileOption
-from tuner.profiles.hardware import GENERIC
 from tuner_emulator.board import EmulatedBoard
 
 CPU = "sys/devices/system/cpu"

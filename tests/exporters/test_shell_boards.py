@@ -12,14 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.emulator_board.test_mounted import Mount, mounted
+from tests.devices.jetson.boards import BOARDS, MortalFiles, Quiet, open_device, space_of
+from tests.emulator.test_mounted import Mount, mounted
 from tests.exporters.shell_script import board_profile, export, run
-from tests.jetson.boards import BOARDS, MortalFiles, Quiet, open_device, space_of
 from tuner.control import ControlSession
 from tuner.errors import TunerError
 from tuner.space import OptionValue
 from tuner_emulator.board import EmulatedBoard
-from tuner_plugins.devices.host import HostDevice
+from tuner_plugins.devices.host.device import HostDevice
 
 __all__ = ["mounted"]
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 from tests.kills.case import Case, CaseError, eventually
 from tests.kills.strike import Launch, Victim
-from tuner.actuator import bundle
 from tuner.daemon.probe import daemon_answers
+from tuner.remote import bundle
 
 _SESSION = (
     "--objective", "latency", "--strategy", "random", "--budget", "2", "--max-repeats", "1", "--warmup-runs", "0",
@@ -161,7 +161,7 @@ def _actuator_recovers(case: Case) -> None:
 
 
 _REVERT = ("profile", "apply", "{case.folder}/data/profiles/first/best.toml", "--revert")
-_EXEC = "from tuner.actuator.main import main"
+_EXEC = "from tuner.remote.main import main"
 
 SCENARIOS: Mapping[str, Scenario] = {
     "start": Scenario(Victim("-m tuner start"), _start()),

@@ -25,9 +25,9 @@ from sklearn.utils.estimator_checks import check_estimator
 
 from tuner import models
 from tuner.errors import MalformedFileError, TunerError, UnknownModelError, UsageError
+from tuner.models.encoding import encode
 from tuner.models.persistence import from_document, to_document
-from tuner.tables import read_table, table_source
-from tuner.transfer.encoding import encode
+from tuner.tables.table import read_table, table_source
 
 LEARNERS = ["boosted", "forest", "gp", "nn", "rt", "stepwise", "transfer"]
 WITH_STD = ["forest", "gp", "stepwise", "transfer"]

@@ -10,8 +10,8 @@ import pytest
 
 from tests.profiles.examples import host_profile, tx2_profile
 from tuner.cli.main import run
+from tuner.opening import default_context, open_device
 from tuner.profiles import ProfileOption, read_profile, write_profile
-from tuner.tuning.opening import default_context, open_device
 
 
 @pytest.fixture

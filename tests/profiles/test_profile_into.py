@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.emulator.boards import spec_of
-from tests.emulator.nvpmodel import stock_text
-from tests.emulator.release import release_of
-from tests.exporters.jtop_expectations import complaints
+from tests.devices.jetson.nvpmodel.jtop_expectations import complaints
 from tests.profiles.examples import host_profile, tx2_profile
 from tuner.cli.main import run
 from tuner.errors import DeviceBusyError
 from tuner.profiles import ProfileOption, read_profile, write_profile
 from tuner.profiles.inplace import BACKUP_SUFFIX, read_file, replace_file
+from tuner_emulator.boards import spec_of
+from tuner_emulator.nvpmodel import stock_text
+from tuner_emulator.release import release_of
 
 STOCK = stock_text(spec_of("jetson-tx2", release_of("28.2"))).encode() + b"# caf\xe9: not UTF-8\n"
 

@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 
 from tests.profiles.examples import host_profile, tx2_profile
+from tuner.boards.board import load_board
 from tuner.errors import OptionValueError, WrongBoardError
 from tuner.profiles import ProfileMetric, ProfileOption
-from tuner.profiles.boards import load_board
 from tuner.profiles.diff import diff_profiles
 from tuner.profiles.validate import require_board, require_valid, validate
 

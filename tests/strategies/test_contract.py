@@ -9,11 +9,11 @@ from optuna.samplers import BaseSampler
 from tuner import registry
 from tuner.ports import SourceData, Strategy
 from tuner.testing import StrategyContract
-from tuner_plugins.strategies.dm import DirectTransferSampler
-from tuner_plugins.strategies.gs import GuidedSampler
-from tuner_plugins.strategies.lms import LinearShiftSampler
-from tuner_plugins.strategies.nlms import NonlinearShiftSampler
-from tuner_plugins.strategies.transfer import TransferSampler
+from tuner_plugins.strategies.opml19.dm import DirectTransferSampler
+from tuner_plugins.strategies.opml19.gs import GuidedSampler
+from tuner_plugins.strategies.opml19.lms import LinearShiftSampler
+from tuner_plugins.strategies.opml19.nlms import NonlinearShiftSampler
+from tuner_plugins.strategies.transfer.strategy import TransferSampler
 
 
 class Registered(StrategyContract):

@@ -10,10 +10,10 @@ import pytest
 
 from tuner.errors import OptionValueError
 from tuner.ports import Strategy
+from tuner.search.candidates import Candidates
+from tuner.search.configuration_sampler import ConfigurationSampler
+from tuner.search.observations import Observations
 from tuner.testing import StrategyContract
-from tuner.transfer.candidates import Candidates
-from tuner.tuning.configuration_sampler import ConfigurationSampler
-from tuner.tuning.observations import Observations
 
 Choose = Callable[[Candidates, Observations, np.random.Generator], Any]
 

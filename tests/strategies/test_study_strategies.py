@@ -16,12 +16,12 @@ from tuner.errors import TableError, UnitMismatchError, UnknownModelError, Usage
 from tuner.objective import ENERGY, LATENCY, Metric, Objective
 from tuner.ports import ModellingStrategy, StrategyContext
 from tuner.space import ConfigurationSpace, Option, configuration_key, table_space
-from tuner.tables import Table, read_table, table_source
+from tuner.tables.table import Table, read_table, table_source
 from tuner.testing.driving import Driver, context_for
 from tuner.testing.environments import TICKS, latency_s, shared_by, source
 from tuner.testing.environments import spaces as made_up
-from tuner_plugins.strategies.lms import LinearShiftStrategy, linear_shift
-from tuner_plugins.strategies.nlms import forest_shift
+from tuner_plugins.strategies.opml19.lms import LinearShiftStrategy, linear_shift
+from tuner_plugins.strategies.opml19.nlms import forest_shift
 
 STUDY = ["dm", "lms", "nlms", "gs"]
 ORDINAL = made_up()["ordinal"]

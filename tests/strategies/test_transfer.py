@@ -12,13 +12,13 @@ import pytest
 
 from tuner.objective import Metric, Objective, find_metric
 from tuner.ports import Belief, SourceData, StrategyContext
+from tuner.search.candidates import Candidates
+from tuner.search.observations import Observations
 from tuner.space import Condition, ConfigurationSpace, Option, table_space
-from tuner.tables import read_table, table_source
-from tuner.transfer.candidates import Candidates
-from tuner.tuning.distributions import suggest
-from tuner.tuning.observations import Observations
-from tuner_plugins.strategies._landscape import Landscape
-from tuner_plugins.strategies.transfer import TransferSampler, TransferStrategy
+from tuner.study.distributions import suggest
+from tuner.tables.table import read_table, table_source
+from tuner_plugins.strategies.transfer.landscape import Landscape
+from tuner_plugins.strategies.transfer.strategy import TransferSampler, TransferStrategy
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 

@@ -282,7 +282,7 @@ class Test:
         marks = {
             "-m tuner daemon": "daemon",
             "session_process": "session",
-            "-m tuner_plugins.workloads._onnx_child": "workload",
+            "-m tuner_plugins.workloads.onnx.child": "workload",
         }
 
         def look() -> bool:

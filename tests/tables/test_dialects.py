@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tuner import table_text
 from tuner.errors import (
     FileMissingError,
     FileTooLargeError,
@@ -20,7 +19,8 @@ from tuner.errors import (
     TableError,
     TunerError,
 )
-from tuner.tables import Table, read_table
+from tuner.tables import text as table_text
+from tuner.tables.table import Table, read_table
 
 PLAIN = "cores,gpu_freq_mhz,inference_time_s\n1,1300,1.4308\n1,1122,1.4674\n4,1300,0.9\n"
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tuner.errors import MalformedFileError, TableError
 from tuner.space import Option
-from tuner.tables import Table, read_table, table_source
+from tuner.tables.table import Table, read_table, table_source
 
 
 def table(folder: Path, cells: list[str], declared: str = "", separator: str = ",") -> Table:
@@ -136,7 +136,7 @@ def test_a_word_beside_true_and_false_makes_them_text(tmp_path: Path) -> None:
 
 
 def test_booleans_of_a_table_are_those_of_an_option(tmp_path: Path) -> None:
-    from tuner.transfer.matching import match
+    from tuner.search.matching import match
 
     source = table_source(table(tmp_path, ["True", "False", "TRUE"]))
     found = match(source, (Option("o", (False, True), "categorical"),))

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tuner.errors import MalformedFileError, TableError
-from tuner.tables import read_table, table_source
+from tuner.tables.table import read_table, table_source
 
 
 def write(tmp_path: Path, text: str, toml: str | None = None) -> Path:

@@ -16,7 +16,7 @@ from tuner.objective import (
     parse_constraint,
     resolve_objective,
 )
-from tuner.tuning.budget import parse_budget
+from tuner.session.budget import parse_budget
 from tuner.units import format_quantity, parse_duration_s, parse_quantity
 
 METRICS = (LATENCY, LATENCY_P99, ENERGY, POWER)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tuner.ports import OpenContext
-from tuner.tuning.stop import SignalStop
+from tuner.session.stop import SignalStop
 
 Context = Callable[..., OpenContext]
 

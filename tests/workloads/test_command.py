@@ -21,8 +21,8 @@ from tuner.errors import (
 )
 from tuner.objective import ENERGY
 from tuner.ports import Reading
-from tuner.tuning.stop import SignalStop
-from tuner_plugins.workloads.command import CommandWorkloadPlugin
+from tuner.session.stop import SignalStop
+from tuner_plugins.workloads.command.workload import CommandWorkloadPlugin
 
 pytestmark = pytest.mark.usefixtures("no_child_left")
 Once = Callable[..., Reading]

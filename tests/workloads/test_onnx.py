@@ -24,10 +24,10 @@ from tuner.errors import (
     WorkloadTimeoutError,
 )
 from tuner.ports import Supported
+from tuner.session.stop import SignalStop
 from tuner.space import ConfigurationSpace
-from tuner.tuning.stop import SignalStop
-from tuner_plugins.workloads.onnx import OnnxWorkload, OnnxWorkloadPlugin
-from tuner_plugins.workloads.reference import ReferenceWorkloadPlugin
+from tuner_plugins.workloads.onnx.workload import OnnxWorkload, OnnxWorkloadPlugin
+from tuner_plugins.workloads.reference.workload import ReferenceWorkloadPlugin
 
 pytestmark = pytest.mark.usefixtures("no_child_left")
 
@@ -172,8 +172,8 @@ def test_the_child_dies_with_a_killed_tuner(context: Context, identity: Path, tm
     program = f"""
 import os, sys
 from tuner.ports import OpenContext, Supported
-from tuner.tuning.stop import SignalStop
-from tuner_plugins.workloads.onnx import OnnxWorkloadPlugin
+from tuner.session.stop import SignalStop
+from tuner_plugins.workloads.onnx.workload import OnnxWorkloadPlugin
 workload = OnnxWorkloadPlugin().open({str(identity)!r}, OpenContext(0, {str(tmp_path)!r}, {{}}, SignalStop()))
 run = workload.start({{p.option.name: p.current for p in workload.probe() if isinstance(p, Supported)}}, 60.0)
 print("started", flush=True)

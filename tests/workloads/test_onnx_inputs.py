@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tuner.errors import UsageError
-from tuner_plugins.workloads._onnx_inputs import default_shape, parse_shapes
-from tuner_plugins.workloads._onnx_options import thread_levels
+from tuner_plugins.workloads.onnx.inputs import default_shape, parse_shapes
+from tuner_plugins.workloads.onnx.options import thread_levels
 
 
 @given(

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tuner.errors import MeasurementError
-from tuner_plugins.workloads._printed_metrics import parse_metrics, printed_metric
+from tuner_plugins.workloads.command.printed_metrics import parse_metrics, printed_metric
 
 names = st.from_regex(r"[a-z][a-z_]{0,12}", fullmatch=True)
 numbers = st.floats(0, 1e12, allow_nan=False)

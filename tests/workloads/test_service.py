@@ -16,11 +16,11 @@ import pytest
 
 from tests.waiting import PATIENCE_S
 from tuner.errors import WorkloadCrashedError
-from tuner.tuning.opening import default_context
-from tuner_plugins.workloads import _service
-from tuner_plugins.workloads._child import Child
+from tuner.opening import default_context
+from tuner_plugins.workloads import service as _service
+from tuner_plugins.workloads.child import Child
 
-SERVE = [sys.executable, "-m", "tuner_plugins.workloads._service", "serve"]
+SERVE = [sys.executable, "-m", "tuner_plugins.workloads.service", "serve"]
 
 
 class Systemd:
@@ -60,7 +60,7 @@ def systemd(monkeypatch: pytest.MonkeyPatch) -> Iterator[Systemd]:
 
 
 def child() -> Child:
-    return Child("_command_child", "The command", default_context({}).stop, graceful=True)
+    return Child("command.child", "The command", default_context({}).stop, graceful=True)
 
 
 def run(asked: Child, line: str) -> dict[str, object]:
@@ -107,7 +107,7 @@ def test_an_end_of_the_service_is_a_crash(systemd: Systemd) -> None:
 def test_nothing_else_is_started(systemd: Systemd) -> None:
     path = os.environ[_service.VARIABLE]
     done = subprocess.run(
-        [sys.executable, "-m", "tuner_plugins.workloads._service", "ask", path, "os"],
+        [sys.executable, "-m", "tuner_plugins.workloads.service", "ask", path, "os"],
         capture_output=True, stdin=subprocess.DEVNULL,
     )  # fmt: skip
     assert done.returncode == -signal.SIGKILL

@@ -22,9 +22,9 @@ from tuner.errors import (
     WorkloadSilentError,
     WorkloadTimeoutError,
 )
+from tuner.opening import default_context
 from tuner.ports import Supported
-from tuner.tuning.opening import default_context
-from tuner.tuning.stop import SignalStop
+from tuner.session.stop import SignalStop
 
 
 def opened(name: str, argument: str | None, tmp_path: Path, **settings: Any) -> Any:

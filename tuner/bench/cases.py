@@ -14,7 +14,7 @@ from tuner.errors import ObjectiveUnavailableError, UsageError
 from tuner.objective import Objective, find_metric, resolve_objective
 from tuner.ports import SourceData, StrategyContext
 from tuner.space import ConfigurationSpace, table_space
-from tuner.tables import Table, read_table, table_source
+from tuner.tables.table import Table, read_table, table_source
 
 #: What rows call an objective -> what the program calls it.
 OBJECTIVES = {"time": "latency", "energy": "energy"}

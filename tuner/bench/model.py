@@ -72,7 +72,7 @@ class RandomDesign:
         """Return the learner, fitted."""
         import numpy as np
 
-        from tuner.transfer.encoding import encode
+        from tuner.models.encoding import encode
 
         options = context.space.options
         model = registry.create("models", learner)
@@ -88,7 +88,7 @@ class _Encoded:
     options: Sequence[Option]
 
     def predict(self, configurations: Sequence[Configuration]) -> Sequence[float]:
-        from tuner.transfer.encoding import encode
+        from tuner.models.encoding import encode
 
         return [float(v) for v in self.model.predict(encode(self.options, configurations))]
 

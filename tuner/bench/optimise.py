@@ -14,8 +14,8 @@ from tuner.bench.denoise import denoised
 from tuner.bench.strategies import strategy_named
 from tuner.errors import MissingDependencyError, SpaceExhaustedError
 from tuner.ports import Strategy, StrategyContext
-from tuner.tuning.distributions import suggest, to_params
-from tuner.tuning.sampler import Neighbourhood, SpaceSampler
+from tuner.search.space_sampler import Neighbourhood, SpaceSampler
+from tuner.study.distributions import suggest, to_params
 
 if TYPE_CHECKING:
     import optuna
@@ -141,7 +141,7 @@ def run_strategy(
 def ask(
     study: optuna.Study, base: BaseSampler, near: Neighbourhood, seed: int
 ) -> tuple[optuna.Trial, tuple[int, ...]]:
-    """Return a trial and its configuration's level indices; asks as `tuner.tuning.session` does."""
+    """Return a trial and its configuration's level indices; asks as `tuner.session.loop` does."""
     sampler = study.sampler = SpaceSampler(base, near, seed)
     trial = study.ask()
     _ = trial.relative_params  # Optuna samples lazily: now

@@ -12,13 +12,13 @@ from tuner.control import RestoreReport, apply_persistently, revert_applied
 from tuner.control.restoring import restore_error
 from tuner.errors import SettingChangedError
 from tuner.events import Event, Notice
+from tuner.opening import open_device
 from tuner.ports import Device
 from tuner.profiles import Profile
+from tuner.profiles.applying import board_target
+from tuner.session.interrupts import SignalGuard
+from tuner.session.setup import journal_dir, recover_journals, require_restored
 from tuner.space import OptionValue
-from tuner.tuning.applying import board_target
-from tuner.tuning.interrupts import SignalGuard
-from tuner.tuning.opening import open_device
-from tuner.tuning.setup import journal_dir, recover_journals, require_restored
 
 
 def apply_profile(profile: Profile, spec: str) -> None:

@@ -6,10 +6,10 @@ from dataclasses import asdict
 from typing import Any
 
 from tuner.objective import Metric
-from tuner.transfer.knowledge import Knowledge, Origin
-from tuner.transfer.knowledge_compare import Best, Comparison, MetricComparison
-from tuner.transfer.knowledge_file import knowledge_document
-from tuner.transfer.stepwise import StepwiseFit
+from tuner.sources.compare import Best, Comparison, MetricComparison
+from tuner.sources.file import knowledge_document
+from tuner.sources.knowledge import Knowledge, Origin
+from tuner.sources.stepwise import StepwiseFit
 from tuner.units import format_quantity
 
 

@@ -104,7 +104,7 @@ def _directories() -> Iterator[Check]:
 
 def _journals() -> Iterator[Check]:
     from tuner.control import pending
-    from tuner.tuning.setup import journal_dir
+    from tuner.session.setup import journal_dir
 
     try:
         found = [j for j in pending(journal_dir()) if not j.owner_alive]

@@ -52,7 +52,7 @@ def effective(params: Mapping[str, Any]) -> Effective:
 
 def open_context() -> OpenContext:
     """Return the context that a command without flags of settings opens devices with; says what was ignored."""
-    from tuner.tuning.opening import default_context
+    from tuner.opening import default_context
 
     return default_context(effective({}))
 

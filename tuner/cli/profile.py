@@ -96,7 +96,7 @@ def apply_command(path: Path | None, spec: str | None, revert: bool, force: bool
     """Set a profile's board options, verify them, and leave them set (until --revert or a reboot)."""
     from tuner.cli._profile_apply import apply_profile, dry_run_profile, revert_profile, say_runtime
     from tuner.profiles import read_profile
-    from tuner.tuning.applying import apply_line
+    from tuner.profiles.applying import apply_line
 
     if revert and dry_run:
         raise UsageError("--revert and --dry-run do not go together.", "Give one of them.")
@@ -209,7 +209,7 @@ def _export(profile: Profile, form: str) -> str:
 @contextlib.contextmanager
 def _open(spec: str) -> Iterator[Device]:
     from tuner.cli.options import open_context
-    from tuner.tuning.opening import open_device
+    from tuner.opening import open_device
 
     device = open_device(spec, open_context()).device
     try:
@@ -228,8 +228,8 @@ def _options_for(profile: Profile) -> tuple[Sequence[Option] | None, str]:
         WrongBoardError: the device is another board.
         UnknownNameError: there is no such device.
     """
+    from tuner.boards.board import load_board
     from tuner.cli._profile_into import supported
-    from tuner.profiles.boards import load_board
     from tuner.profiles.validate import require_board
 
     try:
@@ -254,8 +254,8 @@ def _options_for(profile: Profile) -> tuple[Sequence[Option] | None, str]:
 
 def _workload_options(profile: Profile, device: Device) -> list[Option]:
     """Return the options of the profile's workload; none where it cannot be opened here."""
+    from tuner.opening import default_context, open_workload
     from tuner.ports import Supported
-    from tuner.tuning.opening import default_context, open_workload
 
     if not profile.configuration("workload"):
         return []

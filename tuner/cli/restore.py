@@ -45,7 +45,7 @@ def command(
 def _restore_elsewhere(board: str, device: str) -> None:
     """Take the board and hang up: whoever takes one first puts back what was left."""
     from tuner.cli.options import effective
-    from tuner.tuning.opening import default_context, open_board
+    from tuner.opening import default_context, open_board
 
     opened = open_board(board, device, default_context(effective({"board": board}))).device
     opened.close()
@@ -56,8 +56,8 @@ def _restore_here(device: str | None, profiles: bool) -> None:
     from tuner.cli.options import open_context
     from tuner.control import applied, recover, revert_all
     from tuner.control.restoring import restore_error
-    from tuner.tuning.interrupts import SignalGuard
-    from tuner.tuning.setup import journal_dir, open_actuator
+    from tuner.session.interrupts import SignalGuard
+    from tuner.session.setup import journal_dir, open_actuator
 
     open_context()  # a --sysroot that is not there is said also where there is nothing to restore
     with SignalGuard():  # what has begun to be put back is finished
@@ -101,7 +101,7 @@ def _say(report: RestoreReport) -> None:
 
 def _list(device: str | None) -> None:
     from tuner.control import applied, pending
-    from tuner.tuning.setup import journal_dir
+    from tuner.session.setup import journal_dir
 
     found = [j for j in (*pending(journal_dir()), *applied(journal_dir())) if device in (None, j.device)]
     if not found:
@@ -138,7 +138,7 @@ def _discard(device: str, yes: bool) -> None:
         UsageError: the device has no journal.
     """
     from tuner.control import applied, discard, pending
-    from tuner.tuning.setup import journal_dir
+    from tuner.session.setup import journal_dir
 
     unfinished, whole = pending(journal_dir()), applied(journal_dir())
     chosen = [j for j in unfinished if j.device == device] or [j for j in whole if j.device == device]

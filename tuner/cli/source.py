@@ -34,9 +34,9 @@ def command() -> None:
 @_STORAGE
 def learn(spec: str, output: Path | None, learners: str | None, storage: str | None) -> None:
     """Make one small file of a study or a measured table: terms, models, a sample of the data."""
-    from tuner.tuning.knowledge_learn import LEARNERS, default_path, write_knowledge
-    from tuner.tuning.knowledge_learn import learn as learned_from
-    from tuner.tuning.storage import storage_url
+    from tuner.sources.learn import LEARNERS, default_path, write_knowledge
+    from tuner.sources.learn import learn as learned_from
+    from tuner.study.storage import storage_url
 
     names = LEARNERS if learners is None else [n.strip() for n in learners.split(",") if n.strip()]
     knowledge = learned_from(spec, storage_url(storage), names)
@@ -68,8 +68,8 @@ def show(spec: str, storage: str | None, as_json: bool) -> None:
 @_JSON
 def list_sources(folders: Sequence[Path], storage: str | None, as_json: bool) -> None:
     """List source files (the data directory's, and those of FOLDERs), and studies to learn from."""
-    from tuner.tuning.knowledge_list import source_files, studies
-    from tuner.tuning.storage import storage_url
+    from tuner.sources.list import source_files, studies
+    from tuner.study.storage import storage_url
 
     files, found = source_files(folders), studies(storage_url(storage))
     if as_json:
@@ -91,7 +91,7 @@ def list_sources(folders: Sequence[Path], storage: str | None, as_json: bool) ->
 def compare(left: str, right: str, storage: str | None, as_json: bool) -> None:
     """Compare two environments (source files, tables or studies) over what both measured."""
     from tuner.cli._source_text import comparison_document, comparison_lines
-    from tuner.transfer.knowledge_compare import compare as compared
+    from tuner.sources.compare import compare as compared
 
     found = compared(_load(left, storage), _load(right, storage))
     if as_json:
@@ -101,8 +101,8 @@ def compare(left: str, right: str, storage: str | None, as_json: bool) -> None:
 
 
 def _load(spec: str, storage: str | None) -> Any:
-    from tuner.tuning.knowledge_learn import load_knowledge
-    from tuner.tuning.storage import storage_url
+    from tuner.sources.learn import load_knowledge
+    from tuner.study.storage import storage_url
 
     knowledge = load_knowledge(spec, storage_url(storage))
     _tell_notices(spec, knowledge)

@@ -89,10 +89,10 @@ def _run(settings: Any, as_json: bool, plain: bool, flags: tuple[str, ...]) -> i
     from tuner.config.resume import resume_command, working_folder
     from tuner.errors import InfeasibleError, Interrupted, TunerError
     from tuner.events import SessionFailed
+    from tuner.session.run import run_session
+    from tuner.session.stop import SignalStop
+    from tuner.session.supervision import Supervision
     from tuner.tui.choose import choose_face
-    from tuner.tuning.engine import run_session
-    from tuner.tuning.stop import SignalStop
-    from tuner.tuning.supervision import Supervision
 
     folder = working_folder()
     watched = Supervision(resume=lambda study: resume_command(settings, study, folder, flags))

@@ -21,7 +21,7 @@ def command(wanted: str | None, socket: str | None, as_json: bool, show_all: boo
 
     With SESSION: all that the daemon knows of it.
     """
-    from tuner.tuning.progress import read_progress
+    from tuner.session.progress import read_progress
 
     if wanted is not None:
         _one(wanted, socket, as_json)

@@ -23,8 +23,8 @@ def command() -> None:
 @_STORAGE
 def list_studies(storage: str | None) -> None:
     """List the studies in the storage."""
-    from tuner.tuning.storage import storage_url
-    from tuner.tuning.stored_study import list_studies
+    from tuner.study.storage import storage_url
+    from tuner.study.stored_study import list_studies
 
     found = list_studies(storage_url(storage))
     for study in found:
@@ -40,8 +40,8 @@ def list_studies(storage: str | None) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Write one trial a line, as JSON.")
 def show(name: str, storage: str | None, as_json: bool) -> None:
     """Show each finished trial of a study."""
-    from tuner.tuning.storage import storage_url
-    from tuner.tuning.stored_study import read_study
+    from tuner.study.storage import storage_url
+    from tuner.study.stored_study import read_study
 
     records = read_study(storage_url(storage), name).records
     for record in records:
@@ -70,9 +70,9 @@ def export(name: str, storage: str | None, output: Path | None) -> None:
     as the study itself.
     """
     from tuner.profiles import atomic_write
-    from tuner.tuning.storage import storage_url
-    from tuner.tuning.study_data import study_data
-    from tuner.tuning.study_table import not_in_names, table_declaration, table_text
+    from tuner.sources.study_data import study_data
+    from tuner.sources.study_table import not_in_names, table_declaration, table_text
+    from tuner.study.storage import storage_url
 
     study = study_data(name, storage_url(storage))
     for metric in study.left_out:

@@ -76,7 +76,7 @@ def name(raw: object) -> str:
 
 
 def amount(raw: object) -> str:
-    """Return a budget as text; a bare number in a file is one too (`tuner.tuning` reads it)."""
+    """Return a budget as text; a bare number in a file is one too (`tuner.session.budget` reads it)."""
     if isinstance(raw, (int, float)) and not isinstance(raw, bool):
         return str(raw)
     return text(raw)

@@ -32,8 +32,8 @@ from tuner.errors import (
 )
 from tuner.events import Event, Notice, SessionFailed, SessionFinished, SessionStarted, strict
 from tuner.rights import Rights, rights_of
-from tuner.tuning.stop import SignalStop
-from tuner.tuning.supervision import PauseSwitch, Supervision
+from tuner.session.stop import SignalStop
+from tuner.session.supervision import PauseSwitch, Supervision
 
 #: Ids that are left out after a power cut; more events than that are never in flight to the disk.
 GAP = 1000
@@ -131,7 +131,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(record: SessionRecord, sink: LogSink, stop: SignalStop, supervision: Supervision) -> int:
-    from tuner.tuning.engine import run_session
+    from tuner.session.run import run_session
 
     try:
         _enter(record, sink, supervision.rights)

@@ -16,14 +16,14 @@ from tuner.control.restoring import restore_error
 from tuner.daemon.wire_errors import body_of
 from tuner.errors import TunerError
 from tuner.events import Event, Notice, strict
+from tuner.opening import Opened, default_context, open_device
 from tuner.ports import Device, Probe, Supported
 from tuner.printable import printable
 from tuner.profiles import read_profile
+from tuner.profiles.applying import board_target
 from tuner.rights import Rights, rights_of
-from tuner.tuning.applying import board_target
-from tuner.tuning.interrupts import SignalGuard
-from tuner.tuning.opening import Opened, default_context, open_device
-from tuner.tuning.setup import journal_dir, recover_journals, require_restored
+from tuner.session.interrupts import SignalGuard
+from tuner.session.setup import journal_dir, recover_journals, require_restored
 
 
 def main(argv: Sequence[str] | None = None) -> int:

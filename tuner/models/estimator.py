@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Estimator(RegressorMixin, BaseEstimator):  # type: ignore[misc] # scikit-learn is untyped
-    """A performance model: `X` is an (n, columns) design (`tuner.transfer.encoding`), `y` is (n,) in its own unit.
+    """A performance model: `X` is an (n, columns) design (`tuner.models.encoding`), `y` is (n,) in its own unit.
 
     A subclass writes `_learn` and `_estimate`, and names its fitted arrays and numbers in `state`.
     """

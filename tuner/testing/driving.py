@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from tuner.objective import LATENCY, Objective
 from tuner.ports import SourceData, Strategy, StrategyContext
+from tuner.search.space_sampler import Neighbourhood, SpaceSampler
 from tuner.space import ConfigurationSpace
+from tuner.study.distributions import suggest, to_params
 from tuner.testing.environments import latency_s
-from tuner.tuning.distributions import suggest, to_params
-from tuner.tuning.sampler import Neighbourhood, SpaceSampler
 
 if TYPE_CHECKING:
     import optuna

@@ -11,9 +11,9 @@ import pytest
 from tuner.errors import MissingDependencyError, TunerError
 from tuner.ports import Belief, ModellingStrategy, SourceData, Strategy
 from tuner.space import Configuration, ConfigurationSpace, Option, configuration_key
+from tuner.study.distributions import to_params
 from tuner.testing.driving import Driver, Indices, context_for
 from tuner.testing.environments import TICKS, latency_s, shared_by, source, spaces
-from tuner.tuning.distributions import to_params
 
 if TYPE_CHECKING:
     import optuna

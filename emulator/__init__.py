@@ -1,0 +1,6 @@
+"""An emulated Jetson at the file level: `/sys`, `/proc` and `/etc` of a board, with the kernel's manners.
+
+Installed as `tuner_emulator` with the command `tuner-emulate-board`. docs/emulated-board.md lists what it
+imitates and which numbers are assumptions. `tuner_emulator.board.EmulatedBoard` is the board in this
+process (virtual or real time); `tuner_emulator.filesystem` shows one as a FUSE file system.
+"""

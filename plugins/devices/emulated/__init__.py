@@ -1,0 +1,1 @@
+"""Device `emulated`: a physics model of a board, in virtual time."""

@@ -1,0 +1,1 @@
+"""Device `host`: the Linux machine that this process runs on."""

@@ -1,0 +1,1 @@
+"""Device `jetson`: an NVIDIA Jetson board, read and written through its kernel's files."""

@@ -1,0 +1,1 @@
+"""Power modes in NVIDIA's `nvpmodel.conf`: read, write, and convert to and from profiles."""

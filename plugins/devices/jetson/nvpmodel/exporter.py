@@ -1,0 +1,96 @@
+"""A profile as a POWER_MODEL section for the board's own nvpmodel file, alone or in that file.
+
+Alone, the mode's id is the board file's `free_id`; in a file it is the file's own next one. PARAM sections
+are never touched, the default mode only if asked. A name keeps to [A-Z0-9_], which every reader takes whole.
+"""
+
+from __future__ import annotations
+
+import re
+
+from tuner.boards.board import Board, load_board
+from tuner.errors import OptionValueError, UnknownBoardError
+from tuner.ports import FileEdit, FileEntry
+from tuner.profiles import IMPORTED, Profile
+
+from ....exporters.board import Line, model_lines
+from ....exporters.text import heading, one_line
+from .edit import edit_file, read_entry
+
+
+class NvpmodelExporter:
+    """A power mode for `nvpmodel`, for boards whose board file has an [nvpmodel] section."""
+
+    name = "nvpmodel"
+    summary = "a POWER_MODEL section for the board's nvpmodel file"
+
+    def export_into(
+        self, profile: Profile, text: str, board: object, name: str | None, make_default: bool
+    ) -> FileEdit:
+        """Return a whole nvpmodel file with the profile as a mode, added or in the place of an older one.
+
+        Raises:
+            OptionValueError: a mode of this file cannot say the profile.
+            MalformedFileError, UsageError: the file or the name is not fit for it.
+        """
+        return edit_file(profile, text, board, name, mode_name(profile), make_default)
+
+    def import_entry(self, text: str, entry: str, board: object) -> FileEntry:
+        """Return one mode of an nvpmodel file, by name or id, as options.
+
+        Raises:
+            UnknownModeError, OptionValueError: there is none, or the board's options cannot say it.
+        """
+        return read_entry(text, entry, board)
+
+    def export(self, profile: Profile) -> str:
+        """Return comments and the section.
+
+        Raises:
+            OptionValueError: the board has no nvpmodel, or the profile sets nothing that a mode can say.
+        """
+        board = _board(profile)
+        mode_id = int(board.nvpmodel["free_id"])
+        lines = model_lines(profile, board)
+        comments = [*heading(profile), *_how_to_use(mode_id, lines, profile)]
+        head = f"< POWER_MODEL ID={mode_id} NAME={mode_name(profile)} >"
+        body = [f"{line.param} {line.arg} {line.value}" for line in lines]
+        return "\n".join([*(f"# {c}" for c in comments), head, *body]) + "\n"
+
+
+def mode_name(profile: Profile) -> str:
+    """Return the mode's name: an imported mode's own, else ``TUNER_`` and the objective; other characters as ``_``."""
+    name = profile.name if profile.objective == IMPORTED else f"TUNER_{profile.objective}"
+    return re.sub(r"[^A-Z0-9_]", "_", name.upper())
+
+
+def _board(profile: Profile) -> Board:
+    try:
+        board = load_board(profile.board)
+    except UnknownBoardError as error:
+        raise _no_nvpmodel(profile) from error
+    if not board.nvpmodel:
+        raise _no_nvpmodel(profile)
+    return board
+
+
+def _no_nvpmodel(profile: Profile) -> OptionValueError:
+    return OptionValueError(
+        f"Board '{profile.board}' has no nvpmodel in a board file.",
+        "Put it into the board's own file with --into /etc/nvpmodel.conf, or export it as json.",
+    )
+
+
+def _how_to_use(mode_id: int, lines: list[Line], profile: Profile) -> list[str]:
+    params = ", ".join(dict.fromkeys(line.param for line in lines))
+    comments = [
+        f"Append it to a copy of /etc/nvpmodel.conf, then: nvpmodel -f COPY -m {mode_id}",
+        f"That file must have the PARAM sections {params}, and no mode {mode_id}.",
+        "Some monitors take an id for a position: give the mode the next id after the file's last.",
+        "`tuner profile export --format nvpmodel --into FILE` does both, with the file's own names.",
+        "A mode limits clocks; `tuner profile apply` sets them.",
+    ]
+    runtime = ", ".join(profile.configuration("workload"))
+    if runtime:
+        comments.append(one_line(f"Not in a power mode, set them in your program: {runtime}."))
+    return comments

@@ -1,0 +1,1 @@
+"""Strategy `transfer`: Bayesian optimisation whose prior is what sources teach."""

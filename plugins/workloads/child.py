@@ -1,0 +1,215 @@
+"""A helper process of a workload, the tuner's side: ask it, and outlive its crash, hang or silence."""
+
+from __future__ import annotations
+
+import json
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+import tuner.errors
+from tuner.errors import BoardLostError, Interrupted, TunerError, WorkloadCrashedError, WorkloadTimeoutError
+from tuner.ports import Elsewhere, StopToken
+
+from .service import VARIABLE
+
+_CHUNK = 1 << 16
+_STDERR_TAIL = 1 << 14
+_STDERR_LINE = 300
+#: How long a child that was told to end may take before it is killed.
+_GRACE_S = 2.0
+#: How ssh ends when the connection broke, or could not be made.
+_SSH_BROKE = 255
+
+
+class Child:
+    """A Python module of this package that serves requests (see `serve`) in a session of its own.
+
+    Args:
+        module: Name of the sibling module.
+        what: What the process is called in messages ("ONNX Runtime").
+        stop: Ends every request early.
+        graceful: Whether the child must end what it started itself before it is killed.
+        elsewhere: Where it runs; None for this machine.
+    """
+
+    def __init__(
+        self,
+        module: str,
+        what: str,
+        stop: StopToken,
+        graceful: bool = False,
+        elsewhere: Elsewhere | None = None,
+    ) -> None:
+        self._what = what
+        self._stop = stop
+        self._graceful = graceful
+        self._output = b""
+        self._stderr = b""
+        self._elsewhere = elsewhere is not None
+        name = f"{__package__}.{module}"
+        self.process = elsewhere.start_program(name) if elsewhere else _start(module)
+        self._selector = selectors.DefaultSelector()
+        watched = [self.process.stdout, self.process.stderr, *([stop] if stop.fileno() >= 0 else [])]
+        for stream in watched:
+            assert stream is not None
+            self._selector.register(stream, selectors.EVENT_READ, stream)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it can be asked: it was neither closed nor found dead."""
+        return self.process.stdin is not None and not self.process.stdin.closed
+
+    def ask(self, request: Mapping[str, Any], timeout_s: float) -> dict[str, Any]:
+        """Send a request and return its answer.
+
+        Raises:
+            Interrupted: a stop was asked for; the child is killed.
+            WorkloadTimeoutError: no answer in time; the child is killed.
+            WorkloadCrashedError: the child ended.
+            BoardLostError: so did the connection to the board that it ran on.
+            TunerError: what the child answered, of the class that it named.
+        """
+        assert self.process.stdin is not None
+        deadline_s = time.monotonic() + timeout_s
+        with suppress(BrokenPipeError):  # a dead child shows in its output's end
+            self.process.stdin.write(json.dumps(request).encode() + b"\n")
+        answer = None
+        while answer is None:
+            while b"\n" not in self._output:
+                self._wait(deadline_s, timeout_s)
+            line, _, self._output = self._output.partition(b"\n")
+            answer = self._parsed(line)
+        if "error" in answer:
+            raise _error(answer)
+        return answer
+
+    def _parsed(self, line: bytes) -> dict[str, Any] | None:
+        """Return an answer; None for what a login shell on a board prints before the child starts."""
+        try:
+            answer: dict[str, Any] = json.loads(line)
+        except ValueError:
+            if self._elsewhere:
+                return None
+            raise
+        return answer
+
+    def _wait(self, deadline_s: float, timeout_s: float) -> None:
+        """Take in what the child printed next."""
+        ready = self._selector.select(max(0.0, deadline_s - time.monotonic()))
+        if self._stop.is_set():
+            self.close()
+            raise Interrupted("The session was stopped.")
+        if not ready:
+            self.close()
+            raise WorkloadTimeoutError(
+                f"{self._what} gave no answer within {timeout_s:g} s.{self._last_words()}",
+                "Raise --timeout if it is only slow; the process was killed.",
+            )
+        ended = False
+        for key, _ in ready:
+            if key.data is self.process.stdout:
+                chunk = os.read(key.fd, _CHUNK)
+                self._output += chunk
+                ended = not chunk
+            elif key.data is self.process.stderr:
+                self._take_stderr(key.fd)
+        if ended:
+            raise self._crash()
+
+    def _take_stderr(self, fd: int) -> bytes:
+        chunk = os.read(fd, _CHUNK)
+        if not chunk:
+            self._selector.unregister(fd)
+        self._stderr = (self._stderr + chunk)[-_STDERR_TAIL:]
+        return chunk
+
+    def _crash(self) -> TunerError:
+        with suppress(subprocess.TimeoutExpired):
+            # Its output has ended, so that it is dead or about to be.
+            self.process.wait(_GRACE_S)
+        stderr = self.process.stderr
+        if stderr is not None and stderr.fileno() in self._selector.get_map():
+            os.set_blocking(stderr.fileno(), False)
+            with suppress(BlockingIOError):
+                while self._take_stderr(stderr.fileno()):
+                    pass
+        code = self.process.poll()
+        self.close()
+        if self._elsewhere and code == _SSH_BROKE:
+            return BoardLostError(
+                f"The connection to the board's workload broke.{self._last_words()}",
+                "The board puts itself back by itself; wait until it is reachable again.",
+            )
+        return WorkloadCrashedError(
+            f"{self._what} {describe_exit(code)}.{self._last_words()}",
+            "Try it outside the tuner under the same options; its trial counts as failed.",
+        )
+
+    def _last_words(self) -> str:
+        line = last_line(self._stderr)
+        return f" It last said: {line}" if line else ""
+
+    def close(self) -> None:
+        """End the child and everything in its session; never raises for a dead one."""
+        if self.process.stdin is None or not self.is_open:
+            return
+        with suppress(OSError):
+            self.process.stdin.close()
+        if self._graceful:
+            with suppress(subprocess.TimeoutExpired):
+                self.process.wait(_GRACE_S)
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        self._selector.close()
+        for stream in (self.process.stdout, self.process.stderr):
+            if stream is not None:
+                stream.close()
+
+
+def _start(module: str) -> subprocess.Popen[bytes]:
+    # One BLAS thread: the child only needs numpy to hold arrays, and starting a pool takes time.
+    # A safe path: no module of the directory that one happens to be in.
+    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "PYTHONSAFEPATH": "1"}
+    command = [f"{__package__}.{module}", str(os.getpid())]
+    service = os.environ.get(VARIABLE)
+    if service:  # it runs there, as a user of its own
+        command = [f"{__package__}.service", "ask", service, module]
+    return subprocess.Popen(
+        [sys.executable, "-m", *command],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        env=environment, start_new_session=True, bufsize=0,
+    )  # fmt: skip
+
+
+def describe_exit(code: int | None) -> str:
+    """Return "was killed by SIGSEGV" or "ended with exit status 3" for a return code of `Popen`."""
+    if code is None:
+        return "closed its output"
+    if code >= 0:
+        return f"ended with exit status {code}"
+    try:
+        return f"was killed by {signal.Signals(-code).name}"
+    except ValueError:
+        return f"was killed by signal {-code}"
+
+
+def last_line(text: bytes) -> str:
+    """Return the last line with something on it, shortened; "" where there is none."""
+    lines = [line.strip() for line in text.decode(errors="replace").splitlines()]
+    return next((line for line in reversed(lines) if line), "")[:_STDERR_LINE]
+
+
+def _error(answer: Mapping[str, Any]) -> TunerError:
+    found = getattr(tuner.errors, str(answer["error"]), TunerError)
+    kind: type[TunerError] = (
+        found if isinstance(found, type) and issubclass(found, TunerError) else TunerError
+    )
+    return kind(str(answer["what"]), str(answer["hint"]))

@@ -1,0 +1,1 @@
+"""Workload `command`: any shell line, timed or with the metrics that it prints."""

@@ -1,0 +1,1 @@
+"""Workload `onnx`: an ONNX model in ONNX Runtime, in a child process."""

@@ -1,0 +1,1 @@
+"""Workload `reference`: a small network with synthetic weights."""

@@ -1,0 +1,106 @@
+"""Every emulated board at every release, as exporters of power modes see it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hypothesis import strategies as st
+
+from tuner.space import OptionValue
+from tuner_emulator import nvpmodel
+from tuner_emulator.board import EmulatedBoard
+from tuner_emulator.boards import RELEASES
+from tuner_plugins.devices.jetson.detect import hardware_of, identify
+from tuner_plugins.devices.jetson.files import BoardFiles
+from tuner_plugins.devices.jetson.layout import discover
+from tuner_plugins.devices.jetson.nvpmodel.board import FIXED, UNLOCKED, ModeBoard, mode_board
+
+_MINOR = {28: 2, 32: 7, 34: 1, 35: 4, 36: 4, 38: 2, 39: 0}
+#: (board, L4T) of all; the two 36.x differ by their "super" tables.
+ALL = [(name, f"{major}.{_MINOR[major]}") for name, majors in RELEASES.items() for major in majors]
+ALL += [("jetson-orin-nano", "36.2"), ("jetson-orin-nx", "36.2")]
+IDS = [f"{name}-{l4t}" for name, l4t in ALL]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A board that runs, what exporters know of it, and its stock file."""
+
+    board: EmulatedBoard
+    modes: ModeBoard
+    stock: str
+
+
+def case(name: str, l4t: str, gpu_used: bool = False, all_online: bool = True) -> Case:
+    """Boot a board (no GPU use yet, so that masks may change), bring its cores online, discover it.
+
+    Without `all_online` a cluster that the default mode takes offline is not discovered.
+    """
+    board = EmulatedBoard(name, l4t, eagain_rate=0, sensor_error_rate=0, gpu_used=gpu_used, latency=False)
+    identity = identify(board)
+    assert identity is not None
+    hardware = hardware_of(identity)
+    for cpu in board.spec.cpus if all_online else ():
+        board.cpu.set_online(cpu, True)
+    layout = discover(BoardFiles(board, hardware.writable(identity.release)), hardware)
+    assert layout.clusters, layout.missing
+    governors = {c.name: _read(board, f"{c.policy}/scaling_governor") for c in layout.clusters}
+    floors = {c.name: int(_read(board, f"{c.policy}/scaling_min_freq")) for c in layout.clusters}
+    gpu_governors: list[str] = []
+    if layout.gpu:
+        folder = layout.gpu.folder
+        governors["gpu"], floors["gpu"] = (
+            _read(board, f"{folder}/governor"),
+            int(_read(board, f"{folder}/min_freq")),
+        )
+        gpu_governors = _read(board, f"{folder}/available_governors").split()
+    modes = mode_board(
+        layout, governors=governors, floors=floors, gpu_governors=gpu_governors,
+        snaps_cpu_limits=board.spec.release.snaps_cpu_limits, active_mode=board.spec.default_mode,
+    )  # fmt: skip
+    return Case(board, modes, board.tree_text(nvpmodel.CONF))
+
+
+def _read(board: EmulatedBoard, path: str) -> str:
+    return board.read_text(path).strip()
+
+
+@st.composite
+def configurations(draw: st.DrawFn, modes: ModeBoard) -> dict[str, OptionValue]:
+    """Draw a whole configuration of a board; options of clusters that are off are absent."""
+    online: set[int] = set()
+    chosen: dict[str, OptionValue] = {}
+    for group in modes.cores:
+        count = draw(st.integers(1 if 0 in group.cpus else 0, len(group.cpus)))
+        chosen[group.option] = count
+        online |= set(group.cpus[:count])
+    for clock in modes.clocks:
+        if not clock.cpus or online & set(clock.cpus):
+            chosen[clock.freq_option] = draw(st.sampled_from(clock.levels))
+            chosen[clock.governor_option] = draw(st.sampled_from((FIXED, *clock.governors)))
+    if modes.emc:
+        governor = chosen["emc_governor"] = draw(st.sampled_from((FIXED, UNLOCKED)))
+        if governor == FIXED or modes.emc.has_cap:
+            chosen["emc_freq_hz"] = draw(st.sampled_from(modes.emc.levels))
+    return chosen
+
+
+def differences(case: Case, configuration: dict[str, OptionValue]) -> list[str]:
+    """Return where the board's own state is not what `configuration` says of cores, limits and cap."""
+    board, modes = case.board, case.modes
+    wrong = []
+    for group in modes.cores:
+        on = [cpu for cpu in group.cpus if board.cpu.online[cpu]]
+        if on != list(group.cpus[: int(configuration[group.option])]):
+            wrong.append(f"{group.option}: {on} online")
+    for clock in modes.clocks:
+        if clock.freq_option not in configuration:
+            continue
+        low, high = (board.cpu.policy_of(clock.cpus[0]) if clock.cpus else board.gpu).limits()
+        inside = [level for level in clock.levels if low <= level <= high]
+        pinned = configuration[clock.governor_option] == FIXED
+        if inside[-1] != configuration[clock.freq_option] or (pinned and len(inside) > 1):
+            wrong.append(f"{clock.freq_option}: {inside[0]} to {inside[-1]}")
+    if modes.emc and modes.emc.has_cap and board.emc.maximum_hz() != configuration["emc_freq_hz"]:
+        wrong.append(f"emc: {board.emc.maximum_hz()}")
+    return wrong

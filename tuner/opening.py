@@ -1,0 +1,165 @@
+"""Opening devices, workloads and meters by their specification."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tuner import paths, registry
+from tuner.errors import UnknownNameError
+from tuner.files import require_folder
+from tuner.ports import Device, DevicePlugin, OpenContext, PowerMeter, StopToken, Workload
+from tuner.rights import OWN, Rights
+
+
+class _NeverStop:
+    """A stop token for commands that run no session."""
+
+    def is_set(self) -> bool:
+        return False
+
+    def fileno(self) -> int:
+        return -1
+
+
+@dataclass(frozen=True)
+class Opened:
+    """An open device and why it was picked."""
+
+    device: Device
+    reason: str
+
+
+def default_context(
+    settings: Mapping[str, Any] | None = None,
+    seed: int = 0,
+    stop: StopToken | None = None,
+    rights: Rights = OWN,
+) -> OpenContext:
+    """Return the context that plugins are opened with; without `settings`, with those in force here.
+
+    Raises:
+        FileMissingError: the setting `sysroot` names no folder.
+    """
+    if settings is None:
+        from tuner.config.load import load
+
+        settings = load({}, os.environ, paths.working_dir())
+    if settings.get("sysroot") and not settings.get("board"):  # else it is a folder of the board
+        require_folder(Path(settings["sysroot"]))
+    return OpenContext(seed, str(paths.state_path()), settings, stop or _NeverStop(), rights)
+
+
+def open_device(spec: str, context: OpenContext) -> Opened:
+    """Open the device that `spec` names; ``auto`` picks the board we are on, else the host.
+
+    Raises:
+        UnknownDeviceError: with the nearest names; anything that the plugin raises.
+    """
+    if spec == "auto":
+        return _open_auto(context)
+    name, argument = registry.split_spec(spec)
+    try:
+        plugin: DevicePlugin = registry.create("devices", name)
+    except UnknownNameError as error:
+        raise type(error)(spec, device_names()) from error
+    return Opened(plugin.open(argument, context), f"--device {spec}")
+
+
+def is_elsewhere(address: str, spec: str) -> bool:
+    """Return whether the device `spec` is to be had from the actuator at `address`.
+
+    A service's socket is a setting of this whole machine: devices that are no board (tables, emulated ones) are
+    opened in this process regardless.
+
+    Raises:
+        UnknownDeviceError: there is no such device.
+    """
+    if not address.startswith("unix:") or spec == "auto":
+        return True
+    name, _ = registry.split_spec(spec)
+    try:
+        return bool(getattr(registry.create("devices", name), "board_side", False))
+    except UnknownNameError as error:
+        raise type(error)(spec, device_names()) from error
+
+
+def open_board(address: str, spec: str, context: OpenContext) -> Opened:
+    """Open the device `spec` on the board at `address`, another machine.
+
+    Raises:
+        TunerError: as `tuner.remote.client.open_board`.
+    """
+    from tuner.remote import client  # only sessions with a board elsewhere need it
+
+    device = client.open_board(address, spec, context)
+    return Opened(device, device.reason)
+
+
+def _open_auto(context: OpenContext) -> Opened:
+    fallback: DevicePlugin | None = None
+    for name in registry.names("devices"):
+        plugin: DevicePlugin = registry.create("devices", name)
+        reason = plugin.detect(context)
+        if reason is not None:
+            return Opened(plugin.open(None, context), f"auto: {reason}")
+        if getattr(plugin, "is_fallback", False):
+            fallback = plugin
+    if fallback is None:
+        raise UnknownNameError("auto", device_names())
+    return Opened(
+        fallback.open(None, context), "auto: this machine is no known board, so it is tuned as a host"
+    )
+
+
+def device_names() -> Sequence[str]:
+    """Return ``auto`` and every ``name`` or ``name:argument`` that `--device` takes."""
+    listed = ["auto"]
+    for name in registry.names("devices"):
+        boards = registry.create("devices", name).boards()
+        listed.extend(f"{name}:{board}" for board in boards)
+        if not boards:
+            listed.append(name)
+    return listed
+
+
+def open_workload(spec: str | None, device: Device, context: OpenContext) -> Workload:
+    """Return the device's own workload, else the one that `spec` names, else the reference network.
+
+    Raises:
+        UnknownWorkloadError: with the nearest names.
+    """
+    own = device.own_workload(spec)
+    if own is not None:
+        return own
+    name, argument = registry.split_spec(spec or "reference")
+    workload: Workload = registry.create("workloads", name).open(argument, context)
+    return workload
+
+
+def open_meter(device: Device, wanted: str | None, own_only: bool) -> tuple[PowerMeter | None, str]:
+    """Return the first meter that works here (the device's own first), and why there is none otherwise.
+
+    A device that brings its own workload (`own_only`) is measured by its own meters or by none: the
+    machine's meters would measure this process.
+
+    Raises:
+        UnknownMeterError: `wanted` is no meter.
+    """
+    reasons = []
+    own = {m.name: m for m in device.meters()}
+    if wanted is not None:
+        candidates: list[PowerMeter] = [own[wanted] if wanted in own else registry.create("meters", wanted)]
+    else:
+        candidates = list(own.values())
+        if not own_only:
+            candidates += [registry.create("meters", name) for name in registry.names("meters")]
+    for meter in candidates:
+        missing = meter.probe()
+        if missing is None:
+            return meter, ""
+        reasons.append(missing.reason)
+    return None, "; ".join(reasons) or "this device has no power meter"

@@ -1,0 +1,89 @@
+"""The protocols that plugins implement. Small on purpose; nothing here knows a board or a method.
+
+A plugin is a class named in an entry-point group (`tuner.devices`, ...). Devices, workloads and
+strategies are opened from a specification ``name[:argument]``, such as ``emulated:jetson-tx2``.
+"""
+
+from tuner.environment import Environment
+from tuner.objective import Metric
+from tuner.ports.device import ControlledElsewhere, Device, DevicePlugin, OpenContext, PowerMode, Sensors
+from tuner.ports.exporter import EntryImporter, Exporter, FileEdit, FileEntry, IntoExporter, ModeDescriber
+from tuner.ports.guard import Guard, Guarded, GuardVerdict, Settling
+from tuner.ports.option import (
+    Actuator,
+    Control,
+    OnBoard,
+    Probe,
+    ReadsTogether,
+    Restored,
+    Supported,
+    Unsupported,
+    Watchful,
+)
+from tuner.ports.strategy import (
+    Belief,
+    ModellingStrategy,
+    PerformanceModel,
+    SourceData,
+    Strategy,
+    StrategyContext,
+    TargetModel,
+)
+from tuner.ports.timing import Clock, StopToken
+from tuner.ports.workload import (
+    Elsewhere,
+    EnergyReading,
+    PowerMeter,
+    Reading,
+    Workload,
+    WorkloadPlugin,
+    WorkloadPluginElsewhere,
+    WorkloadRun,
+)
+
+__all__ = [
+    "Actuator",
+    "Belief",
+    "Clock",
+    "Control",
+    "ControlledElsewhere",
+    "Device",
+    "DevicePlugin",
+    "Elsewhere",
+    "EnergyReading",
+    "EntryImporter",
+    "Environment",
+    "Exporter",
+    "FileEdit",
+    "FileEntry",
+    "Guard",
+    "GuardVerdict",
+    "Guarded",
+    "IntoExporter",
+    "Metric",
+    "ModeDescriber",
+    "ModellingStrategy",
+    "OnBoard",
+    "OpenContext",
+    "PerformanceModel",
+    "PowerMeter",
+    "PowerMode",
+    "Probe",
+    "Reading",
+    "ReadsTogether",
+    "Restored",
+    "Sensors",
+    "Settling",
+    "SourceData",
+    "StopToken",
+    "Strategy",
+    "StrategyContext",
+    "Supported",
+    "TargetModel",
+    "Unsupported",
+    "Watchful",
+    "Workload",
+    "WorkloadPlugin",
+    "WorkloadPluginElsewhere",
+    "WorkloadRun",
+]

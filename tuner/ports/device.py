@@ -1,0 +1,150 @@
+"""Devices, and how they are opened."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+from tuner.ports.option import Actuator, Control, Probe
+from tuner.ports.timing import Clock, StopToken
+from tuner.rights import OWN, Rights
+from tuner.space import Configuration
+
+if TYPE_CHECKING:
+    from tuner.ports.workload import PowerMeter, Workload
+
+
+@dataclass(frozen=True)
+class Sensors:
+    """Momentary readings; None where there is no sensor."""
+
+    temperature_c: float | None = None
+    power_w: float | None = None
+
+
+@dataclass(frozen=True)
+class PowerMode:
+    """A stock mode: a name and the configuration that it stands for."""
+
+    name: str
+    configuration: Configuration
+
+
+@runtime_checkable
+class Device(Protocol):
+    """A board or something that stands for one. Opened for one session; `close` releases it."""
+
+    spec: str
+    board: str
+    emulated: bool
+    clock: Clock
+
+    @property
+    def actuator(self) -> Actuator:
+        """The reading and writing side."""
+        ...
+
+    def probe(self) -> Sequence[Probe]:
+        """Return each option that the board file declares, supported or not. Scope is ``board``."""
+        ...
+
+    def rows(self) -> Sequence[Configuration] | None:
+        """Return the only configurations that exist, or None for all combinations."""
+        ...
+
+    def baseline(self) -> Configuration:
+        """Return the board configuration that savings are counted from (usually the current one)."""
+        ...
+
+    def power_modes(self) -> Sequence[PowerMode]:
+        """Return stock modes that are configurations of this space (may be empty)."""
+        ...
+
+    def sensors(self) -> Sensors:
+        """Return temperature and power now."""
+        ...
+
+    def own_workload(self, argument: str | None) -> Workload | None:
+        """Return the workload that this device brings itself, or None where it runs real ones.
+
+        Args:
+            argument: What `--workload` said, None for the device's default.
+
+        Raises:
+            UnknownWorkloadError: the device has its own workloads, but not that one.
+        """
+        ...
+
+    def meters(self) -> Sequence[PowerMeter]:
+        """Return the meters that this device brings itself (the registry's are tried after them)."""
+        ...
+
+    def notes(self) -> Sequence[str]:
+        """Return sentences that the user must read ("the objective is in mW-samples, ...")."""
+        ...
+
+    def cool_down_to_c(self) -> float | None:
+        """Return the temperature below which a trial may start, None for no waiting."""
+        ...
+
+    def close(self) -> None:
+        """Release files and locks; restores nothing (that is `control/`'s)."""
+        ...
+
+
+@runtime_checkable
+class ControlledElsewhere(Protocol):
+    """A device whose options are journalled and put back by somebody else: an actuator in its own process."""
+
+    def control(self) -> Control:
+        """Return its control session, open already."""
+        ...
+
+
+@dataclass(frozen=True)
+class OpenContext:
+    """What a plugin is opened with.
+
+    Attributes:
+        seed: For anything random.
+        state_dir: Where a plugin may keep small state; made by who writes there first.
+        settings: Effective settings by key (see `tuner config show`).
+        stop: Ends waiting early.
+        rights: To be taken while files are opened that the specification or the settings name.
+    """
+
+    seed: int
+    state_dir: str
+    settings: Mapping[str, Any]
+    stop: StopToken
+    rights: Rights = OWN
+
+
+class DevicePlugin(Protocol):
+    """Entry point of group `tuner.devices`: a class, constructed without arguments.
+
+    A plugin with an attribute ``board_side = True`` also runs in the actuator on a board: it and all that
+    it imports are standard library only and run on Python 3.8. So may a meter's class, which then is
+    constructed with the directory that the board's files lie in.
+    """
+
+    name: str
+    summary: str
+    is_fallback: bool
+    """True for the one device that `auto` takes where no other is detected."""
+
+    def detect(self, context: OpenContext) -> str | None:
+        """Return why this device is the one we are on ("device tree says ..."), else None (for `auto`).
+
+        The setting `sysroot` names where that device's files lie; None for this machine's root.
+        """
+        ...
+
+    def boards(self) -> Sequence[str]:
+        """Return the arguments that `name:<argument>` takes; empty where it takes none or a path."""
+        ...
+
+    def open(self, argument: str | None, context: OpenContext) -> Device:
+        """Open the device. Raises a `TunerError` where that is impossible."""
+        ...

@@ -1,0 +1,29 @@
+"""Time, and being asked to stop."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """Monotonic time: the real one, or a device's virtual one."""
+
+    def now_s(self) -> float:
+        """Return monotonic seconds."""
+        ...
+
+    def sleep(self, duration_s: float) -> None:
+        """Let `duration_s` pass (at once in virtual time); returns early when a stop is asked for."""
+        ...
+
+
+class StopToken(Protocol):
+    """Says whether SIGINT/SIGTERM asked the session to stop."""
+
+    def is_set(self) -> bool:
+        """Return True once a stop was asked for."""
+        ...
+
+    def fileno(self) -> int:
+        """Return a descriptor that becomes readable on stop (for select)."""
+        ...

@@ -1,0 +1,187 @@
+"""Serves one peer: hello first, then requests one by one; when the peer is gone the board is put back."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from typing import Any, Callable, Mapping  # noqa: UP035 - subscripted at run time by Python 3.8
+
+from tuner.errors import BoardProtocolError, DeviceError, TunerError
+from tuner.remote.board import OwnedBoard, report_to_json
+from tuner.remote.channel import (
+    Channel,
+    ChannelClosedError,
+    ChannelTimeoutError,
+    LineTooLongError,
+    Watched,
+)
+from tuner.remote.protocol import (
+    ALARM,
+    MAX_REPLY,
+    VERSION,
+    Request,
+    encode,
+    error_to_json,
+    ident_of,
+    malformed,
+    parse_request,
+)
+
+#: A peer that takes no reply for so long is gone.
+SEND_TIMEOUT_S = 30.0
+#: A peer has so long for its first message: until then the board is nobody's.
+HELLO_TIMEOUT_S = 30.0
+
+
+class Server:
+    """Answers one peer's lines. Holds the board from the peer's hello until `close`.
+
+    Args:
+        open_board: Takes the board; called once, at the hello.
+    """
+
+    def __init__(self, open_board: Callable[[], OwnedBoard]) -> None:
+        self._open_board = open_board
+        self._board: OwnedBoard | None = None
+        self._alarm = _Alarm()
+        self.heartbeat_s: float | None = HELLO_TIMEOUT_S
+
+    def answer(self, line: bytes) -> bytes:
+        """Return the reply to one line, whatever it holds; never raises for what a peer can send."""
+        try:
+            request = parse_request(line)
+        except BoardProtocolError as error:
+            return encode({"id": ident_of(line), "error": error_to_json(error)})
+        try:
+            value = self._do(request)
+        except TunerError as error:
+            return encode({"id": request.ident, "error": error_to_json(error)})
+        except OSError as error:  # a sensor or a meter that vanished
+            reason = DeviceError(f"The board does not answer '{request.do}': {error.strerror}.", "Try again.")
+            return encode({"id": request.ident, "error": error_to_json(reason)})
+        reply = encode({"id": request.ident, "ok": value})
+        if len(reply) > MAX_REPLY:
+            return encode({"id": request.ident, "error": error_to_json(malformed("would be too long"))})
+        return reply
+
+    def serve(self, channel: Channel, watched: Watched) -> str:
+        """Serve until the peer is gone or a watched descriptor says so; return why. The caller closes.
+
+        Args:
+            channel: The peer.
+            watched: Descriptors (a signal's, a listening socket's) and what is called when one is readable.
+        """
+        watched = {**watched, self._alarm.fileno(): lambda: self._sound(channel)}
+        while True:
+            try:
+                line = channel.receive(self.heartbeat_s, watched)
+                if line is None:
+                    return "it was told to stop"
+                reply = self.answer(line)
+            except LineTooLongError:
+                reply = encode({"id": None, "error": error_to_json(malformed("is too long"))})
+            except ChannelClosedError:
+                return "its peer is gone"
+            except ChannelTimeoutError:
+                return f"its peer was silent for {self.heartbeat_s:g} s"
+            try:
+                channel.send(reply, SEND_TIMEOUT_S)
+            except (ChannelClosedError, ChannelTimeoutError):
+                return "its peer takes no replies"
+
+    def close(self) -> None:
+        """Put the board back and give it away; nothing to do where no hello came.
+
+        Raises:
+            RestoreError: not everything went back; the journal is kept.
+        """
+        board, self._board = self._board, None
+        try:
+            if board is not None:
+                board.close()
+        finally:
+            self._alarm.close()
+
+    def _do(self, request: Request) -> Mapping[str, Any]:
+        if request.do == "hello":
+            return self._hello(request)
+        if self._board is None:
+            raise malformed(f"'{request.do}' came before 'hello'")
+        if request.do == "guard_start":
+            self._board.guard_start(self._alarm.trip)
+            return {}
+        return _HANDLERS[request.do](self._board, request.fields)
+
+    def _sound(self, channel: Channel) -> bool:
+        """Put the board back, which is too hot, then tell the peer; the session goes on."""
+        reason = self._alarm.take()
+        if self._board is not None:
+            with contextlib.suppress(TunerError):  # what resists is told when the peer asks to restore
+                self._board.restore()
+        with contextlib.suppress(ChannelClosedError, ChannelTimeoutError):
+            channel.send(encode({"event": ALARM, "reason": reason}), SEND_TIMEOUT_S)
+        return False
+
+    def _hello(self, request: Request) -> Mapping[str, Any]:
+        if request.fields["version"] != VERSION:
+            raise BoardProtocolError(
+                f"The board's side speaks version {VERSION}, the session version {request.fields['version']}.",
+                "Install the same version of tuner on both.",
+            )
+        if self._board is not None:
+            raise malformed("'hello' came twice")
+        self._board = self._open_board()
+        self.heartbeat_s = request.fields["heartbeat_s"]
+        python = ".".join(map(str, sys.version_info[:3]))
+        recovered = report_to_json(self._board.recovered)
+        return {"version": VERSION, "python": python, "recovered": recovered, **self._board.describe()}
+
+
+class _Alarm:
+    """A guard's word from its thread to the server's loop: a readable descriptor and the reason."""
+
+    def __init__(self) -> None:
+        self._read, self._write = os.pipe()
+        self._reason = ""
+
+    def fileno(self) -> int:
+        return self._read
+
+    def trip(self, reason: str) -> None:
+        self._reason = reason
+        os.write(self._write, b"x")
+
+    def take(self) -> str:
+        os.read(self._read, 1)
+        return self._reason
+
+    def close(self) -> None:
+        os.close(self._read)
+        os.close(self._write)
+
+
+def _guard_mark(board: OwnedBoard, fields: Mapping[str, Any]) -> Mapping[str, Any]:
+    board.guard_mark()
+    return {}
+
+
+def _energy_begin(board: OwnedBoard, fields: Mapping[str, Any]) -> Mapping[str, Any]:
+    board.energy_begin(fields["meter"])
+    return {}
+
+
+_HANDLERS: Mapping[str, Callable[[OwnedBoard, Mapping[str, Any]], Mapping[str, Any]]] = {
+    "probe": lambda board, _: board.describe(),
+    "read": lambda board, fields: {"values": board.read(fields["options"])},
+    "apply": lambda board, fields: {"values": board.apply(fields["target"])},
+    "verify": lambda board, fields: {"values": board.verify(fields["target"])},
+    "restore": lambda board, _: report_to_json(board.restore()) or {},
+    "sensors": lambda board, _: board.sensors(),
+    "boot_id": lambda board, _: {"boot_id": board.boot_id()},
+    "energy_begin": _energy_begin,
+    "energy_end": lambda board, fields: board.energy_end(fields["meter"]),
+    "guard_mark": _guard_mark,
+    "guard_stop": lambda board, _: board.guard_stop(),
+    "ping": lambda board, _: {},
+}

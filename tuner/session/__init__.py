@@ -1,0 +1,1 @@
+"""A session: open, ask, apply, measure, tell, stop."""

@@ -1,0 +1,305 @@
+"""One session from settings to profile: what `tuner start` runs."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tuner import __version__
+from tuner.config.resume import resume_command, working_folder
+from tuner.control import ControlSession
+from tuner.errors import BoardLostError, DiskFullError, Interrupted, NoTrialError, OverheatedError
+from tuner.events import ConfigurationQuarantined, Notice, SessionFinished, Sink
+from tuner.measurement.statistics import ratio_saving_ci
+from tuner.objective import find_metric
+from tuner.opening import default_context
+from tuner.ports import Control, ControlledElsewhere, Device, StopToken, Strategy, StrategyContext
+from tuner.profiles import Profile, ProfileMetric, ProfileOption, write_profile
+from tuner.profiles.applying import apply_advice
+from tuner.profiles.kept import profile_path
+from tuner.session.loop import BASELINE, Outcome, Session, progress_values, saving_percent
+from tuner.session.progress import write_progress
+from tuner.session.setup import (
+    Goal,
+    Target,
+    journal_dir,
+    new_study_name,
+    open_strategy,
+    open_target,
+    read_goal,
+    recover_journals,
+    require_restored,
+    started_event,
+)
+from tuner.session.stop import TripStop
+from tuner.session.supervision import Supervision
+from tuner.session.trial import Bench
+from tuner.space import Configuration
+from tuner.study.record import TrialRecord
+from tuner.study.storage import open_storage, storage_url
+from tuner.study.study import LeftInFlight, StudyStore, identity
+
+if TYPE_CHECKING:
+    from tuner.search.matching import Matching
+
+
+@dataclass(frozen=True)
+class _Session:
+    """All that belongs to one run of `run_session`."""
+
+    settings: Mapping[str, Any]
+    target: Target
+    goal: Goal
+    strategy: Strategy
+    context: StrategyContext
+    store: StudyStore
+    emit: Sink
+    stop: TripStop
+    supervision: Supervision
+
+
+def run_session(
+    settings: Mapping[str, Any], emit: Sink, stop: StopToken, supervision: Supervision | None = None
+) -> SessionFinished:
+    """Tune, and return (and emit) the result.
+
+    Args:
+        settings: As `tuner.config.load` gives them.
+        emit: Takes the events.
+        stop: Ends the session.
+        supervision: Where somebody watches over the session.
+
+    Raises:
+        Interrupted, BoardLostError, OverheatedError, DiskFullError: their hint ends in the command that goes on.
+        TunerError: no result; the device is as it was found unless a `RestoreError` says otherwise.
+    """
+    watched = supervision or Supervision()
+    unfinished = recover_journals(emit, watched.rights)
+    with TripStop(stop) as either:  # the device's guard ends a workload through the same token as a signal
+        target = open_target(settings, default_context(settings, settings["seed"], either, watched.rights))
+        try:
+            require_restored(unfinished, target.device)
+            goal = read_goal(settings, target)
+            strategy, context = open_strategy(settings, target, goal, either, watched.rights)
+            store = _open_study(settings, target, goal)
+            session = _Session(settings, target, goal, strategy, context, store, emit, either, watched)
+            with _going_on(session):
+                return _tune(session)
+        finally:
+            target.device.close()
+
+
+@contextlib.contextmanager
+def _going_on(session: _Session) -> Iterator[None]:
+    """Tell what ends a session that can go on how it does."""
+    try:
+        yield
+    except (Interrupted, BoardLostError, OverheatedError, DiskFullError) as error:
+        error.hint = f"{error.hint} Go on with: {_resume(session)}".lstrip()
+        raise
+
+
+def _resume(session: _Session) -> str:
+    name, made = session.store.name, session.supervision.resume
+    return made(name) if made else resume_command(session.settings, name, working_folder())
+
+
+def _open_study(settings: Mapping[str, Any], target: Target, goal: Goal) -> StudyStore:
+    url = storage_url(settings["storage"])
+    name = settings["study"] or new_study_name(target.device.board, goal.objective.name)
+    store = StudyStore(open_storage(url), url, name, target.space)
+    store.claim(identity(target.environment, goal.objective, goal.constraints, target.space))
+    return store
+
+
+def _tune(session: _Session) -> SessionFinished:
+    target, goal, store = session.target, session.goal, session.store
+    with _control_of(target.device) as control:
+        stale = store.clean(_went_down(session))
+        resumed = sum(r.trial not in session.supervision.untold for r in store.records())
+        session.emit(started_event(store.name, target, goal, session.strategy.name, resumed))
+        _tell_notes(session, stale)
+        _tell_sources(session)
+        target.workload.check()
+        _enqueue(session)
+        bench = Bench(
+            target.device, target.workload, target.meter, control, target.space, goal.objective,
+            target.metrics, goal.plan, session.stop,
+        )  # fmt: skip
+        loop = Session(
+            bench, store, session.strategy, session.context, goal.constraints, goal.budget, session.emit,
+            time.monotonic, goal.stop_when, session.supervision,
+        )  # fmt: skip
+        state = "failed"
+        try:
+            outcome = loop.run()
+            state = outcome.stopped_by
+        finally:
+            records = tuple(store.records()) if state == "failed" else outcome.records
+            last = Outcome(records, state)
+            saving = saving_percent(last.best, last.baseline)
+            write_progress(store.name, progress_values(state, bench, goal.budget, last, saving))
+    finished = _finish(session, outcome)
+    session.emit(finished)
+    return finished
+
+
+def _control_of(device: Device) -> Control:
+    """Return what writes to the device: its own control where it has one, else ours with our journal."""
+    if isinstance(device, ControlledElsewhere):
+        return device.control()
+    return ControlSession(device.actuator, device.spec, journal_dir())
+
+
+def _went_down(session: _Session) -> bool:
+    """Return whether the device, or the session's process by itself, went down since the last session."""
+    device = session.target.device
+    restarted = session.store.note_boot(device.actuator.boot_id())
+    if device.rows() is not None:
+        return False  # a table of measurements cannot crash; its boot is the process's
+    return restarted or session.supervision.crashed
+
+
+def _tell_notes(session: _Session, stale: list[LeftInFlight]) -> None:
+    emit = session.emit
+    for note in session.target.device.notes():
+        emit(Notice(time.time(), "info", note))
+    if session.target.meter is not None and not session.target.device.emulated:
+        emit(Notice(time.time(), "info", f"energy is measured by {session.target.meter.provenance()}"))
+    for left in stale:
+        cause = "the device went down" if left.crashes else "its process died"
+        text = f"trial {left.number} was in flight when {cause}: marked failed"
+        emit(Notice(time.time(), "warning", text))
+        if left.quarantined:
+            emit(ConfigurationQuarantined(time.time(), left.configuration, left.crashes))
+
+
+def _tell_sources(session: _Session) -> None:
+    """Say of each source what it can and cannot speak of here."""
+    from tuner.search.matching import match  # only sessions with a source need arrays
+
+    for source in session.context.sources:
+        metric = find_metric(session.goal.objective.metric.quantity, source.metrics)
+        if metric is None:
+            text, level = (
+                f"holds no {session.goal.objective.metric.quantity}, and is of no use here",
+                "warning",
+            )
+        else:
+            found = match(source, session.target.space.options)
+            text, level = matching_text(found), "info" if found.matched else "warning"
+        session.emit(Notice(time.time(), level, f"source {source.name} {text}"))
+        for notice in source.notices:
+            session.emit(Notice(time.time(), "info", f"source {source.name}: {notice}"))
+
+
+def matching_text(found: Matching) -> str:
+    """Return what a source can and cannot speak of here, for the notice of a session."""
+    parts = [f"speaks of {', '.join(found.names) or 'no option of this space'}"]
+    for names, what in (
+        ([m.option.name for m in found.held], "it has only one level of"),
+        (found.incomparable, "it has other levels, which cannot be compared, of"),
+        (found.unmatched_target, "it does not know"),
+        (found.fixed, "here is only one level of"),
+        (found.unmatched_source, "here is no"),
+    ):
+        parts += [f"{what} {', '.join(names)}"] if names else []
+    return "; ".join(parts)
+
+
+def _enqueue(session: _Session) -> None:
+    """Queue what comes first: the baseline, the vendor's modes, the strategy's own seeds."""
+    target, store = session.target, session.store
+    store.enqueue(target.baseline, BASELINE)
+    for mode in target.device.power_modes():
+        configuration: Configuration = {**target.baseline, **mode.configuration}
+        if configuration in target.space:
+            store.enqueue(target.space.normalise(configuration), f"stock {mode.name}")
+    for configuration in session.strategy.seeds(session.context):
+        store.enqueue(configuration, session.strategy.name)
+
+
+def _finish(session: _Session, outcome: Outcome) -> SessionFinished:
+    best, baseline = outcome.best, outcome.baseline
+    if best is None or best.value is None:
+        if outcome.stopped_by == "interrupted":
+            raise Interrupted("The session was stopped before its first trial ended.")
+        raise NoTrialError(
+            "No trial succeeded.", "Read the reasons above; `tuner doctor` checks the machine."
+        )
+    saving_ci, basis = _saving_ci(session, best, baseline)
+    path = _profile_path(session)
+    profile = _profile(session, best, baseline, saving_ci)
+    write_profile(path, profile)
+    command = apply_advice(profile, session.target.device, path, session.settings)
+    metric = session.goal.objective.metric
+    return SessionFinished(
+        time.time(), session.store.name, session.goal.objective.name, metric.unit, dict(best.configuration),
+        best.value, baseline.value if baseline else None, saving_percent(best, baseline), saving_ci, basis,
+        len(outcome.records), sum(r.state == "failed" for r in outcome.records), best.state == "complete",
+        outcome.stopped_by, str(path), command, dict(best.values),
+        dict(baseline.configuration) if baseline else {},
+        tuple(text for text, violation in best.violations.items() if violation > 0),
+        _resume(session) if outcome.stopped_by == "interrupted" else "",
+    )  # fmt: skip
+
+
+def _saving_ci(
+    session: _Session, best: TrialRecord, baseline: TrialRecord | None
+) -> tuple[tuple[float, float] | None, str]:
+    if baseline is None or not best.samples or not baseline.samples:
+        return None, "no baseline was measured"
+    interval = ratio_saving_ci(baseline.samples, best.samples, session.settings["seed"])
+    if len(best.samples) < 2 or len(baseline.samples) < 2:
+        return interval, "single measurements: their noise is unknown, so the interval is a point"
+    counts = f"{len(baseline.samples)} baseline and {len(best.samples)} best repeats"
+    return interval, f"95 % bootstrap of the medians of {counts}"
+
+
+def _profile_path(session: _Session) -> Path:
+    if session.settings["output"]:
+        return Path(session.settings["output"]).resolve()
+    return profile_path(session.store.name)
+
+
+def _profile(
+    session: _Session, best: TrialRecord, baseline: TrialRecord | None, saving_ci: tuple[float, float] | None
+) -> Profile:
+    target, goal = session.target, session.goal
+    units = {m.name: m.unit for m in target.metrics}
+    options = {
+        name: ProfileOption(value, target.space.by_name[name].unit, target.space.by_name[name].scope)
+        for name, value in best.configuration.items()
+    }
+    metrics = {
+        name: ProfileMetric(value, units.get(name, ""), *_ci_of(name, goal, best))
+        for name, value in best.values.items()
+    }
+    return Profile(
+        name=session.store.name,
+        board=target.device.board,
+        device=target.device.spec,
+        environment={"workload": target.workload.spec, **target.environment.facts},
+        options=options,
+        objective=goal.objective.name,
+        metrics=metrics,
+        baseline=dict(baseline.configuration) if baseline else {},
+        baseline_value=baseline.value if baseline else None,
+        saving_percent=saving_percent(best, baseline),
+        saving_ci_percent=saving_ci,
+        study=session.store.name,
+        created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        emulated=target.device.emulated,
+        feasible=best.state == "complete",
+        constraints=tuple(c.text for c in goal.constraints),
+        tuner_version=__version__,
+    )
+
+
+def _ci_of(name: str, goal: Goal, best: TrialRecord) -> tuple[float | None, float | None]:
+    return best.ci if name == goal.objective.metric.name and best.ci else (None, None)

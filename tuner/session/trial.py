@@ -1,0 +1,264 @@
+"""One trial: apply, verify, settle, measure under guard, verify again; once more where the device throttled.
+
+Says what it does; decides nothing about the study.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from tuner.control.restoring import read_values, same
+from tuner.errors import Interrupted, OptionValueError, OverheatedError, TunerError, VerifyError
+from tuner.events import Notice, SensorReading, Sink, TrialPhase, TrialReading
+from tuner.measurement.plan import MeasurementPlan
+from tuner.measurement.trial import Measurement, measure
+from tuner.objective import Metric, Objective
+from tuner.ports import Control, Device, Guard, Guarded, GuardVerdict, PowerMeter, Settling, Workload
+from tuner.session.stop import TripStop
+from tuner.space import Configuration, ConfigurationSpace, OptionValue
+
+#: A device that has not cooled down after this long is measured as it is, and that is said.
+COOL_DOWN_LIMIT_S = 120.0
+#: Measurements of a trial on a device that throttles.
+ATTEMPTS = 2
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Everything that a trial needs, opened once per session.
+
+    `stop` is the token that the workload was opened with: a guard trips it.
+    """
+
+    device: Device
+    workload: Workload
+    meter: PowerMeter | None
+    control: Control
+    space: ConfigurationSpace
+    objective: Objective
+    metrics: Sequence[Metric]
+    plan: MeasurementPlan
+    stop: TripStop
+
+    def board_part(self, configuration: Configuration) -> dict[str, OptionValue]:
+        """Return the options that are written to the board."""
+        return {n: v for n, v in configuration.items() if self.space.by_name[n].scope == "board"}
+
+
+@dataclass(frozen=True)
+class TrialResult:
+    """What a trial yielded.
+
+    Attributes:
+        measurement: Of the last attempt.
+        configuration: What was set, as it read back.
+        effective: Option -> the clock that really ran, as far as the device can tell.
+        guarded: Whether anything watched.
+        throttled: One reason for each attempt during which the device throttled.
+    """
+
+    measurement: Measurement
+    configuration: Configuration
+    effective: Mapping[str, int | float] = field(default_factory=dict)
+    guarded: bool = False
+    throttled: tuple[str, ...] = ()
+
+    @property
+    def holds(self) -> bool:
+        """Whether the last attempt was free of throttling."""
+        return len(self.throttled) < ATTEMPTS
+
+
+class SetOtherwiseError(VerifyError):
+    """The board made another configuration of the space out of what was asked: `configuration`."""
+
+    def __init__(self, error: VerifyError, configuration: Configuration) -> None:
+        super().__init__(error.what, error.hint, error.asked, error.found)
+        self.configuration = configuration
+
+
+@dataclass(frozen=True)
+class _Trial:
+    """One call of `run_trial`."""
+
+    bench: Bench
+    number: int
+    asked: Configuration
+    emit: Sink
+
+    def phase(self, name: str) -> None:
+        """Say which phase begins.
+
+        Raises:
+            Interrupted: a stop was asked for.
+        """
+        if self.bench.stop.is_set():
+            raise Interrupted("The session was stopped.")
+        self.emit(TrialPhase(time.time(), self.number, name))
+
+    def progress(self, repeats: int, values: Mapping[str, float], precision: float | None) -> None:
+        """Pass on what the measurement knows so far."""
+        self.emit(TrialReading(time.time(), self.number, repeats, dict(values), precision))
+
+    def warn(self, text: str) -> None:
+        """Say something that a person should know."""
+        self.emit(Notice(time.time(), "warning", text))
+
+
+def run_trial(bench: Bench, number: int, configuration: Configuration, emit: Sink) -> TrialResult:
+    """Measure one configuration; a second time, after cooling, where the device throttled.
+
+    Raises:
+        Interrupted: a stop was asked for.
+        SetOtherwiseError: the board rounded or capped it to another configuration of the space.
+        OverheatedError: a hard limit was passed; the workload was ended.
+        TunerError: why the trial failed; the board holds what it held before or the configuration.
+    """
+    trial = _Trial(bench, number, configuration, emit)
+    _cool_down(trial)
+    found = _apply(trial)
+    throttled: list[str] = []
+    for attempt in range(1, ATTEMPTS + 1):
+        measurement, verdict = _measure_guarded(trial)
+        # A setting that did not hold while the workload ran makes the numbers another configuration's.
+        bench.control.verify(bench.board_part(configuration))
+        _report_sensors(trial)
+        if verdict is None or not verdict.throttled:
+            break
+        throttled.append("; ".join(verdict.reasons) or "the device throttled")
+        if attempt < ATTEMPTS:
+            trial.warn(f"trial {number} throttled ({throttled[-1]}): measured once more after cooling")
+            _cool_down(trial)
+    return TrialResult(
+        measurement, found, verdict.effective if verdict else {}, verdict is not None, tuple(throttled)
+    )
+
+
+# --- setting -----------------------------------------------------------------------------------
+
+
+def _apply(trial: _Trial) -> Configuration:
+    """Set the board's part, let it settle where anything was written; return what is set."""
+    bench, board = trial.bench, trial.bench.board_part(trial.asked)
+    trial.phase("apply")
+    settle_s = bench.device.settle_s() if isinstance(bench.device, Settling) else 0.0
+    settles = settle_s > 0 and _differs(bench, board)
+    try:
+        found = bench.control.apply(board)
+    except VerifyError as error:
+        other = _other(bench.space, trial.asked, error.found)
+        if other is None:
+            raise
+        raise SetOtherwiseError(error, other) from error
+    if settles:
+        trial.phase("settle")
+        bench.device.clock.sleep(settle_s)
+    return bench.space.normalise({**trial.asked, **found})
+
+
+def _differs(bench: Bench, board: Mapping[str, OptionValue]) -> bool:
+    """Return whether applying `board` has to write anything."""
+    current = read_values(bench.device.actuator, board)
+    return any(not same(current[name], value) for name, value in board.items())
+
+
+def _other(
+    space: ConfigurationSpace, asked: Configuration, found: Mapping[str, OptionValue]
+) -> Configuration | None:
+    """Return the configuration that the board made of `asked`, None where it is none of the space."""
+    try:
+        other = space.normalise({**asked, **found})
+    except OptionValueError:
+        return None
+    return other if other != asked else None
+
+
+# --- measuring ---------------------------------------------------------------------------------
+
+
+def _measure_guarded(trial: _Trial) -> tuple[Measurement, GuardVerdict | None]:
+    """Measure while the device's guard watches, where it has one.
+
+    Raises:
+        OverheatedError: the guard tripped the session's stop token, which ended the workload.
+    """
+    stop = trial.bench.stop
+    guard = trial.bench.device.guard() if isinstance(trial.bench.device, Guarded) else None
+    if guard is not None:
+        guard.start(stop.trip)
+    verdict: GuardVerdict | None = None
+    try:
+        measurement = _measure(trial, guard)
+    except TunerError as error:
+        if stop.reason is not None:
+            raise _overheated(trial, stop.reason) from error
+        raise
+    finally:
+        if guard is not None:
+            verdict = guard.stop()
+    if stop.reason is not None:  # at the very end, or by a workload that does not wait on the token
+        raise _overheated(trial, stop.reason)
+    return measurement, verdict
+
+
+def _measure(trial: _Trial, guard: Guard | None) -> Measurement:
+    bench = trial.bench
+
+    def phase(name: str) -> None:
+        trial.phase(name)
+        if name == "measure" and guard is not None:
+            guard.mark()
+
+    run = bench.workload.start(trial.asked, bench.plan.timeout_s)
+    try:
+        return measure(
+            run, bench.plan, bench.objective.metric, bench.metrics, bench.meter, bench.device.clock,
+            bench.device.sensors, bench.stop, trial.progress, phase,
+        )  # fmt: skip
+    finally:
+        run.close()
+
+
+def _overheated(trial: _Trial, reason: str) -> OverheatedError:
+    return OverheatedError(
+        f"The board got too hot during trial {trial.number}: {reason}.",
+        "Let it cool, improve its cooling or choose a lower power mode.",
+    )
+
+
+# --- heat --------------------------------------------------------------------------------------
+
+
+def _cool_down(trial: _Trial) -> None:
+    """Wait until the device is below its band, but no longer than `COOL_DOWN_LIMIT_S`."""
+    device = trial.bench.device
+    limit_c = device.cool_down_to_c()
+    if limit_c is None:
+        return
+    deadline_s = device.clock.now_s() + COOL_DOWN_LIMIT_S
+    waits = False
+    while True:
+        temperature_c = device.sensors().temperature_c
+        if temperature_c is None or temperature_c <= limit_c:
+            return
+        if device.clock.now_s() >= deadline_s:
+            break
+        if not waits:
+            trial.phase("cool-down")
+            waits = True
+        if trial.bench.stop.is_set():
+            raise Interrupted("The session was stopped.")
+        _report_sensors(trial)
+        device.clock.sleep(2.0)
+    trial.warn(
+        f"the device is at {temperature_c:.1f} °C after {COOL_DOWN_LIMIT_S:g} s of cooling "
+        f"(wanted: {limit_c:g} °C): trial {trial.number} is measured as it is"
+    )
+
+
+def _report_sensors(trial: _Trial) -> None:
+    sensors = trial.bench.device.sensors()
+    if sensors.temperature_c is not None or sensors.power_w is not None:
+        trial.emit(SensorReading(time.time(), sensors.temperature_c, sensors.power_w))

@@ -1,0 +1,1 @@
+"""A study in its storage: trials as records, options as Optuna's parameters."""

@@ -1,0 +1,1 @@
+"""A measured table: its text, what its columns mean, its numbers."""

@@ -1,1 +1,0 @@
-"""Knowledge carried from a source environment to a target."""

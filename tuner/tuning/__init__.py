@@ -1,1 +1,0 @@
-"""The Optuna study, the samplers' common wrapper and the session's loop."""
