@@ -171,7 +171,7 @@ def test_a_full_disk_loses_nothing_that_was_measured(tuner: Tuner, tmp_path: Pat
     ("text", "said"),
     [
         ("a,b\n1,2\n", "metric"),
-        ("inference_time_s\n1\n", "option"),
+        ("inference_time_s\n1\n", "no separator"),
         ("a,inference_time_s\n1,nan\n2,3\n", "line 2"),
         ("a,inference_time_s\n1,2\n2,-3\n", "line 3"),
         ("a,inference_time_s\n", "row"),

@@ -19,7 +19,9 @@ from tuner.control import (
     revert_applied,
 )
 from tuner.control.journal_lines import decode
+from tuner.control.lock import DeviceLock
 from tuner.errors import FileVersionError, RestoreError
+from tuner.ports import Actuator
 from tuner.space import OptionValue
 
 from .boards import Board
@@ -203,3 +205,23 @@ def test_a_damaged_journal_of_a_boot_that_is_over_is_dropped(
     assert report.complete
     assert set(board.values.values()) == {"now"}
     assert not path.exists()
+
+
+def test_recovering_deletes_a_journal_that_was_not_put_in_place(tmp_path: Path) -> None:
+    """Its writer was killed before the rename, so before its first write; one whose device is held stays."""
+    left = journal.journal_path(tmp_path, "free").with_name("free.journal.new")
+    held = tmp_path / "held.journal.new"
+    left.write_bytes(b"half")
+    held.write_bytes(b"half")
+    lock = DeviceLock(tmp_path, "held")
+    lock.acquire()
+    try:
+        assert recover(tmp_path, _no_device) == []
+    finally:
+        lock.release()
+    assert not left.exists()
+    assert held.exists()
+
+
+def _no_device(spec: str) -> Actuator:
+    raise AssertionError(f"{spec} was opened")

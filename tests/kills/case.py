@@ -143,8 +143,11 @@ class Case:
 
     def _check_leftovers(self) -> None:
         eventually(lambda: not self.processes(), lambda: f"left running: {self._running()}")
+        # A kill may leave a half-written note of progress: the next one of its study takes its place.
         journals = [
-            p.name for p in self.folder.glob("state/**/*") if p.suffix in (".journal", ".new", ".tmp")
+            p.name
+            for p in self.folder.glob("state/**/*")
+            if p.suffix in (".journal", ".new") or (p.suffix == ".tmp" and p.parent.name != "sessions")
         ]
         left = [*journals, *map(str, (self.folder / "tmp").iterdir())]
         if left:

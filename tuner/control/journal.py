@@ -30,6 +30,8 @@ from tuner.space import OptionValue
 SCHEMA = 2
 _READABLE = (1, SCHEMA)
 SUFFIX = ".journal"
+#: Behind the name of a journal that is being written.
+UNFINISHED_SUFFIX = ".new"
 SESSION, APPLIED, REVERTING = "", "applied", "reverting"
 
 #: Original and applied value of an option that a profile set.
@@ -127,7 +129,7 @@ def create(path: Path, contents: Contents) -> None:
     Raises:
         DiskFullError, PermissionDeniedError, StorageError: it could not be made durable; the old file is as it was.
     """
-    temporary = path.with_name(path.name + ".new")
+    temporary = path.with_name(path.name + UNFINISHED_SUFFIX)
     with _storage_errors(path, "written, so nothing was changed"):
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -63,9 +64,24 @@ def recover(
 
     A device that cannot be opened or restored, or that somebody has, is reported so, and its journal stays.
     """
+    _drop_unfinished(journal_dir)
     chosen = [known for known in pending(journal_dir) if device_spec in (None, known.device)]
     reports = [_recover_one(journal_dir, known, open_actuator) for known in chosen]
     return [report for report in reports if report is not None]
+
+
+def _drop_unfinished(journal_dir: Path) -> None:
+    """Delete what a killed writer left of a journal that it had not put in place: it had set nothing yet."""
+    for path in journal_dir.glob(f"*{journal.SUFFIX}{journal.UNFINISHED_SUFFIX}"):
+        lock = DeviceLock(journal_dir, journal.device_of(path))
+        if lock.path.stem != path.name.partition(".")[0]:
+            continue  # a long name is shortened in the file's name, so that its lock is not known
+        with contextlib.suppress(TunerError, OSError):  # its device is in use, or the disk is read-only
+            lock.take()
+            try:
+                path.unlink()
+            finally:
+                lock.release()
 
 
 def revert_all(
