@@ -213,6 +213,16 @@ def test_a_missing_model(context: Context, tmp_path: Path) -> None:
         OnnxWorkloadPlugin().open(None, context())
 
 
+def test_a_model_that_is_no_regular_file_is_refused_and_not_waited_for(
+    context: Context, tmp_path: Path
+) -> None:
+    os.mkfifo(tmp_path / "pipe.onnx")
+    with pytest.raises(FileMissingError, match="named pipe"):
+        opened(tmp_path / "pipe.onnx", context)
+    with pytest.raises(FileMissingError, match="device"):
+        opened(Path("/dev/zero"), context)
+
+
 @pytest.mark.parametrize("text", ["x", "x=", "=1x3", "x=axb", "x=1x0", "x=1x-3", "x=1,3", "x=1x3x"])
 def test_shapes_that_are_malformed(context: Context, identity: Path, text: str) -> None:
     with pytest.raises(UsageError, match="shape"):
