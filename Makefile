@@ -39,8 +39,9 @@ test-boards: $(STAMP)
 deb: $(STAMP)
 	$(BIN)/python systemd/package/build.py --arch $(ARCH)
 
-# The package installed, used, upgraded, killed and removed in a container under systemd. As root; needs
-# debootstrap, systemd-container and fuse3; some 25 minutes. Keeps its log in docs/.
+# The package installed, used, attacked, starved, upgraded, killed and removed in a container under systemd. As root;
+# needs debootstrap, systemd-container, fuse3 and e2fsprogs; some 25 minutes. Keeps its log in docs/. (In memory it is
+# faster: `python -m tests.system.run --cache /dev/shm/system-test`.)
 test-system: $(STAMP)
 	PYTHONPATH=. $(BIN)/python -m tests.system.run
 

@@ -25,10 +25,13 @@ SESSION = (
     "--max-repeats",
     "3",
 )
-#: Where a checkout keeps what installs under these names.
+#: Where checkouts keep, or kept, what installs under these names.
 PACKAGES = {
-    "tuner": "tuner", "tuner_plugins": "plugins", "tuner_profiles": "profiles", "tuner_emulator": "tests/emulator",
-}  # fmt: skip
+    "tuner": ("tuner",),
+    "tuner_plugins": ("plugins",),
+    "tuner_profiles": ("profiles",),
+    "tuner_emulator": ("emulator", "tests/emulator"),
+}
 SETTINGS = """\
 objective = "latency"
 device = "emulated:jetson-tx2"
@@ -57,9 +60,10 @@ class Earlier:
 
     def __init__(self, checkout: Path, work: Path) -> None:
         self.work = work
-        for name, place in PACKAGES.items():
-            (work / "path").mkdir(exist_ok=True)
-            (work / "path" / name).symlink_to(checkout.resolve() / place)
+        (work / "path").mkdir()
+        for name, places in PACKAGES.items():
+            found = next(p for p in (checkout.resolve() / place for place in places) if p.is_dir())
+            (work / "path" / name).symlink_to(found)
         self.env = {
             **os.environ, "PYTHONPATH": str(work / "path"), "TUNER_STATE_DIR": str(work / "state"),
             "TUNER_DATA_DIR": str(work / "data"), "TUNER_CONFIG_DIR": str(work / "config"),

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.daemon.conftest import TX2, Daemon
+from tests.system.exposure import EXPOSURE
 from tests.waiting import PATIENCE_S, until
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -80,23 +81,16 @@ def test_documented_requests_are_answered(shared_daemon: Daemon) -> None:
         assert done.stdout or "/ID/" in words[-1]
 
 
-#: Unit -> exposure that it must not pass: the issue's for daemon and actuator.
-LIMITS = {
-    "tuner.service": 1.5, "tuner-workload@.service": 1.5, "tuner-actuator.service": 3.0,
-    "tuner-restore.service": 3.0, "tuner-apply@.service": 3.0,
-}  # fmt: skip
-
-
 @pytest.mark.skipif(
     not shutil.which("systemd-analyze"), reason="systemd-analyze is not installed: apt-get install systemd"
 )
-@pytest.mark.parametrize("unit", LIMITS)
+@pytest.mark.parametrize("unit", EXPOSURE)
 def test_units_are_as_closed_as_stated(unit: str, tmp_path: Path) -> None:
     path = tmp_path / unit.replace("@", "@x")
     path.write_text((ROOT / "systemd" / unit).read_text())
     done = subprocess.run(
         ["systemd-analyze", "security", "--offline=true", "--no-pager",
-         f"--threshold={LIMITS[unit] * 10:.0f}", str(path)],
+         f"--threshold={EXPOSURE[unit] * 10:.0f}", str(path)],
         capture_output=True, text=True, timeout=PATIENCE_S,
     )  # fmt: skip
     if "offline" in done.stderr:
@@ -130,7 +124,7 @@ def unit_values(unit: str) -> dict[str, str]:
     return dict(line.partition("=")[::2] for line in lines if "=" in line and not line.startswith("#"))
 
 
-@pytest.mark.parametrize("unit", LIMITS)
+@pytest.mark.parametrize("unit", EXPOSURE)
 def test_units_bound_what_they_use(unit: str) -> None:
     values = unit_values(unit)
     assert values["LimitCORE"] == "0"

@@ -7,16 +7,18 @@ import os
 import shutil
 import signal
 import subprocess
-import time
-from collections.abc import Callable
 from pathlib import Path
+
+from tests.waiting import until
 
 SUITE = "bookworm"
 #: Beside the minimal system: what the package depends on, and what the test itself uses.
 PACKAGES = ("systemd", "systemd-sysv", "dbus", "python3", "python3.11", "curl")
-TOOLS = ("debootstrap", "systemd-nspawn", "nsenter", "fusermount3", "dpkg-deb")
-#: Seconds until something that must come is missed. Generous: the machine may be shared.
-PATIENCE_S = 300.0
+TOOLS = ("debootstrap", "systemd-nspawn", "nsenter", "fusermount3", "dpkg-deb", "mkfs.ext4")
+#: Of the container's disk; only what is written takes room.
+DISK_BYTES = 8 * 1024**3
+#: Of all its processes together, with what they have of files in memory; of one whose memory is taken away.
+MEMORY_BYTES, NARROW_BYTES = 6 * 1024**3, 4 * 1024**2
 
 
 class StepError(Exception):
@@ -27,19 +29,6 @@ def missing_tools() -> list[str]:
     """Return what this machine lacks."""
     lacking = [tool for tool in TOOLS if shutil.which(tool) is None]
     return lacking + ([] if os.geteuid() == 0 else ["root's rights"])
-
-
-def until(done: Callable[[], bool], what: str, patience_s: float = PATIENCE_S) -> None:
-    """Wait until something is so.
-
-    Raises:
-        StepError: it does not come.
-    """
-    deadline_s = time.monotonic() + patience_s
-    while not done():
-        if time.monotonic() > deadline_s:
-            raise StepError(f"missed within {patience_s:g} s: {what}")
-        time.sleep(0.1)
 
 
 def mirror() -> str:
@@ -65,6 +54,17 @@ def base_system(cache: Path, wanted_mirror: str | None) -> Path:
         subprocess.run([*command, wanted_mirror or mirror()], check=True, stdout=subprocess.DEVNULL)
         new.rename(base)
     return base
+
+
+def _memory_group() -> Path | None:
+    """Make a group whose memory is limited: what eats memory inside must not end what runs on this machine."""
+    controller = Path("/sys/fs/cgroup/memory")
+    if not os.access(controller / "memory.limit_in_bytes", os.W_OK):
+        return None
+    group = controller / f"tuner-system-test-{os.getpid()}"
+    group.mkdir(exist_ok=True)
+    (group / "memory.limit_in_bytes").write_text(str(MEMORY_BYTES))
+    return group
 
 
 class Board:
@@ -97,23 +97,63 @@ class Board:
         subprocess.run(["fusermount3", "-uqz", str(self.place)], check=False)
 
 
+class Disk:
+    """A disk of its own for what the container writes, in a file; can be filled.
+
+    Args:
+        work: Where the file lies.
+    """
+
+    def __init__(self, work: Path) -> None:
+        self.place = work / "disk"
+        self.place.mkdir()
+        image = work / "disk.img"
+        with image.open("wb") as file:
+            file.truncate(DISK_BYTES)
+        subprocess.run(["mkfs.ext4", "-q", "-m", "0", "-E", "nodiscard", str(image)], check=True)
+        subprocess.run(["mount", "-o", "loop", str(image), str(self.place)], check=True)
+        self._filler = self.place / "filler"
+
+    def fill(self) -> None:
+        """Leave no byte free."""
+        with self._filler.open("wb", buffering=0) as file:
+            free = os.statvfs(self.place)
+            os.posix_fallocate(file.fileno(), 0, max(1, free.f_bavail - 64) * free.f_bsize)
+            file.seek(0, os.SEEK_END)
+            with contextlib.suppress(OSError):
+                while True:
+                    file.write(bytes(free.f_bsize))
+
+    def empty(self) -> None:
+        """Give the space back."""
+        self._filler.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Unmount it."""
+        subprocess.run(["umount", "--lazy", str(self.place)], check=False)
+
+
 class Container:
     """One container over a copy-on-write view of the base system.
 
     Args:
         base: The system below.
         work: A folder of its own.
+        packages: A folder that is seen inside as ``/packages``.
         board: Seen inside as ``/board``.
         log: What the container prints.
     """
 
-    def __init__(self, base: Path, work: Path, board: Board, log: Path) -> None:
-        self._work, self._board, self._log = work, board, log
+    def __init__(self, base: Path, work: Path, packages: Path, board: Board, log: Path) -> None:
+        self._packages, self._board, self._log = packages, board, log
         self.root = work / "root"
-        for name in ("root", "upper", "overlay"):
-            (work / name).mkdir(parents=True)
-        layers = f"lowerdir={base},upperdir={work / 'upper'},workdir={work / 'overlay'}"
+        self.root.mkdir(parents=True)
+        self.disk = Disk(work)
+        for name in ("upper", "overlay"):
+            (self.disk.place / name).mkdir()
+        layers = f"lowerdir={base},upperdir={self.disk.place / 'upper'},workdir={self.disk.place / 'overlay'}"
         subprocess.run(["mount", "-t", "overlay", "overlay", "-o", layers, str(self.root)], check=True)
+        self._group = _memory_group()
         self._nspawn: subprocess.Popen[bytes] | None = None
         self._leader = 0
 
@@ -121,15 +161,63 @@ class Container:
         """Start it and wait until systemd says that it is up."""
         with self._log.open("ab") as log:
             self._nspawn = subprocess.Popen(
-                ["systemd-nspawn", "--quiet", "--boot", "--register=no", "--keep-unit", "--private-network",
+                [*self._inside_group(),
+                 "systemd-nspawn", "--quiet", "--boot", "--register=no", "--keep-unit", "--private-network",
                  "--console=pipe", f"--directory={self.root}", f"--bind={self._board.place}:/board",
+                 f"--bind-ro={self._packages}:/packages",
                  f"--machine=tuner-{os.getpid()}"],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             )  # fmt: skip
-        children = Path(f"/proc/{self._nspawn.pid}/task/{self._nspawn.pid}/children")
-        until(lambda: bool(children.read_text().split()), "the container's first process")
-        self._leader = int(children.read_text().split()[0])
+        until(self._found_leader, "the container's first process")
         until(lambda: self._state() in {"running", "degraded"}, "the container is up")
+
+    def _inside_group(self) -> list[str]:
+        """Return what starts a command whose memory is limited."""
+        return ["sh", "-c", f'echo $$ >{self._group}/cgroup.procs && exec "$@"', "sh"] if self._group else []
+
+    def _found_leader(self) -> bool:
+        """Look for the child that is process 1 inside: nspawn has helpers, too, which end soon."""
+        assert self._nspawn is not None
+        assert self._nspawn.poll() is None, f"the container ended, see {self._log}"
+        for pid in Path(f"/proc/{self._nspawn.pid}/task/{self._nspawn.pid}/children").read_text().split():
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                status = Path(f"/proc/{pid}/status").read_text()
+                inside = next(line for line in status.splitlines() if line.startswith("NSpid:")).split()
+                if len(inside) > 2 and inside[-1] == "1":
+                    self._leader = int(pid)
+                    return True
+        return False
+
+    def inside(self, path: str) -> Path:
+        """Return the way from this machine to a file inside, also below what is mounted there."""
+        return Path(f"/proc/{self._leader}/root") / path.lstrip("/")
+
+    def exhaust(self, pid: int) -> str:
+        """Take away a process's memory, so that the kernel ends it; return how.
+
+        Args:
+            pid: As it is inside.
+        """
+        if self._group is None:
+            self.run(f"kill -KILL {pid}")
+            return "ended by SIGKILL, as the kernel does it (no memory controller of cgroup v1 here)"
+        narrow = self._group / f"narrow-{pid}"
+        narrow.mkdir(exist_ok=True)
+        (narrow / "memory.limit_in_bytes").write_text(str(NARROW_BYTES))
+        (narrow / "cgroup.procs").write_text(str(self._outside(pid)))
+        events = narrow / "memory.oom_control"
+        until(lambda: "oom_kill 0" not in events.read_text(), "the kernel ends it")
+        return f"ended by the kernel, for its memory (limit {NARROW_BYTES // 1024**2} MiB)"
+
+    def _outside(self, pid: int) -> int:
+        """Return a process's id on this machine."""
+        own = os.readlink(f"/proc/{self._leader}/ns/pid")
+        for status in Path("/proc").glob("[0-9]*/status"):
+            with contextlib.suppress(OSError):
+                inside = next(line for line in status.read_text().splitlines() if line.startswith("NSpid:"))
+                if inside.split()[-1] == str(pid) and os.readlink(status.with_name("ns") / "pid") == own:
+                    return int(status.parent.name)
+        raise StepError(f"there is no process {pid}")
 
     def _state(self) -> str:
         return self.run("systemctl is-system-running 2>/dev/null || true", quiet=True).strip()
@@ -173,3 +261,8 @@ class Container:
         """End it and forget its disk."""
         self.cut_power()
         subprocess.run(["umount", "--lazy", str(self.root)], check=False)
+        self.disk.close()
+        if self._group is not None:
+            for group in (*self._group.glob("narrow-*"), self._group):
+                with contextlib.suppress(OSError):  # a process of it may still be ending
+                    group.rmdir()
