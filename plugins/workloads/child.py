@@ -16,16 +16,23 @@ from typing import Any
 import tuner.errors
 from tuner.errors import BoardLostError, Interrupted, TunerError, WorkloadCrashedError, WorkloadTimeoutError
 from tuner.ports import Elsewhere, StopToken
+from tuner.strict_json import parse_json
 
 from .service import VARIABLE
 
 _CHUNK = 1 << 16
+#: Longest answer, in bytes: the latencies of millions of inferences.
+_LONGEST_ANSWER = 64 << 20
 _STDERR_TAIL = 1 << 14
 _STDERR_LINE = 300
 #: How long a child that was told to end may take before it is killed.
 _GRACE_S = 2.0
 #: How ssh ends when the connection broke, or could not be made.
 _SSH_BROKE = 255
+
+
+#: Name of a field of an answer -> its type; ``[float]`` is a list of numbers.
+Fields = Mapping[str, "type | list[type]"]
 
 
 class Child:
@@ -50,7 +57,7 @@ class Child:
         self._what = what
         self._stop = stop
         self._graceful = graceful
-        self._output = b""
+        self._output = bytearray()
         self._stderr = b""
         self._elsewhere = elsewhere is not None
         name = f"{__package__}.{module}"
@@ -66,13 +73,13 @@ class Child:
         """Whether it can be asked: it was neither closed nor found dead."""
         return self.process.stdin is not None and not self.process.stdin.closed
 
-    def ask(self, request: Mapping[str, Any], timeout_s: float) -> dict[str, Any]:
-        """Send a request and return its answer.
+    def ask(self, request: Mapping[str, Any], timeout_s: float, answers: Fields) -> dict[str, Any]:
+        """Send a request and return its answer, which has the fields `answers`, each of its type.
 
         Raises:
             Interrupted: a stop was asked for; the child is killed.
             WorkloadTimeoutError: no answer in time; the child is killed.
-            WorkloadCrashedError: the child ended.
+            WorkloadCrashedError: the child ended, or gave no answer that can be one.
             BoardLostError: so did the connection to the board that it ran on.
             TunerError: what the child answered, of the class that it named.
         """
@@ -82,23 +89,36 @@ class Child:
             self.process.stdin.write(json.dumps(request).encode() + b"\n")
         answer = None
         while answer is None:
-            while b"\n" not in self._output:
+            searched = 0
+            while (end := self._output.find(b"\n", searched)) < 0:
+                searched = len(self._output)
                 self._wait(deadline_s, timeout_s)
-            line, _, self._output = self._output.partition(b"\n")
-            answer = self._parsed(line)
+            answer = self._parsed(bytes(self._output[:end]))
+            del self._output[: end + 1]
         if "error" in answer:
             raise _error(answer)
+        if not all(_is_a(answer.get(name), kind) for name, kind in answers.items()):
+            raise self._nonsense()
         return answer
 
     def _parsed(self, line: bytes) -> dict[str, Any] | None:
         """Return an answer; None for what a login shell on a board prints before the child starts."""
         try:
-            answer: dict[str, Any] = json.loads(line)
+            answer = parse_json(line)
         except ValueError:
-            if self._elsewhere:
-                return None
-            raise
-        return answer
+            answer = None
+        if isinstance(answer, dict):
+            return answer
+        if self._elsewhere:
+            return None
+        raise self._nonsense()
+
+    def _nonsense(self) -> TunerError:
+        self.close()
+        return WorkloadCrashedError(
+            f"{self._what} answered what is no answer.{self._last_words()}",
+            "Try it outside the tuner under the same options; the process was killed.",
+        )
 
     def _wait(self, deadline_s: float, timeout_s: float) -> None:
         """Take in what the child printed next."""
@@ -117,6 +137,8 @@ class Child:
             if key.data is self.process.stdout:
                 chunk = os.read(key.fd, _CHUNK)
                 self._output += chunk
+                if len(self._output) > _LONGEST_ANSWER:
+                    raise self._nonsense()
                 ended = not chunk
             elif key.data is self.process.stderr:
                 self._take_stderr(key.fd)
@@ -212,4 +234,14 @@ def _error(answer: Mapping[str, Any]) -> TunerError:
     kind: type[TunerError] = (
         found if isinstance(found, type) and issubclass(found, TunerError) else TunerError
     )
-    return kind(str(answer["what"]), str(answer["hint"]))
+    error = kind.__new__(kind)  # some kinds are made of other things than their two sentences
+    TunerError.__init__(error, str(answer.get("what", "")), str(answer.get("hint", "")))
+    return error
+
+
+def _is_a(value: object, kind: type | list[type]) -> bool:
+    if isinstance(kind, list):
+        return isinstance(value, list) and all(_is_a(one, kind[0]) for one in value)
+    if kind is float:  # JSON writes a whole one without its point
+        return isinstance(value, (int, float)) and not isinstance(value, bool)
+    return type(value) is kind

@@ -64,7 +64,7 @@ def child() -> Child:
 
 
 def run(asked: Child, line: str) -> dict[str, object]:
-    return asked.ask({"do": "run", "line": line, "env": {}, "timeout_s": 20.0}, 30.0)
+    return asked.ask({"do": "run", "line": line, "env": {}, "timeout_s": 20.0}, 30.0, {"status": int})
 
 
 def test_a_command_runs_in_the_services_process(systemd: Systemd) -> None:
@@ -101,7 +101,7 @@ def test_an_end_of_the_service_is_a_crash(systemd: Systemd) -> None:
     assert run(asked, "true")["status"] == 0
     os.killpg(systemd.started[0].pid, signal.SIGKILL)
     with pytest.raises(WorkloadCrashedError, match="killed by SIGKILL"):
-        asked.ask({"do": "run", "line": "sleep 30", "env": {}, "timeout_s": 1.0}, 20.0)
+        asked.ask({"do": "run", "line": "sleep 30", "env": {}, "timeout_s": 1.0}, 20.0, {})
 
 
 def test_nothing_else_is_started(systemd: Systemd) -> None:

@@ -10,6 +10,12 @@ from typing import Any
 from tuner.errors import UsageError
 from tuner.units import parse_duration_s
 
+#: No count or seed needs more, and no numpy array takes more.
+_HIGHEST = 2**63 - 1
+#: Longest time that is waited at once: the kernel's counter of milliseconds ends at 24 days.
+_LONGEST_S = 7 * 86400.0
+_LONGEST_SHOWN = 60
+
 
 @dataclass(frozen=True)
 class Setting:
@@ -78,12 +84,14 @@ def name(raw: object) -> str:
 def amount(raw: object) -> str:
     """Return a budget as text; a bare number in a file is one too (`tuner.session.budget` reads it)."""
     if isinstance(raw, (int, float)) and not isinstance(raw, bool):
+        if abs(raw) > _HIGHEST:
+            raise UsageError(f"{_shown(raw)} is too large.", f"Write {_HIGHEST} or less.")
         return str(raw)
     return text(raw)
 
 
 def count_from(lowest: int) -> Callable[[object], int]:
-    """Return the type of whole numbers that are not below `lowest`."""
+    """Return the type of whole numbers that are not below `lowest` and that 64 bits can hold."""
 
     def count(raw: object) -> int:
         try:
@@ -96,6 +104,8 @@ def count_from(lowest: int) -> Callable[[object], int]:
             raise UsageError(
                 f"{_shown(raw)} is no whole number from {lowest} on.", f"Write {lowest} or more."
             )
+        if number > _HIGHEST:
+            raise UsageError(f"{_shown(raw)} is too large.", f"Write {_HIGHEST} or less.")
         return number
 
     return count
@@ -110,7 +120,7 @@ def share(raw: object) -> float:
             number = float(raw)
         else:
             number = math.nan
-    except ValueError:
+    except (ValueError, OverflowError):
         number = math.nan
     if not 0.0 < number < 1.0:
         raise UsageError(f"{_shown(raw)} is no share between 0 and 1.", "Write it as 2% or 0.02.")
@@ -118,10 +128,11 @@ def share(raw: object) -> float:
 
 
 def duration_s(raw: object) -> float:
-    """Return seconds from ``60s``, ``2m`` or a bare number of seconds."""
-    if isinstance(raw, (int, float)) and not isinstance(raw, bool):
-        return parse_duration_s(str(raw))
-    return parse_duration_s(text(raw))
+    """Return seconds, at most a week, from ``60s``, ``2m`` or a bare number of seconds."""
+    found_s = parse_duration_s(amount(raw))
+    if found_s > _LONGEST_S:
+        raise UsageError(f"{_shown(raw)} is longer than a week.", "Write 7d or less.")
+    return found_s
 
 
 def choice(*names: str) -> Callable[[object], str]:
@@ -136,7 +147,12 @@ def choice(*names: str) -> Callable[[object], str]:
 
 
 def _shown(raw: object) -> str:
-    return f"'{raw}'" if isinstance(raw, str) else str(raw).lower() if isinstance(raw, bool) else str(raw)
+    if isinstance(raw, int) and abs(raw) > _HIGHEST:
+        return "The number"  # Python refuses to write thousands of digits
+    shown = str(raw).lower() if isinstance(raw, bool) else str(raw)
+    if len(shown) > _LONGEST_SHOWN:
+        shown = shown[:_LONGEST_SHOWN] + "..."
+    return f"'{shown}'" if isinstance(raw, str) else shown
 
 
 def _setting(

@@ -15,6 +15,7 @@ import tuner.errors
 from tuner.errors import BoardProtocolError, TunerError, VerifyError
 from tuner.ports import Probe, Supported, Unsupported
 from tuner.space import Condition, Option, OptionValue
+from tuner.strict_json import parse_json
 
 VERSION = 1
 #: Longest line that the actuator takes, and that it sends, in bytes with the newline.
@@ -23,7 +24,6 @@ MAX_REPLY = 1 << 22
 #: Most options in one request, longest name.
 MAX_NAMES = 256
 MAX_NAME = 128
-_LONGEST_NUMBER = 24
 _HEARTBEAT_S = (1.0, 3600.0)
 
 
@@ -115,14 +115,11 @@ def parse_line(line: bytes) -> dict[str, Any]:
     """Return the JSON object of a line.
 
     Raises:
-        BoardProtocolError: no UTF-8, no JSON, a key twice, NaN, a number of absurd length, no object.
+        BoardProtocolError: no JSON that `parse_json` takes, or no object.
     """
     try:
-        data = json.loads(
-            line.decode("utf-8"),
-            object_pairs_hook=_no_key_twice, parse_constant=_no_constant, parse_int=_short_int,
-        )  # fmt: skip
-    except (ValueError, RecursionError) as error:
+        data = parse_json(line)
+    except ValueError as error:
         raise malformed(f"is no JSON that is taken here ({type(error).__name__})") from error
     if not isinstance(data, dict):
         raise malformed("is no JSON object")
@@ -165,23 +162,6 @@ def ident_of(line: bytes) -> int | None:
 def malformed(what: str) -> BoardProtocolError:
     """Return the error for a message that is not of the protocol."""
     return BoardProtocolError(f"A message {what}.", "Use the same version of tuner on both sides.")
-
-
-def _no_key_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a key twice")
-    return found
-
-
-def _no_constant(text: str) -> float:
-    raise ValueError(text)
-
-
-def _short_int(text: str) -> int:
-    if len(text) > _LONGEST_NUMBER:
-        raise ValueError("a number of absurd length")
-    return int(text)
 
 
 # --- errors and probes as JSON ------------------------------------------------------------------

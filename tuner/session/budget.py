@@ -30,7 +30,7 @@ def parse_budget(text: str, space_size: int) -> Budget:
     if share and 0 < float(share[1]) <= 100:
         # Exactly representable shares must not gain a trial by rounding error, hence the 1e-9.
         return Budget(stripped, trials=max(1, math.ceil(space_size * float(share[1]) / 100 - 1e-9)))
-    if re.fullmatch(r"\d+", stripped) and int(stripped) > 0:
+    if re.fullmatch(r"\d{1,18}", stripped) and int(stripped) > 0:
         return Budget(stripped, trials=int(stripped))
     if re.fullmatch(r"(\d+\.?\d*|\.\d+)\s*(s|m|min|h|d)", stripped):
         return Budget(stripped, duration_s=parse_duration_s(stripped))

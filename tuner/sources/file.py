@@ -22,6 +22,7 @@ from tuner.rights import OWN, Rights
 from tuner.sources.knowledge import Knowledge, Origin
 from tuner.sources.stepwise import StepwiseFit, Term
 from tuner.space import Condition, Configuration, Option, OptionValue
+from tuner.strict_json import parse_json
 
 FORMAT, VERSION, SUFFIX = "tuner-source", 1, ".source"
 LIMIT_BYTES = 64 << 20
@@ -175,7 +176,7 @@ def parse_knowledge(raw: bytes, name: str) -> Knowledge:
 
 def _parsed(raw: bytes, name: str) -> Any:
     try:
-        return json.loads(raw.decode("utf-8"), parse_constant=_refuse, object_pairs_hook=_once)
+        return parse_json(raw)
     except json.JSONDecodeError as error:
         raise MalformedFileError(
             f"{name}:{error.lineno}:{error.colno}: this is no JSON: {error.msg.lower()} "
@@ -184,21 +185,8 @@ def _parsed(raw: bytes, name: str) -> Any:
         ) from error
     except UnicodeDecodeError as error:
         raise _damaged(name, "it is no UTF-8 text") from error
-    except RecursionError as error:
-        raise _damaged(name, "it is nested too deeply") from error
-    except ValueError as error:  # a constant, a key that stands twice, a number of 5000 digits
+    except ValueError as error:  # nested too deeply, a key that stands twice, a number that is none
         raise _damaged(name, str(error)) from error
-
-
-def _refuse(text: str) -> NoReturn:
-    raise ValueError(f"{text} is no number")
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a key stands twice in one object")
-    return found
 
 
 def _damaged(name: str, what: str) -> TunerError:

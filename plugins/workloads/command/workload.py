@@ -22,11 +22,12 @@ from tuner.objective import LATENCY, Metric
 from tuner.ports import Elsewhere, OpenContext, Probe, Reading, StopToken
 from tuner.space import Configuration, OptionValue
 
-from ..child import Child, describe_exit, last_line
+from ..child import Child, Fields, describe_exit, last_line
 from .printed_metrics import parse_metrics, printed_metric
 
 _DEFAULT_TIMEOUT_S = 60.0
 _PROGRAM = "command.child"
+_RAN: Fields = {"status": int, "timed_out": bool, "wall_s": float, "stdout": str, "stderr": str}
 #: What the process beside the command may take beyond the command's own time.
 _ANSWER_SLACK_S = 5.0
 #: The same where that process is started on a board first, over a connection.
@@ -183,7 +184,7 @@ class CommandRun:
     def _run(self, line: str, left_s: float) -> Mapping[str, Any]:
         request = {"do": "run", "line": line, "env": self._environment, "timeout_s": left_s}
         slack_s = _ANSWER_SLACK_S if self._workload.elsewhere is None else _ELSEWHERE_SLACK_S
-        return self._child.ask(request, left_s + slack_s)
+        return self._child.ask(request, left_s + slack_s, _RAN)
 
     def _raise_failure(self, answer: Mapping[str, Any]) -> None:
         said = last_line(answer["stderr"].encode())

@@ -20,7 +20,7 @@ _DTYPES = {
 _IMAGE_SIDE = 224
 _SEQUENCE_LENGTH = 128
 _CHANNELS = (1, 3, 4)
-_SHAPE = re.compile(r"(.+)=(\d+(?:[xX]\d+)*)?")
+_SHAPE = re.compile(r"(.+)=(\d{1,18}(?:[xX]\d{1,18})*)?")
 
 
 def parse_shapes(texts: Sequence[str]) -> dict[str, list[int]]:

@@ -16,12 +16,14 @@ from tuner.ports import OpenContext, Probe, Reading, StopToken
 from tuner.rights import OWN, Rights
 from tuner.space import Configuration
 
-from ..child import Child
+from ..child import Child, Fields
 from .inputs import parse_shapes
 from .options import session_probes
 
 _PREFIX = "ort_"
 _DEFAULT_TIMEOUT_S = 60.0
+_LOADED: Fields = {"version": str, "providers": [str], "inputs": dict}
+_RAN: Fields = {"latencies_s": [float]}
 
 
 class OnnxWorkloadPlugin:
@@ -146,7 +148,7 @@ class OnnxRun:
         self._per_run = per_run
         self._child = Child("onnx.child", "The ONNX Runtime process", stop)
         try:
-            self.info: Mapping[str, Any] = self._child.ask(load.message(options), timeout_s)
+            self.info: Mapping[str, Any] = self._child.ask(load.message(options), timeout_s, _LOADED)
         except BaseException:
             self._child.close()
             raise
@@ -154,7 +156,7 @@ class OnnxRun:
     def repeat(self, inferences: int) -> Reading:
         """Run at least `inferences` inferences (and at least ``inferences_per_run``)."""
         count = max(inferences, self._per_run)
-        answer = self._child.ask({"do": "run", "inferences": count}, self._timeout_s)
+        answer = self._child.ask({"do": "run", "inferences": count}, self._timeout_s, _RAN)
         return Reading(tuple(answer["latencies_s"]), inferences=count)
 
     def close(self) -> None:
