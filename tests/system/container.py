@@ -112,21 +112,22 @@ class Disk:
             file.truncate(DISK_BYTES)
         subprocess.run(["mkfs.ext4", "-q", "-m", "0", "-E", "nodiscard", str(image)], check=True)
         subprocess.run(["mount", "-o", "loop", str(image), str(self.place)], check=True)
-        self._filler = self.place / "filler"
 
     def fill(self) -> None:
-        """Leave no byte free."""
-        with self._filler.open("wb", buffering=0) as file:
+        """Leave no byte free, also after something was deleted since."""
+        number = sum(1 for _ in self.place.glob("filler-*"))
+        with (self.place / f"filler-{number}").open("wb", buffering=0) as file:
             free = os.statvfs(self.place)
-            os.posix_fallocate(file.fileno(), 0, max(1, free.f_bavail - 64) * free.f_bsize)
-            file.seek(0, os.SEEK_END)
             with contextlib.suppress(OSError):
+                os.posix_fallocate(file.fileno(), 0, max(1, free.f_bavail - 64) * free.f_bsize)
+                file.seek(0, os.SEEK_END)
                 while True:
                     file.write(bytes(free.f_bsize))
 
     def empty(self) -> None:
         """Give the space back."""
-        self._filler.unlink(missing_ok=True)
+        for filler in self.place.glob("filler-*"):
+            filler.unlink()
 
     def close(self) -> None:
         """Unmount it."""

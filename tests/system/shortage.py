@@ -36,11 +36,23 @@ def disk(scene: Scene) -> None:
     scene.wait_for_trials(1)
     until(lambda: scene.board.dirty() != "", "a trial sets the board")
     study = scene.get(f"/sessions/{scene.session}")["study"]
+    try:
+        _on_a_full_disk(scene)
+    finally:
+        scene.machine.disk.empty()
+    scene.require_finished()
+    scene.session = scene.machine.run(f"{START} --study {study}", user="alice").strip()
+    scene.goes_on()
+    scene.stop_session()
+
+
+def _on_a_full_disk(scene: Scene) -> None:
     scene.machine.disk.fill()
     scene.machine.run("systemctl kill --signal=KILL --kill-whom=main tuner-actuator.service")
     until(lambda: scene.state() == "failed", "the session fails")
     scene.require_clean()
     scene.said.append(f"the session: {scene.get(f'/sessions/{scene.session}')['reason']}")
+    scene.machine.disk.fill()
     scene.machine.run("tuner restore")
     scene.machine.run("tuner profile apply /root/fast.toml", code=31)
     scene.require_clean()
@@ -50,8 +62,3 @@ def disk(scene: Scene) -> None:
     scene.machine.disk.fill()
     scene.machine.run("tuner profile apply /root/fast.toml --revert")
     scene.require_clean()
-    scene.machine.disk.empty()
-    scene.require_finished()
-    scene.session = scene.machine.run(f"{START} --study {study}", user="alice").strip()
-    scene.goes_on()
-    scene.stop_session()
