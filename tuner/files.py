@@ -129,6 +129,8 @@ def require_folder(path: Path) -> None:
 
 def unreadable(path: Path, error: OSError) -> TunerError:
     """Return the typed error for a file that cannot be read."""
+    if error.errno in SYSTEM_LIMITS:
+        return of_os_error(error, f"{path} cannot be read")
     if isinstance(error, PermissionError):
         return PermissionDeniedError(
             f"{path} cannot be read: permission denied.", "Check the file's permissions."

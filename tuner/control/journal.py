@@ -24,12 +24,23 @@ from urllib.parse import quote
 
 from tuner import filenames
 from tuner.control.journal_lines import decode, encode
-from tuner.errors import DiskFullError, FileVersionError, PermissionDeniedError, StorageError, TunerError
+from tuner.errors import (
+    DiskFullError,
+    FileMissingError,
+    FileTooLargeError,
+    FileVersionError,
+    PermissionDeniedError,
+    StorageError,
+    TunerError,
+)
+from tuner.files import read_regular
 from tuner.space import OptionValue
 
 SCHEMA = 2
 _READABLE = (1, SCHEMA)
 SUFFIX = ".journal"
+#: A journal has a line an option; one of a thousand options is far below.
+_LONGEST = 16 << 20
 #: Behind the name of a journal that is being written.
 UNFINISHED_SUFFIX = ".new"
 SESSION, APPLIED, REVERTING = "", "applied", "reverting"
@@ -131,7 +142,9 @@ def create(path: Path, contents: Contents) -> None:
     """
     temporary = path.with_name(path.name + UNFINISHED_SUFFIX)
     with _storage_errors(path, "written, so nothing was changed"):
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+        descriptor = os.open(
+            temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NONBLOCK, 0o644
+        )
         try:
             try:
                 _write_all(descriptor, encode(_records(contents)))
@@ -176,11 +189,9 @@ def load(path: Path) -> Journal | None:
         FileVersionError: a newer version of `tuner` wrote it.
         PermissionDeniedError, StorageError: it cannot be read.
     """
-    with _storage_errors(path, "read"):
-        try:
-            data = path.read_bytes()
-        except FileNotFoundError:
-            return None
+    data = _read(path)
+    if data is None:
+        return None
     lines = decode(data)
     header = next((_header(r, path) for r in lines.records if "schema" in r), None)
     problems = (*lines.problems, *(() if header else ("it does not say which device it is of",)))
@@ -194,6 +205,17 @@ def load(path: Path) -> Journal | None:
         elif "profile" in record:
             profile.setdefault(record["profile"], (record["original"], record["applied"]))
     return Journal(header, originals, profile, problems)
+
+
+def _read(path: Path) -> bytes | None:
+    if not os.path.lexists(path):
+        return None
+    try:
+        return read_regular(path, _LONGEST)
+    except (FileMissingError, FileTooLargeError) as error:
+        if not os.path.lexists(path):  # another has put back and deleted it meanwhile
+            return None
+        raise StorageError(f"The journal cannot be read: {error.what}", "Move it away.") from error
 
 
 def sentences(path: Path, entry: Journal) -> tuple[str, ...]:

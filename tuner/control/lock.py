@@ -6,11 +6,13 @@ import contextlib
 import errno
 import fcntl
 import os
+import stat
 import struct
 from pathlib import Path
 
 from tuner.control.journal import device_path, storage_error
-from tuner.errors import DeviceBusyError
+from tuner.errors import DeviceBusyError, StorageError, TunerError
+from tuner.files import open_regular
 
 # Linux' `struct flock`: type, whence, start, length (0 = all of the file), pid (0 for these locks).
 _FLOCK = struct.Struct("hhqqi4x")
@@ -18,6 +20,8 @@ _FLOCK = struct.Struct("hhqqi4x")
 _SETLK: int = getattr(fcntl, "F_OFD_SETLK", 37)
 _GETLK: int = getattr(fcntl, "F_OFD_GETLK", 36)
 _LONGEST_NOTE = 4096
+#: A pipe in a lock's place must not be waited for.
+_FLAGS = os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
 
 
 class DeviceLock:
@@ -53,6 +57,9 @@ class DeviceLock:
             DiskFullError, PermissionDeniedError, StorageError: there can be no lock file.
         """
         descriptor, kind = self._opened()
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise StorageError(f"The lock '{self.path}' is no regular file.", "Move it away.")
         try:
             fcntl.fcntl(descriptor, _SETLK, _request(kind))
         except OSError as error:
@@ -70,11 +77,11 @@ class DeviceLock:
         """
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            return os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644), fcntl.F_WRLCK
+            return os.open(self.path, _FLAGS | os.O_RDWR | os.O_CREAT, 0o644), fcntl.F_WRLCK
         except OSError as error:
             if error.errno == errno.EROFS:
                 with contextlib.suppress(OSError):
-                    return os.open(self.path, os.O_RDONLY | os.O_CLOEXEC), fcntl.F_RDLCK
+                    return os.open(self.path, _FLAGS | os.O_RDONLY), fcntl.F_RDLCK
             raise storage_error(error, f"The lock '{self.path}' cannot be opened") from error
 
     def release(self, keep_note: bool = False) -> None:
@@ -98,11 +105,13 @@ class DeviceLock:
     def held(self) -> bool:
         """Return whether anybody holds the lock now. Takes nothing."""
         try:
-            descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+            descriptor = os.open(self.path, _FLAGS | os.O_RDONLY)
         except OSError:
             return False
         try:
             answer = fcntl.fcntl(descriptor, _GETLK, _request(fcntl.F_RDLCK))
+        except OSError:  # a folder, a pipe, a device
+            return False
         finally:
             os.close(descriptor)
         return bool(_FLOCK.unpack(answer)[0] != fcntl.F_UNLCK)
@@ -118,9 +127,9 @@ class DeviceLock:
 
     def _text(self) -> str:
         try:
-            with self.path.open("rb") as file:
+            with open_regular(self.path) as file:
                 return file.read(_LONGEST_NOTE).decode(errors="replace")
-        except OSError:
+        except (OSError, TunerError):
             return ""
 
     def _busy(self) -> DeviceBusyError:

@@ -14,6 +14,7 @@ from tuner.control import journal
 from tuner.control.lock import DeviceLock
 from tuner.errors import PermissionDeniedError, RestoreError
 from tuner.ports import Actuator, OnBoard
+from tuner.strict_json import parse_json
 
 #: Where root's locks of boards lie: its sessions, its services and its actuators share them.
 _ROOTS_LOCKS = Path("/run/tuner-lock")
@@ -87,7 +88,7 @@ def _refuse_half_set(lock: DeviceLock, place: tuple[str, str]) -> None:
         RestoreError: says where, and what to do.
     """
     try:
-        journal_dir, device = map(str, json.loads(lock.note()))
+        journal_dir, device = map(str, parse_json(lock.note()))
     except (ValueError, TypeError):  # none, or cut off by a full disk
         return
     if (journal_dir, device) == place:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Mapping
@@ -9,6 +10,17 @@ from pathlib import Path
 from typing import Any
 
 from tuner import filenames, paths
+from tuner.errors import TunerError
+from tuner.files import read_regular
+from tuner.strict_json import parse_json
+
+#: A session's file has a few hundred bytes.
+_LIMIT_BYTES = 1 << 20
+_FIELDS: Mapping[str, type | tuple[type, ...]] = {
+    **dict.fromkeys(("study", "state", "device", "objective", "unit", "budget"), str),
+    "pid": int, "trials": int, "updated_s": (int, float),
+    **dict.fromkeys(("best_value", "saving_percent"), (int, float, type(None))),
+}  # fmt: skip
 
 
 def progress_dir() -> Path:
@@ -25,11 +37,14 @@ def write_progress(study: str, values: Mapping[str, Any]) -> None:
         lambda earlier: (_read(earlier) or {}).get("study") == study,
     )
     temporary = path.with_suffix(".tmp")
-    try:
-        temporary.write_text(json.dumps({"study": study, "pid": os.getpid(), **values}), encoding="utf-8")
+    with contextlib.suppress(OSError):
+        temporary.unlink(missing_ok=True)  # a pipe in its place would wait for a reader
+        with temporary.open("x", encoding="utf-8") as file:
+            json.dump({"study": study, "pid": os.getpid(), **values}, file)
         temporary.replace(path)
-    except OSError:
-        temporary.unlink(missing_ok=True)
+        return
+    with contextlib.suppress(OSError):
+        temporary.unlink()
 
 
 def read_progress() -> list[dict[str, Any]]:
@@ -50,12 +65,13 @@ def _alive(pid: int) -> bool:
 
 
 def _read(path: Path) -> dict[str, Any] | None:
-    """Return what a session's file says; None while it is being written, or where a power cut tore it."""
+    """Return what a session's file says; None where it is none, or a power cut tore it."""
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        values = parse_json(read_regular(path, _LIMIT_BYTES))
+    except (TunerError, ValueError):
         return None
-    return values if isinstance(values, dict) else None
+    is_one = isinstance(values, dict) and all(isinstance(values.get(k), kind) for k, kind in _FIELDS.items())
+    return values if is_one else None
 
 
 def _earlier_name(study: str) -> str:

@@ -13,7 +13,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tuner.errors import DeviceError, DiskFullError, PermissionDeniedError, TunerError
+from tuner.files import read_regular
 from tuner.space import Configuration, Option, OptionValue
+from tuner.strict_json import parse_json
+
+_LIMIT_BYTES = 1 << 20
 
 
 class EmulatedActuator:
@@ -34,7 +38,7 @@ class EmulatedActuator:
         self._path = path
         self._options = {option.name: option for option in options}
         self._cores_option = cores_option
-        if not path.exists():
+        if not os.path.lexists(path):
             self._store(uuid.uuid4().hex, dict(boot))
         self._load()
 
@@ -78,14 +82,13 @@ class EmulatedActuator:
         return self._options[name]
 
     def _load(self) -> tuple[str, dict[str, OptionValue]]:
+        raw = read_regular(self._path, _LIMIT_BYTES)
         try:
-            state = json.loads(self._path.read_bytes())
+            state = parse_json(raw)
             values = {name: state["options"][name] for name in self._options}
             for name, option in self._options.items():
                 option.index(values[name])
             return str(state["boot_id"]), values
-        except OSError as error:
-            raise _error(error, self._path, "read") from error
         except (ValueError, KeyError, TypeError, TunerError) as error:
             raise DeviceError(
                 f"The emulated board's state file '{self._path}' is damaged.",
