@@ -44,6 +44,8 @@ COMMANDS: tuple[tuple[str, ...], ...] = (
     ("profile", "apply", "p.toml", "--revert"),
     ("start", "--plain", "--foreground", *EMULATED),
 )
+#: What a run that is not to take long tries.
+QUICK = ("FIFO", "nested deeply")
 #: Folder of the state directory -> files of it.
 KINDS = ("sessions/*.json", "emulated/*.json", "journals/*.lock", "journals/*")
 
@@ -65,7 +67,9 @@ def environment(place: Path) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("how", SPOILT)
+@pytest.mark.parametrize(
+    "how", [h if h in QUICK else pytest.param(h, marks=pytest.mark.slow) for h in SPOILT]
+)
 def test_no_command_fails_or_hangs(how: str, kind: str, used: Path, tmp_path: Path) -> None:
     assert list((used / "state").glob(kind))
     found = []
