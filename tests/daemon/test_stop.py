@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,7 +22,7 @@ from tuner.daemon.settling import (
     ProcessEnd,
     settle,
 )
-from tuner.errors import BoardLostError, BoardUnreachableError, DeviceBusyError, Interrupted
+from tuner.errors import BoardLostError, BoardUnreachableError, DeviceBusyError, DiskFullError, Interrupted
 
 #: Loaded by every Python that the daemon starts: freezes a session's process when the file is there, in a way
 #: that neither signals nor the end of its input reach (a call that never gives Python's lock back).
@@ -189,6 +191,31 @@ def test_other_ends() -> None:
     last = settle(crashed, ProcessEnd(-11, last_words="bye"), 0.0)
     assert last.error is not None
     assert "bye" in last.error.what
+    full = settle(record(), ProcessEnd(DiskFullError.exit_code), 0.0)
+    assert isinstance(full.error, DiskFullError)
     assert settle(record(), ProcessEnd(1), 0.0).error is not None
     assert settle(record(), ProcessEnd(-9, suspended=True), 0.0).error is None
     assert -9 not in IN_ORDER
+
+
+#: A limit on the size of files stands for a full disk: the log takes nothing more, and neither does stderr.
+FULL = """
+import resource, signal, sys
+from pathlib import Path
+from tuner.daemon.event_log import EventWriter
+from tuner.daemon.session_process import LogSink, _failed
+from tuner.errors import DiskFullError
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+writer = EventWriter(Path(sys.argv[1]))
+resource.setrlimit(resource.RLIMIT_FSIZE, (10, 10))
+_failed(LogSink(writer, -1, lambda: False), DiskFullError("full"))
+"""
+
+
+def test_an_end_that_the_log_does_not_take_is_told_by_the_exit_status(tmp_path: Path) -> None:
+    log = tmp_path / "events.jsonl"
+    log.touch()
+    with (tmp_path / "stderr.log").open("w") as stderr:
+        done = subprocess.run([sys.executable, "-c", FULL, str(log)], check=False, stderr=stderr)
+    assert done.returncode == DiskFullError.exit_code
+    assert log.read_bytes() == b""

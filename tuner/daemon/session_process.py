@@ -26,6 +26,7 @@ from tuner.errors import (
     BoardLostError,
     BoardUnreachableError,
     DeviceBusyError,
+    DiskFullError,
     Interrupted,
     StorageError,
     TunerError,
@@ -46,11 +47,16 @@ class LogSink:
         writer: The log.
         wake: Descriptor that gets a byte after each event, -1 for none.
         suspended: Asked when an end is told.
+
+    Attributes:
+        started: The session has begun.
+        full: The log did not take the last event: the disk is full.
     """
 
     def __init__(self, writer: EventWriter, wake: int, suspended: Callable[[], bool]) -> None:
         self._writer, self._wake, self._suspended = writer, wake, suspended
         self.started = False
+        self.full = False
         self._lock = threading.Lock()
 
     def __call__(self, event: Event) -> None:
@@ -59,7 +65,8 @@ class LogSink:
         if self._suspended() and _interrupted(event):
             event = Notice(event.time_s, "info", "suspended: it goes on when the daemon is back")
         with self._lock:
-            self._writer.write(strict(event.to_json()))
+            before = self._writer.last_id
+            self.full = self._writer.write(strict(event.to_json())) == before
         if self._wake >= 0:
             with contextlib.suppress(OSError):  # full: it was woken already; closed: nobody listens
                 os.write(self._wake, b"x")
@@ -165,6 +172,9 @@ def _enter(record: SessionRecord, sink: LogSink, rights: Rights) -> None:
 
 def _failed(sink: LogSink, error: TunerError) -> None:
     sink(SessionFailed(time.time(), type(error).__name__, error.what, error.hint, error.exit_code))
+    if sink.full:
+        # The exit status is all that can be told. Not by `sys.exit`: it ends with 120 where stderr's file is full too.
+        os._exit(DiskFullError.exit_code)
 
 
 def _interrupted(event: Event) -> bool:

@@ -9,6 +9,7 @@ from tuner.errors import (
     BoardLostError,
     BoardUnreachableError,
     DeviceBusyError,
+    DiskFullError,
     Interrupted,
     StorageError,
     TunerError,
@@ -76,6 +77,9 @@ def settle(record: SessionRecord, end: ProcessEnd, now_s: float) -> Next:
         return Next(f"{record.device} is in use by another tuner", BUSY_RETRY_S, counts=False)
     if end.code in _BOARD_GONE:
         return _board_gone(record, now_s)
+    if end.code == DiskFullError.exit_code:  # not even its end could be written to its log
+        hint = f"Free some space. Go on with: {record.resume_command}"
+        return Next(error=DiskFullError(f"The disk is full: the session ended.{_also(end.trouble)}", hint))
     if end.code == StorageError.exit_code:  # its own files, before it began
         hint = f"Go on with: {record.resume_command}"
         return Next(error=StorageError(f"The session's files cannot be read: {end.last_words}", hint))
