@@ -99,9 +99,10 @@ class ControlSession:
         """
         self._require_open()
         current = self._read(target)
-        if all(same(current[name], value) for name, value in target.items()):
+        writes = self._actuator.order(current, target)
+        if self._holds(target, current) and self._holds(dict(writes), current):
             return current
-        return self._transact(current, target, self._remember)
+        return self._transact(current, target, writes, self._remember)
 
     def apply_as_profile(self, target: Mapping[str, OptionValue]) -> dict[str, OptionValue]:
         """Make the device have `target`, so that `commit` can leave it set. Once in a session, and nothing else.
@@ -120,7 +121,7 @@ class ControlSession:
                 before, _added(older.originals, before), _changes_since(older.profile, changes)
             )
 
-        return self._transact(current, target, remember)
+        return self._transact(current, target, self._actuator.order(current, target), remember)
 
     def commit(self) -> None:
         """Leave the device as it is: what `apply_as_profile` wrote is put back by `revert_applied` only.
@@ -170,10 +171,10 @@ class ControlSession:
         self,
         current: Mapping[str, OptionValue],
         target: Mapping[str, OptionValue],
+        writes: Sequence[tuple[str, OptionValue]],
         remember: Callable[[Mapping[str, OptionValue]], None],
     ) -> dict[str, OptionValue]:
         """Journal with `remember` what is about to be written, write it and verify, or undo it."""
-        writes = self._actuator.order(current, target)
         before = {name: self._before(name, current) for name, _ in writes}
         remember(before)
         begun: list[str] = []
@@ -229,6 +230,11 @@ class ControlSession:
 
     def _read(self, names: Iterable[str]) -> dict[str, OptionValue]:
         return read_values(self._actuator, names)
+
+    def _holds(self, wanted: Mapping[str, OptionValue], current: Mapping[str, OptionValue]) -> bool:
+        """Return whether all that is wanted is so now: an option may read right without being held there."""
+        found = {**self._read(n for n in wanted if n not in current), **current}
+        return all(same(found[name], value) for name, value in wanted.items())
 
     def _before(self, name: str, current: Mapping[str, OptionValue]) -> OptionValue:
         return current[name] if name in current else read_value(self._actuator, name)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from tuner.errors import OptionValueError
 from tuner.space import Configuration, OptionValue
 
@@ -41,6 +43,7 @@ class Translator:
         wanted, after = self._cores(target, online)
         for clock in self._clocks:
             if clock.cluster is not None and not set(clock.cluster.cpus) & after:
+                _refuse_asleep(clock, target)
                 if set(clock.cluster.cpus) & online:
                     # It goes to sleep. Old kernels forget its limits then: they are journalled before.
                     names = (f"{clock.domain}/governor", f"{clock.domain}/limits")
@@ -64,7 +67,7 @@ class Translator:
         return wanted, after
 
     def _clock(self, clock: Clock, target: Configuration) -> dict[str, str]:
-        level = self._level(clock.freq, target)
+        level = self._level(clock.freq, target, clock.levels)
         governor = str(target.get(clock.governor, FIXED))
         self._reader.asked({clock.governor: governor})
         gpu = self._layout.gpu if clock.cluster is None else None
@@ -72,6 +75,8 @@ class Translator:
         if gpu and gpu.power_files:
             wanted["gpu/power"] = gpu.awake if governor == FIXED else gpu.found.power
         if governor == FIXED:
+            # A limit that was found may lie between two levels; a clock is held at a level.
+            level = max((v for v in clock.levels if v <= level), default=clock.levels[0])
             return {**wanted, f"{clock.domain}/limits": limits_text(level, level)}
         return {
             **wanted,
@@ -81,17 +86,40 @@ class Translator:
 
     def _lock(self, lock: Lock, target: Configuration) -> dict[str, str]:
         fixed = str(target.get(lock.governor, FIXED)) == FIXED
+        if not lock.files.cap and not fixed:
+            return {f"{lock.domain}/lock": FREE}
+        level = self._level(lock.freq, target, lock.files.freqs_hz)
         if not lock.files.cap:
-            return {f"{lock.domain}/lock": f"fixed {self._level(lock.freq, target)}" if fixed else FREE}
-        level, cap_hz = self._level(lock.freq, target), self._reader.cap_hz(lock)
+            return {f"{lock.domain}/lock": f"fixed {level}"}
+        cap_hz = self._reader.cap_hz(lock)
         wanted = {f"{lock.domain}/lock": f"fixed {level}" if fixed else FREE}
         if cap_hz < level or (cap_hz > level and not fixed):
             wanted[f"{lock.domain}/cap"] = _cap_text(lock, level)
         return wanted
 
-    def _level(self, name: str, target: Configuration) -> int:
-        value = target[name] if name in target else self._reader.read([name])[name]
-        return _whole(name, value)
+    def _level(self, name: str, target: Configuration, levels: Sequence[int]) -> int:
+        """Return the level that is asked for, else the one that is set."""
+        if name not in target:
+            return _whole(name, self._reader.read([name])[name])
+        level = _whole(name, target[name])
+        if level not in levels:
+            known = ", ".join(map(str, levels))
+            raise OptionValueError(f"Option '{name}' cannot be {level!r}.", f"Its levels are {known}.")
+        return level
+
+
+def _refuse_asleep(clock: Clock, target: Configuration) -> None:
+    """Refuse an option of cores that will all be offline: nothing would hold it.
+
+    Raises:
+        OptionValueError: there is one.
+    """
+    for name in (clock.freq, clock.governor):
+        if target.get(name, OFFLINE) != OFFLINE:
+            raise OptionValueError(
+                f"Option '{name}' cannot be {target[name]!r}: all of its cores are offline then.",
+                "Bring one of them online with it, or leave the option out.",
+            )
 
 
 def _cap_text(lock: Lock, level: int) -> str:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tuner.control import ControlSession
-from tuner.errors import VerifyError
+from tuner.errors import OptionValueError, VerifyError
 from tuner.ports import Supported, Unsupported
 from tuner.space import ConfigurationSpace
 from tuner_emulator.board import EmulatedBoard
@@ -70,6 +70,36 @@ def test_a_rate_without_its_governor_is_fixed(tmp_path: Path) -> None:
         assert board.gpu.power_control == "on"
         assert (board.emc.locked, board.emc.request) == (True, 665600000)
     assert board.dirty() == []
+
+
+@pytest.mark.parametrize("as_profile", [False, True])
+@pytest.mark.parametrize("which", BOARDS, ids=lambda which: "-".join(which))
+def test_one_option_of_a_clock_is_held_or_refused(
+    which: tuple[str, str], as_profile: bool, tmp_path: Path
+) -> None:
+    """A rate that happens to be current is not held yet, and a limit that was found may be no level."""
+    device = open_device(MortalFiles(EmulatedBoard(*which, latency=False)))
+    space, now = space_of(device), device.actuator.current()
+    held = 0
+    for freq in (o.name for o in space.options if "_freq_" in o.name):
+        governor = f"{freq.rpartition('_freq_')[0]}_governor"
+        for target in ({freq: now[freq]}, {freq: space.by_name[freq].values[-1]}, {governor: "fixed"}):
+            board = EmulatedBoard(*which, latency=False)
+            control, _ = session(board, tmp_path)
+            with control:
+                named, writes = "", 0
+                try:
+                    (control.apply_as_profile if as_profile else control.apply)(target)
+                except OptionValueError as error:
+                    named, writes = error.what, board.writes
+                if named:
+                    assert (next(iter(target)) in named, writes) == (True, 0), named
+                    continue
+                found = open_device(MortalFiles(board)).actuator.current()
+                assert found[governor] == "fixed", target
+                assert found[freq] in space.by_name[freq].values
+                held += 1
+    assert held
 
 
 def test_a_governor_keeps_the_floor_that_was_found(tmp_path: Path) -> None:

@@ -99,6 +99,11 @@ level_of() { # option levels present -> level
     is_in "$level" "$2" || cannot "$1" "$level is none of its levels ($2)"
 }
 
+at_level() { # limit levels -> level: a limit may lie between two levels; a clock is held at a level
+    level=${2%% *}
+    for one in $2; do [ "$one" -gt "$1" ] || level=$one; done
+}
+
 first_found() { # name -> got: what a setting was before any such script, where one has set it
     ! value_of "$1" "$earlier" || got=$value
 }
@@ -124,6 +129,7 @@ plan_clock() { # domain freq governor levels power; words: the governors
         wanted="$wanted gpu/power=$power"
     fi
     if [ "$governor" = fixed ]; then
+        at_level "$level" "$4"
         wanted="$wanted $1/limits=$level-$level"
         return
     fi
