@@ -144,6 +144,7 @@ def _tune(session: _Session) -> SessionFinished:
             last = Outcome(records, state)
             saving = saving_percent(last.best, last.baseline)
             write_progress(store.name, progress_values(state, bench, goal.budget, last, saving))
+    store.verify()  # it may have gone after the last trial: the result would name a study that is nowhere
     finished = _finish(session, outcome)
     session.emit(finished)
     return finished
