@@ -6,6 +6,7 @@ import contextlib
 import json
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given, settings
@@ -24,9 +25,10 @@ from tests.session.fakes import (
     run_session,
 )
 from tuner.cli.main import run as cli
-from tuner.errors import DeviceError, OverheatedError, VerifyError
+from tuner.errors import BoardLostError, DeviceError, DiskFullError, OverheatedError, TunerError, VerifyError
 from tuner.events import Event, TrialFinished
 from tuner.ports import Guarded, GuardVerdict, Settling
+from tuner.session.run import going_on
 from tuner.session.trial import COOL_DOWN_LIMIT_S
 from tuner.sources.load import load_source
 from tuner.space import OptionValue
@@ -132,7 +134,7 @@ def test_the_hard_limit_ends_the_session_and_everything_goes_back(tmp_path: Path
     board.overheats = when
     with pytest.raises(OverheatedError, match="during trial 1: the die reached 99 °C") as caught:
         run_session(board, tmp_path, FAST, store=store, events=events)
-    assert "--study fake." in caught.value.hint
+    assert "lower power mode" in caught.value.hint
     assert board.values == START
     assert board.log[-4:] == ["workload off", "guard off", "cpu_freq_khz=100", "cores=1"]
     record = store.records()[1]
@@ -302,3 +304,14 @@ def test_a_record_survives_its_storage() -> None:
     trial.set_user_attr("tuner", record.to_json())
     assert store.records() == [record]
     assert record.rounded
+
+
+@pytest.mark.parametrize("error", [OverheatedError, BoardLostError, DiskFullError])
+def test_an_error_after_which_a_session_can_go_on_says_how(error: type[TunerError]) -> None:
+    session = SimpleNamespace(
+        store=SimpleNamespace(name="fake"),
+        supervision=SimpleNamespace(resume="tuner start --study {}".format),
+    )
+    with pytest.raises(error) as caught, going_on(session):  # type: ignore[arg-type]
+        raise error("It ended.", "Remove the cause.")
+    assert caught.value.hint == "Remove the cause. Go on with: tuner start --study fake"

@@ -88,14 +88,14 @@ def run_session(
             strategy, context = open_strategy(settings, target, goal, either, watched.rights)
             store = _open_study(settings, target, goal)
             session = _Session(settings, target, goal, strategy, context, store, emit, either, watched)
-            with _going_on(session):
+            with going_on(session):
                 return _tune(session)
         finally:
             target.device.close()
 
 
 @contextlib.contextmanager
-def _going_on(session: _Session) -> Iterator[None]:
+def going_on(session: _Session) -> Iterator[None]:
     """Tell what ends a session that can go on how it does."""
     try:
         yield
