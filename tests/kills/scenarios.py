@@ -112,6 +112,8 @@ def _daemon_recovers(case: Case) -> None:
     for line in case.must("status", "--json").splitlines():
         case.told.append(f"status {line[:60]}")
     case.run("attach", "--plain")
+    # A client that lost its daemon looks for the next one twice a second, and would wait for one that is gone.
+    eventually(lambda: not case.processes("-m tuner start"), lambda: "a client does not end")
     _end(case, "-m tuner daemon")
 
 

@@ -132,8 +132,10 @@ def strike(case: Case, launch: Launch, victim: Victim, plan: Plan, course: Cours
         struck = _struck_from_outside(case, process, victim, plan, course, base)
     if struck is not None and len(plan.signals) > 1:
         _again(struck, plan)
-    if victim.whom == "parent":
-        return struck is not None  # who waits for a daemon that was killed waits until it is back
+    if victim.whom == "parent":  # a daemon; who waits for it waits until it is back
+        if struck is not None:
+            eventually(lambda: not case.processes("-m tuner daemon"), lambda: "the daemon does not end")
+        return struck is not None
     try:
         process.wait(PATIENCE_S)
     except subprocess.TimeoutExpired:
