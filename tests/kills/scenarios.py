@@ -112,17 +112,17 @@ def _daemon_recovers(case: Case) -> None:
     for line in case.must("status", "--json").splitlines():
         case.told.append(f"status {line[:60]}")
     case.run("attach", "--plain")
-    # A client that lost its daemon looks for the next one twice a second, and would wait for one that is gone.
-    eventually(lambda: not case.processes("-m tuner start"), lambda: "a client does not end")
+    _end(case, "-m tuner start")  # a client that lost its daemon waits two minutes for the next one
     _end(case, "-m tuner daemon")
+    eventually(lambda: not case.processes(), lambda: "something of the daemon's does not end")
 
 
 def _end(case: Case, where: str) -> None:
-    """End a service as systemd does, and wait until all that it started is gone."""
+    """End a program as systemd does, and wait until it is gone."""
     for pid in case.processes(where):
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGTERM)
-    eventually(lambda: not case.processes(), lambda: f"'{where}' does not end")
+    eventually(lambda: not case.processes(where), lambda: f"'{where}' does not end")
 
 
 # --- the actuator -------------------------------------------------------------------------------
@@ -160,6 +160,7 @@ def _actuator_recovers(case: Case) -> None:
         _start_actuator(case)
         case.must("restore", "--board", f"unix:{_socket(case)}")
     _end(case, "actuator.pyz")
+    eventually(lambda: not case.processes(), lambda: "something of the actuator's does not end")
 
 
 _REVERT = ("profile", "apply", "{case.folder}/data/profiles/first/best.toml", "--revert")
