@@ -312,6 +312,7 @@ def test_a_file_of_settings_in_a_members_folder_is_not_read(daemon: Daemon, fold
     table = write(folder / "t.csv", TABLE, 0o644)
     (folder / "tuner.toml").symlink_to(write(folder / "s", f'"{MARK}" = 1\n'))
     journals = daemon.state / "journals"
+    journals.mkdir(exist_ok=True)  # this may be the daemon's first session
     contents = journal.Contents(journal.Header(f"replay:{folder}/gone.csv", "b", 1, "2026"), {"a": 1})
     journal.create(journal.journal_path(journals, f"replay:{folder}/gone.csv"), contents)
     error, seen = session_of(daemon, folder, device=f"replay:{table}")
@@ -323,6 +324,7 @@ def test_a_file_of_settings_in_a_members_folder_is_not_read(daemon: Daemon, fold
 def test_what_a_journal_names_is_opened_with_the_members_rights(daemon: Daemon, folder: Path) -> None:
     table, secret = write(folder / "t.csv", TABLE, 0o644), hidden(folder, "link")
     contents = journal.Contents(journal.Header(f"replay:{secret}", "b", 1, "2026"), {"a": 1})
+    (daemon.state / "journals").mkdir(exist_ok=True)
     journal.create(journal.journal_path(daemon.state / "journals", f"replay:{secret}"), contents)
     error, seen = session_of(daemon, folder, device=f"replay:{table}")
     assert error is None
