@@ -33,7 +33,7 @@ test: $(STAMP)
 # A session in real time, and exported scripts, on every emulated board; minutes each.
 test-boards: $(STAMP)
 	$(BIN)/python -m pytest tests/devices/jetson/test_end_to_end.py tests/exporters/test_shell_boards.py \
-	  tests/exporters/test_every_device.py -m '' -v
+	  tests/exporters/test_every_device.py tests/environments -m '' -v
 
 # The Debian package, into dist/. Built without running anything of the target: make deb ARCH=arm64.
 deb: $(STAMP)

@@ -1,4 +1,4 @@
-"""Reading files that somebody else named or wrote: regular files only, and never more of one than a limit. And what an
+"""Reading files that another user named or wrote: regular files only, and never more of one than a limit. And what an
 `OSError` means to the user: the project's error for each.
 
 A named pipe would let the reader wait for ever, `/dev/zero` would fill its memory, and opening some devices has an

@@ -1,4 +1,4 @@
-"""Reading JSON that somebody else wrote: whatever it is, it is taken or refused with a `ValueError`.
+"""Reading JSON that another program wrote: whatever it is, it is taken or refused with a `ValueError`.
 
 Python's own reader takes what JSON does not have (NaN, Infinity), lets the last of two equal keys win, makes 1e400
 infinite and runs out of its stack where brackets are nested deeply. Standard library only, Python 3.8.

@@ -77,7 +77,7 @@ def load(flags: Mapping[str, Any], environ: Mapping[str, str], cwd: Path | None)
 
 
 def _drop_distrusted(found: dict[str, tuple[Any, int]], path: Path, environ: Mapping[str, str]) -> str:
-    """Take out of `found` what somebody else may not say; return a sentence on it."""
+    """Take out of `found` what another user may not say; return a sentence on it."""
     named = [key for key in found if BY_KEY[key].names_place]
     reason = distrust(path, environ) if named else ""
     if not reason:

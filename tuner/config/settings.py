@@ -33,7 +33,7 @@ class Setting:
         unset: What None means.
         audience: Whose it is: a ``session``'s, the ``daemon``'s, or the ``client``'s that finds the daemon.
         names_place: Whether it says what is run, read, written or who may connect: never taken from a file that
-            somebody else may have written.
+            another user may have written.
     """
 
     key: str

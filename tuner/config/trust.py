@@ -11,7 +11,7 @@ from pathlib import Path
 
 
 def distrust(path: Path, environ: Mapping[str, str]) -> str:
-    """Return why somebody else may have written the file at `path`, ``""`` where only this user or root can have.
+    """Return why another user may have written the file at `path`, ``""`` where only this user or root can have.
 
     The folder counts as well: whoever may write there can replace the file. Behind ``sudo``, its user counts too.
     """

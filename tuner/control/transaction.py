@@ -60,7 +60,7 @@ class ControlSession:
         """Take the device.
 
         Raises:
-            DeviceBusyError: somebody else has it.
+            DeviceBusyError: another process has it.
             RestoreError: a dead owner's values cannot all be put back; tuning on would lose them.
         """
         with contextlib.ExitStack() as stack:
@@ -140,7 +140,7 @@ class ControlSession:
         """Return the values read now.
 
         Raises:
-            VerifyError: one differs from `target`: somebody else changed it.
+            VerifyError: one differs from `target`: another program changed it.
         """
         return self._verified(target)
 

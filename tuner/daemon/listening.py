@@ -42,7 +42,7 @@ def open_socket(path: Path, gid: int | None) -> socket.socket:
 
 
 def close_socket(path: Path, opened: os.stat_result) -> None:
-    """Remove our socket; one that somebody else made there since stays."""
+    """Remove our socket; one that another process made there since stays."""
     with contextlib.suppress(FileNotFoundError):
         now = path.lstat()
         if (now.st_dev, now.st_ino) == (opened.st_dev, opened.st_ino):

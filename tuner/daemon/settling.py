@@ -17,7 +17,7 @@ from tuner.errors import (
 
 #: Processes of one session that may die in a row without a finished trial.
 MAX_CRASHES = 5
-#: When a device is in use by somebody else, it is asked for again after this long.
+#: When a device is in use by another process, it is asked for again after this long.
 BUSY_RETRY_S = 10.0
 #: How long an actuator that was lost may stay away, and how soon it is looked for again.
 BOARD_AWAY_S, BOARD_RETRY_S = 120.0, 2.0

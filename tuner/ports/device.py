@@ -95,7 +95,7 @@ class Device(Protocol):
 
 @runtime_checkable
 class ControlledElsewhere(Protocol):
-    """A device whose options are journalled and put back by somebody else: an actuator in its own process."""
+    """A device whose options are journalled and put back elsewhere: by an actuator in its own process."""
 
     def control(self) -> Control:
         """Return its control session, open already."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
     from optuna.trial import FrozenTrial
 
-#: Levels that a continuous parameter of somebody else's study is cut into.
+#: Levels that a continuous parameter of another program's study is cut into.
 CONTINUOUS_LEVELS = 33
 #: User attribute in which anybody may leave the relative standard error of a trial's value.
 RELATIVE_ERROR = "relative_error"
@@ -67,7 +67,7 @@ class Codec:
     """Optuna's parameter values as level indices, and back.
 
     Attributes:
-        space: The options; for a study of somebody else's they are made of its distributions.
+        space: The options; for a study of another program they are made of its distributions.
         values: Option -> the parameter's value at each level.
         distributions: Option -> Optuna's distribution.
     """
