@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -81,9 +82,9 @@ def _leave_half_set(case: Case) -> None:
 
 def _start_daemon(case: Case, hook: Mapping[str, object] | None) -> None:
     daemon = case.start(case.tuner("daemon", "--device", case.place.device), hook)
-    socket = case.environment["TUNER_SOCKET"]
+    path = case.environment["TUNER_SOCKET"]
     eventually(
-        lambda: daemon.poll() is not None or daemon_answers(socket), lambda: "the daemon does not answer"
+        lambda: daemon.poll() is not None or daemon_answers(path), lambda: "the daemon does not answer"
     )
     if daemon.poll() is not None:
         raise CaseError(f"the daemon ended with {daemon.returncode}")
@@ -105,8 +106,7 @@ def _apply_over_http(case: Case, hook: dict[str, object] | None) -> subprocess.P
 
 def _daemon_recovers(case: Case) -> None:
     """Let the daemon (another one, where it was killed) finish what it has, and end it."""
-    socket = case.environment["TUNER_SOCKET"]
-    if not daemon_answers(socket):
+    if not daemon_answers(case.environment["TUNER_SOCKET"]):
         eventually(lambda: not case.processes("-m tuner daemon"), lambda: "the killed daemon does not end")
         _start_daemon(case, None)
     for line in case.must("status", "--json").splitlines():
@@ -132,6 +132,16 @@ def _socket(case: Case) -> str:
     return str(case.folder / "a.sock")
 
 
+def _listens(path: str) -> bool:
+    """Return whether a service answers there; a killed one leaves its socket's file behind."""
+    with socket.socket(socket.AF_UNIX) as client:
+        try:
+            client.connect(path)
+        except OSError:
+            return False
+    return True
+
+
 def _start_actuator(case: Case) -> None:
     program = case.folder / "actuator.pyz"
     program.write_bytes(bundle.build())
@@ -142,7 +152,7 @@ def _start_actuator(case: Case) -> None:
          "--state-dir", str(case.folder / "state")],
     )  # fmt: skip
     eventually(
-        lambda: service.poll() is not None or os.path.exists(_socket(case)),
+        lambda: service.poll() is not None or _listens(_socket(case)),
         lambda: "the actuator does not listen",
     )
 
