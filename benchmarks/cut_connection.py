@@ -57,18 +57,39 @@ def cut_often(cuts: int, seed: int, folder: Path) -> Outcome:
 
 def _start(far: Far, board: Path, folder: Path, budget: int) -> subprocess.Popen[str]:
     command = [
-        sys.executable, "-m", "tuner", "start", "--board", far.address, "--device", f"jetson:{board}",
-        "--objective", "latency", "--workload", _WORKLOAD,
-        "--strategy", "random", "--budget", str(budget), "--max-repeats", "2", "--warmup-runs", "0", "--meter", "rapl",
-        "--study", "cut", "--json",
-    ]  # fmt: skip
+        sys.executable,
+        "-m",
+        "tuner",
+        "start",
+        "--board",
+        far.address,
+        "--device",
+        f"jetson:{board}",
+        "--objective",
+        "latency",
+        "--workload",
+        _WORKLOAD,
+        "--strategy",
+        "random",
+        "--budget",
+        str(budget),
+        "--max-repeats",
+        "2",
+        "--warmup-runs",
+        "0",
+        "--meter",
+        "rapl",
+        "--study",
+        "cut",
+        "--json",
+    ]
     environment = {
-        **os.environ, "PATH": f"{far.path}:{os.environ['PATH']}",
-        "TUNER_STATE_DIR": str(folder / "state"), "TUNER_DATA_DIR": str(folder / "data"),
-    }  # fmt: skip
-    return subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
-    )
+        **os.environ,
+        "PATH": f"{far.path}:{os.environ['PATH']}",
+        "TUNER_STATE_DIR": str(folder / "state"),
+        "TUNER_DATA_DIR": str(folder / "data"),
+    }
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
 
 
 def _one_cut(rng: random.Random, far: Far, board: Path, folder: Path, outcome: Outcome) -> None:
@@ -105,10 +126,7 @@ def _kill_children(pid: int) -> None:
     """End every ssh client at once, as a network does."""
     for entry in Path("/proc").iterdir():
         with contextlib.suppress(OSError, ProcessLookupError):
-            if (
-                entry.name.isdigit()
-                and int((entry / "stat").read_text().rpartition(")")[2].split()[1]) == pid
-            ):
+            if entry.name.isdigit() and int((entry / "stat").read_text().rpartition(")")[2].split()[1]) == pid:
                 os.kill(int(entry.name), signal.SIGKILL)
 
 
@@ -120,8 +138,11 @@ def _last_session(far: Far, board: Path, folder: Path, budget: int) -> set[int]:
     events = [json.loads(line) for line in out.splitlines()]
     shown = subprocess.run(
         [sys.executable, "-m", "tuner", "study", "show", "cut", "--json"],
-        capture_output=True, text=True, check=True, env={**os.environ, "TUNER_DATA_DIR": str(folder / "data")},
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "TUNER_DATA_DIR": str(folder / "data")},
+    )
     assert events[-1]["event"] == "finished"
     return {int(json.loads(line)["trial"]) for line in shown.stdout.splitlines()}
 
@@ -131,9 +152,7 @@ def main() -> None:
     seed = int(sys.argv[2]) if len(sys.argv) > 2 else 0
     with tempfile.TemporaryDirectory() as folder:
         outcome = cut_often(cuts, seed, Path(folder))
-    print(
-        f"{outcome.cuts} cuts, {outcome.changed_at_cut} of them with settings changed; the board (EMULATED) was put"
-    )
+    print(f"{outcome.cuts} cuts, {outcome.changed_at_cut} of them with settings changed; the board (EMULATED) was put")
     print(f"back each time by the actuator alone; {len(outcome.trials)} finished trials, none lost.")
 
 

@@ -71,11 +71,7 @@ def dashboard(daemon: Daemon, session: str) -> int:
     """Attach the dashboard on a terminal of its own; return its process."""
     pid, master = pty.fork()
     if pid == 0:
-        os.execve(
-            sys.executable,
-            [sys.executable, "-m", "tuner", "attach", session],
-            {**daemon.env, "TERM": "xterm"},
-        )
+        os.execve(sys.executable, [sys.executable, "-m", "tuner", "attach", session], {**daemon.env, "TERM": "xterm"})
     threading.Thread(target=drain, args=(master,), daemon=True).start()
     return pid
 
@@ -91,9 +87,8 @@ def per_trial(daemon: Daemon, trials: int, with_clients: bool) -> tuple[float, f
         view = None
         if with_clients:
             subprocess.Popen(
-                [sys.executable, "-m", "tuner", "attach", "--plain", session], env=daemon.env,
-                stdout=subprocess.DEVNULL,
-            )  # fmt: skip
+                [sys.executable, "-m", "tuner", "attach", "--plain", session], env=daemon.env, stdout=subprocess.DEVNULL
+            )
             view = dashboard(daemon, session)
             stuck = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
             stuck.connect(daemon.socket)
@@ -127,9 +122,7 @@ def clients(daemon: Daemon, trials: int) -> None:
         return sorted(values[which] for values in of)[1]
 
     wall, cpu = (median(watched, i) / median(alone, i) for i in (0, 3))
-    row(
-        "time per trial with three clients / without", f"{wall:.3f} ({1000 * median(alone, 0):.0f} ms)", "1.1"
-    )
+    row("time per trial with three clients / without", f"{wall:.3f} ({1000 * median(alone, 0):.0f} ms)", "1.1")
     row("CPU of the session per trial, likewise", f"{cpu:.3f} ({1000 * median(alone, 3):.0f} ms)", "1.1")
     rate = 1 / median(watched, 0)
     row(f"CPU of the daemon at {rate:.1f} trials/s", f"{100 * median(watched, 1):.2f} %", "-")
@@ -139,15 +132,7 @@ def clients(daemon: Daemon, trials: int) -> None:
 def watched(daemon: Daemon, pid: int, seconds: float) -> None:
     """Measure daemon and dashboard during a session at a board's pace: real time, on a mounted emulated board."""
     with tempfile.TemporaryDirectory() as place:
-        command = [
-            sys.executable,
-            "-m",
-            "tuner_emulator.main",
-            "--board",
-            "jetson-orin-nano",
-            "--mount",
-            place,
-        ]
+        command = [sys.executable, "-m", "tuner_emulator.main", "--board", "jetson-orin-nano", "--mount", place]
         board = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         try:
             assert board.stdout is not None
@@ -162,29 +147,22 @@ def watched(daemon: Daemon, pid: int, seconds: float) -> None:
 def _watch(daemon: Daemon, pid: int, device: str, seconds: float) -> None:
     with daemon.client() as client:
         session = daemon.new(
-            client,
-            device=device,
-            workload="command:sleep 0.05",
-            objective="latency",
-            budget="1000",
-            max_repeats=5,
+            client, device=device, workload="command:sleep 0.05", objective="latency", budget="1000", max_repeats=5
         ).id
         view = dashboard(daemon, session)
         read_until(client, session, "trial", 3)
-        trials, used_s, shown_s, began_s = (
-            daemon.record(session)["trials"],
-            cpu_s(pid),
-            cpu_s(view),
-            time.monotonic(),
-        )
+        trials, used_s, shown_s, began_s = (daemon.record(session)["trials"], cpu_s(pid), cpu_s(view), time.monotonic())
         time.sleep(seconds)
         wall_s = time.monotonic() - began_s
         rate = (daemon.record(session)["trials"] - trials) / wall_s
         daemon_share, view_share = (cpu_s(pid) - used_s) / wall_s, (cpu_s(view) - shown_s) / wall_s
         client.stop_session(session)
         list(client.follow_session(session))
-    row(f"CPU of daemon and dashboard at {rate:.2f} trials/s, {seconds:.0f} s",
-        f"{100 * daemon_share:.2f} + {100 * view_share:.2f} %", "2 %")  # fmt: skip
+    row(
+        f"CPU of daemon and dashboard at {rate:.2f} trials/s, {seconds:.0f} s",
+        f"{100 * daemon_share:.2f} + {100 * view_share:.2f} %",
+        "2 %",
+    )
 
 
 def long(daemon: Daemon, pid: int, trials: int) -> None:
@@ -212,11 +190,7 @@ def long(daemon: Daemon, pid: int, trials: int) -> None:
         daemon.tuner("status")
         status_s = time.monotonic() - began_s
         last = (times[-1] - times[-first - 1]) / first
-        row(
-            f"daemon's memory after {first} and {done} trials",
-            f"{after[0]:.1f} and {late[0]:.1f} MB",
-            "+20 MB",
-        )
+        row(f"daemon's memory after {first} and {done} trials", f"{after[0]:.1f} and {late[0]:.1f} MB", "+20 MB")
         row("memory of the session's process", f"{after[1]:.1f} and {late[1]:.1f} MB", "+20 MB")
         row("handles of daemon and session", f"{after[2:]} and {late[2:]}", "the same")
         row("`tuner status`", f"{status_s:.2f} s", "2 s")

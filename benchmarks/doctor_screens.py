@@ -15,9 +15,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 BOARDS = (
-    ("jetson-tx1", "28.2"), ("jetson-tx2", "32.7"), ("jetson-agx-xavier", "35.4"), ("jetson-orin-nano", "36.4"),
+    ("jetson-tx1", "28.2"),
+    ("jetson-tx2", "32.7"),
+    ("jetson-agx-xavier", "35.4"),
+    ("jetson-orin-nano", "36.4"),
     ("jetson-agx-orin", "36.4"),
-)  # fmt: skip
+)
 NOBODY = 65534
 #: Runs the command line with this installation's packages under an interpreter that everybody may start.
 AS_USER = """import site, sys
@@ -32,17 +35,7 @@ def doctor(board: str, l4t: str, arguments: Sequence[str] = (), as_user: bool = 
     with tempfile.TemporaryDirectory() as folder:
         os.chmod(folder, 0o755)
         place = Path(folder) / "board"
-        command = [
-            sys.executable,
-            "-m",
-            "tuner_emulator.main",
-            "--board",
-            board,
-            "--l4t",
-            l4t,
-            "--mount",
-            str(place),
-        ]
+        command = [sys.executable, "-m", "tuner_emulator.main", "--board", board, "--l4t", l4t, "--mount", str(place)]
         emulator = subprocess.Popen([*command, *arguments], stdout=subprocess.PIPE, text=True)
         try:
             assert emulator.stdout is not None
@@ -59,8 +52,11 @@ def _run(folder: Path, as_user: bool) -> str:
     own.mkdir(mode=0o777)
     own.chmod(0o777)
     environment = {
-        **os.environ, "TUNER_DATA_DIR": str(own / "data"), "TUNER_STATE_DIR": str(own / "state"), "HOME": str(own),
-    }  # fmt: skip
+        **os.environ,
+        "TUNER_DATA_DIR": str(own / "data"),
+        "TUNER_STATE_DIR": str(own / "state"),
+        "HOME": str(own),
+    }
     arguments = ["doctor", "--sysroot", str(folder / "board")]
     if as_user:
         paths = ":".join(p for p in sys.path if p.endswith("site-packages"))

@@ -69,11 +69,7 @@ def fit_demand(clocks: tuple[Any, Any, Any, Any], times_s: Any) -> Demand:
         return np.log(inference_times(demand_from(vector), *clocks).latency_s) - np.log(times_s)
 
     guess = {f.name: -3.0 for f in fields(Demand)}
-    guess |= {
-        "gpu_gcycles": math.log(0.14 * float(times_s.max())),
-        "cpu_gcycles": -2.0,
-        "background_ghz": -1.5,
-    }
+    guess |= {"gpu_gcycles": math.log(0.14 * float(times_s.max())), "cpu_gcycles": -2.0, "background_ghz": -1.5}
     guess |= {"roofline_sharpness": 0.0, "overlap_sharpness": 0.0, "memory_gcycles": -2.0}
     best = None
     for start in range(STARTS):
@@ -101,8 +97,7 @@ def fit_power(board_name: str) -> tuple[dict[str, float], Physics]:
             return replace(domain, capacitance_nf=float(value))
 
         cpu, gpu, emc = (
-            capacity(domain, x)
-            for domain, x in zip((physics.cpu, physics.gpu, physics.emc), v[:3], strict=True)
+            capacity(domain, x) for domain, x in zip((physics.cpu, physics.gpu, physics.emc), v[:3], strict=True)
         )
         thermal = replace(physics.thermal, base_power_w=float(v[3]))
         return replace(physics, cpu=cpu, gpu=gpu, emc=emc, thermal=thermal)
@@ -146,11 +141,7 @@ def fit_noise(path: Path) -> dict[str, float]:
     spread = statistics.median(statistics.stdev(logs) for logs in full) / math.sqrt(math.log(2.0))
     excess = [x - statistics.median(logs) for logs in full for x in logs]
     slow = [e for e in excess if e > 4 * spread]
-    return {
-        "repeat_log_sd": spread,
-        "outlier_rate": len(slow) / len(excess),
-        "outlier_log_mean": statistics.mean(slow),
-    }
+    return {"repeat_log_sd": spread, "outlier_rate": len(slow) / len(excess), "outlier_log_mean": statistics.mean(slow)}
 
 
 def write_boards(demands: dict[str, Demand], power: dict[str, float], noise: dict[str, float]) -> None:

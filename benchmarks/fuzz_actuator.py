@@ -31,11 +31,36 @@ from tuner_plugins.devices.jetson.device import JetsonDevice
 from tuner_plugins.devices.jetson.files import BoardFiles
 
 _HOSTILE: tuple[Any, ...] = (
-    "", "/sys/devices/system/cpu/cpu0/online", "../../etc/passwd", "$(reboot)", "; rm -rf /", "cores\0",
+    "",
+    "/sys/devices/system/cpu/cpu0/online",
+    "../../etc/passwd",
+    "$(reboot)",
+    "; rm -rf /",
+    "cores\0",
     "policy0/limits",
-    "cpu1/online", "__class__", "write_option", "é" * 40, "x" * 200, -1, 0, 1, 2**63, 10**23, 1.5, -0.0, 1e308, True,
-    False, None, [], {}, [[]], {"cores": 4}, ["cores"], "\ud800",
-)  # fmt: skip
+    "cpu1/online",
+    "__class__",
+    "write_option",
+    "é" * 40,
+    "x" * 200,
+    -1,
+    0,
+    1,
+    2**63,
+    10**23,
+    1.5,
+    -0.0,
+    1e308,
+    True,
+    False,
+    None,
+    [],
+    {},
+    [[]],
+    {"cores": 4},
+    ["cores"],
+    "\ud800",
+)
 
 
 @dataclass
@@ -62,9 +87,7 @@ def fuzz(messages: int, seed: int, journal_dir: Path) -> Tally:
         assert not (is_refused and device.writes), f"{line!r} was refused and wrote {device.writes}"
         for name, value in device.writes:
             allowed = [*tables[name], START[name]]
-            assert any(type(value) is type(v) and value == v for v in allowed), (
-                f"{line!r} wrote {name} = {value!r}"
-            )
+            assert any(type(value) is type(v) and value == v for v in allowed), f"{line!r} wrote {name} = {value!r}"
         count = len(device.writes)
         device.writes.clear()
         return count
@@ -193,12 +216,19 @@ def _damaged(rng: random.Random, ident: int, tables: Tables) -> bytes:
 
 def _absurd(rng: random.Random, ident: int, tables: Tables) -> bytes:
     """Deep, long, twice the same key, numbers without end."""
-    return rng.choice((
-        b"[" * 5000, b'{"id":' * 3000, b'{"id":1,"do":"apply","target":{"cores":' + b"9" * 4000 + b"}}",
-        b'{"id":1,"do":"apply","target":{"cores":4,"cores":1}}', b'{"id":1,"do":"apply","target":{"cores":NaN}}',
-        b'{"id":1,"do":"apply","target":{"cores":1e999}}', b'{"id":true,"do":"ping"}',
-        _line({"id": 1, "do": "read", "options": ["cores"] * 300}), b'"' + b"a" * (MAX_REQUEST - 10) + b'"',
-    ))  # fmt: skip
+    return rng.choice(
+        (
+            b"[" * 5000,
+            b'{"id":' * 3000,
+            b'{"id":1,"do":"apply","target":{"cores":' + b"9" * 4000 + b"}}",
+            b'{"id":1,"do":"apply","target":{"cores":4,"cores":1}}',
+            b'{"id":1,"do":"apply","target":{"cores":NaN}}',
+            b'{"id":1,"do":"apply","target":{"cores":1e999}}',
+            b'{"id":true,"do":"ping"}',
+            _line({"id": 1, "do": "read", "options": ["cores"] * 300}),
+            b'"' + b"a" * (MAX_REQUEST - 10) + b'"',
+        )
+    )
 
 
 def _line(data: Any) -> bytes:
@@ -216,9 +246,7 @@ def main() -> None:
             tally = fuzz_emulated(messages, seed, Path(folder), sys.argv[3])
         else:
             tally = fuzz(messages, seed, Path(folder))
-    print(
-        f"{tally.messages} messages: {tally.accepted} accepted, {tally.refused} refused, {tally.writes} writes,"
-    )
+    print(f"{tally.messages} messages: {tally.accepted} accepted, {tally.refused} refused, {tally.writes} writes,")
     print("each of them a level of a probed option; the board was put back.")
 
 

@@ -32,9 +32,7 @@ def listing(path: Path) -> str:
     parts = []
     for metric in table_source(read_table(path)).metrics:
         _, _, fit = selected(path, metric.quantity)
-        parts.append(
-            f"`{metric.name}` ({len(fit.terms)} terms, R² {fit.r2:.4f}): `{fit.formula}`\n\n{fit.table()}"
-        )
+        parts.append(f"`{metric.name}` ({len(fit.terms)} terms, R² {fit.r2:.4f}): `{fit.formula}`\n\n{fit.table()}")
     return "\n\n".join(parts)
 
 

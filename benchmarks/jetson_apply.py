@@ -81,10 +81,7 @@ def measure(root: Path, rounds: int) -> tuple[float, float, int]:
     space = ConfigurationSpace(tuple(p.option for p in device.probe() if isinstance(p, Supported)))
     low, high = _two(space)
     applied, repeated = [], []
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        ControlSession(device.actuator, "jetson", Path(folder)) as control,
-    ):
+    with tempfile.TemporaryDirectory() as folder, ControlSession(device.actuator, "jetson", Path(folder)) as control:
         control.apply(low)  # the journal is written now, once for the session
         for turn in range(2 * rounds):
             before, target = (low, high) if turn % 2 == 0 else (high, low)
@@ -117,15 +114,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=10, help="pairs of applications")
     rounds = parser.parse_args().rounds
     with tempfile.TemporaryDirectory() as place:
-        command = [
-            sys.executable,
-            "-m",
-            "tuner_emulator.main",
-            "--board",
-            "jetson-agx-orin",
-            "--mount",
-            place,
-        ]
+        command = [sys.executable, "-m", "tuner_emulator.main", "--board", "jetson-agx-orin", "--mount", place]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         try:
             assert process.stdout is not None

@@ -49,8 +49,19 @@ def mounted(board: str, release: str) -> Iterator[Path]:
     """Mount an emulated board with a constant load; yield its root."""
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder) / "board"
-        command = [sys.executable, "-m", "tuner_emulator.main", "--board", board, "--l4t", release,
-                   "--mount", str(root), "--load", "constant 0.6"]  # fmt: skip
+        command = [
+            sys.executable,
+            "-m",
+            "tuner_emulator.main",
+            "--board",
+            board,
+            "--l4t",
+            release,
+            "--mount",
+            str(root),
+            "--load",
+            "constant 0.6",
+        ]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         assert process.stdout is not None
         try:

@@ -19,9 +19,7 @@ from tests.kills.campaign import Verdict, run_all
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=500, metavar="N", help="cases (default 500)")
     parser.add_argument("--seed", type=int, default=1, metavar="N", help="of everything random (default 1)")
     parser.add_argument("--only", type=int, metavar="CASE", help="the one case of this number")

@@ -119,9 +119,7 @@ def _curve(levels: int, rng: np.random.Generator) -> np.ndarray:
     return curve - curve.mean()
 
 
-def descend(
-    space: ConfigurationSpace, response: Response, rng: np.random.Generator, starts: int = 300
-) -> float:
+def descend(space: ConfigurationSpace, response: Response, rng: np.random.Generator, starts: int = 300) -> float:
     """Return the least log value that coordinate and pair moves find from `starts` random configurations."""
     counts = [len(o.values) for o in space.options]
     coupled = list(response.pairs)
@@ -131,9 +129,7 @@ def descend(
         value = response.log_value(here)
         while True:
             moves = [((j,), (v,)) for j, c in enumerate(counts) for v in range(c)]
-            moves += [
-                ((a, b), (v, w)) for a, b in coupled for v in range(counts[a]) for w in range(counts[b])
-            ]
+            moves += [((a, b), (v, w)) for a, b in coupled for v in range(counts[a]) for w in range(counts[b])]
             trial_values = []
             for where, what in moves:
                 old = [here[k] for k in where]
@@ -171,10 +167,12 @@ class Problem:
 
     def source(self) -> SourceData:
         return SourceData(
-            "emulated source", self.space.options,
+            "emulated source",
+            self.space.options,
             tuple(self.space.from_indices(i) for i in self.source_indices),
-            {LATENCY.name: tuple(self.source_values)}, (LATENCY,),
-        )  # fmt: skip
+            {LATENCY.name: tuple(self.source_values)},
+            (LATENCY,),
+        )
 
 
 def make_problem(seed: int, sources: int, spread: float, starts: int) -> Problem:
@@ -192,9 +190,7 @@ def run_here(name: str, problem: Problem, evaluations: int) -> tuple[list[tuple[
 
     settings = {s.key: s.default for s in SETTINGS}
     objective = Objective("latency", LATENCY)
-    context = StrategyContext(
-        problem.space, objective, problem.seed, evaluations, (problem.source(),), settings
-    )
+    context = StrategyContext(problem.space, objective, problem.seed, evaluations, (problem.source(),), settings)
     trace = run_strategy(strategy_named(name), context, problem.measure, evaluations)
     return list(trace.measured), statistics.median(trace.ask_ms) if trace.ask_ms else None
 
@@ -207,10 +203,14 @@ def run_peer(
     scratch.mkdir(parents=True, exist_ok=True)
     with (scratch / f"{name}-{problem.seed}.log").open("w") as log:
         process = subprocess.Popen(
-            [str(python), str(runner.resolve())], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log,
-            text=True, cwd=scratch,
+            [str(python), str(runner.resolve())],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+            cwd=scratch,
             env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
-        )  # fmt: skip
+        )
         assert process.stdin is not None
         assert process.stdout is not None
         with process:
@@ -218,9 +218,7 @@ def run_peer(
                 "method": name,
                 "seed": problem.seed,
                 "evaluations": evaluations,
-                "options": [
-                    {"name": o.name, "levels": len(o.values), "kind": o.kind} for o in problem.space.options
-                ],
+                "options": [{"name": o.name, "levels": len(o.values), "kind": o.kind} for o in problem.space.options],
                 "source": {"indices": problem.source_indices, "values": problem.source_values},
             }
             measured: list[tuple[int, ...]] = []
@@ -262,8 +260,15 @@ def rows_of(name: str, problem: Problem, measured: list[tuple[int, ...]], ask_ms
             best = (value, indices)
         if count in CHECKPOINTS or count == len(measured):
             regret = 100.0 * math.expm1(problem.target.log_value(best[1]) - problem.optimum)
-            rows.append({"strategy": name, "seed": problem.seed, "evaluations": count, "regret_percent": regret,
-                         "ask_ms_median": ask_ms})  # fmt: skip
+            rows.append(
+                {
+                    "strategy": name,
+                    "seed": problem.seed,
+                    "evaluations": count,
+                    "regret_percent": regret,
+                    "ask_ms_median": ask_ms,
+                }
+            )
     return rows
 
 
@@ -274,9 +279,7 @@ def report(rows: list[dict], size: int, seeds: int) -> str:
         mine = [r for r in rows if r["strategy"] == name]
         at = [[r["regret_percent"] for r in mine if r["evaluations"] == c] for c in counts]
         asks = [r["ask_ms_median"] for r in mine if r["ask_ms_median"] is not None]
-        body.append(
-            [name, *(statistics.median(a) for a in at), statistics.mean(at[-1]), statistics.median(asks)]
-        )
+        body.append([name, *(statistics.median(a) for a in at), statistics.mean(at[-1]), statistics.median(asks)])
     header = ["method", *(f"regret@{c} %" for c in counts), f"mean@{counts[-1]} %", "ask ms"]
     least = min(r["regret_percent"] for r in rows)
     note = "" if least > -1e-6 else f"\n\nA method found {-least:.2f}% less than the descents did."
@@ -291,9 +294,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--evaluations", type=int, default=60)
     parser.add_argument("--source-size", type=int, default=1000)
-    parser.add_argument(
-        "--spread", type=float, default=0.3, help="how far the source departs from the target"
-    )
+    parser.add_argument("--spread", type=float, default=0.3, help="how far the source departs from the target")
     parser.add_argument("--starts", type=int, default=60, help="descents that look for the optimum")
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
@@ -308,10 +309,7 @@ def main() -> None:
             else:
                 found = run_here(name, problem, given.evaluations)
             rows += rows_of(name, problem, *found)
-            print(
-                f"seed {seed} {name}: {rows[-1]['regret_percent']:.2f}%, ask {found[1] or 0:.0f} ms",
-                file=sys.stderr,
-            )
+            print(f"seed {seed} {name}: {rows[-1]['regret_percent']:.2f}%, ask {found[1] or 0:.0f} ms", file=sys.stderr)
     print(report(rows, make_space().size, given.seeds))
     if given.json:
         given.json.write_text(json.dumps(rows, indent=1) + "\n")

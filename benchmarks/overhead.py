@@ -94,9 +94,7 @@ def _ours(folder: Path, trials: int) -> float:
         bench = Bench(nothing, nothing, None, control, SPACE, objective, (LATENCY,), MeasurementPlan(), stop)
         context = StrategyContext(SPACE, objective, 1, trials, (), {})
         strategy = registry.create("strategies", "random")
-        loop = Session(
-            bench, store, strategy, context, (), Budget("n", trials=trials), lambda _: None, time.monotonic
-        )
+        loop = Session(bench, store, strategy, context, (), Budget("n", trials=trials), lambda _: None, time.monotonic)
         start_s = time.perf_counter()
         loop.run()
         return (time.perf_counter() - start_s) / trials

@@ -37,8 +37,13 @@ def run_smac(problem: dict, measure: Measure) -> None:
             space.add(Integer(o["name"], (0, o["levels"] - 1)))
         else:
             space.add(Categorical(o["name"], list(range(o["levels"]))))
-    scenario = Scenario(space, n_trials=problem["evaluations"], deterministic=True, seed=problem["seed"],
-                        output_directory=f"smac-output/{problem['seed']}")  # fmt: skip
+    scenario = Scenario(
+        space,
+        n_trials=problem["evaluations"],
+        deterministic=True,
+        seed=problem["seed"],
+        output_directory=f"smac-output/{problem['seed']}",
+    )
     # The facade itself models the logs of what it is told. By default its model learns after every eighth value;
     # here after each, which is to its advantage.
     selector = HyperparameterOptimizationFacade.get_config_selector(scenario, retrain_after=1)
@@ -65,16 +70,20 @@ def run_openbox(problem: dict, measure: Measure) -> None:
 
     def configuration(indices: Sequence[int]) -> sp.Configuration:
         pairs = zip(problem["options"], indices, strict=True)
-        return sp.Configuration(
-            space, values={o["name"]: i if o["kind"] == "ordinal" else str(i) for o, i in pairs}
-        )
+        return sp.Configuration(space, values={o["name"]: i if o["kind"] == "ordinal" else str(i) for o, i in pairs})
 
     history = History(task_id="source", config_space=space)
     for indices, value in zip(problem["source"]["indices"], problem["source"]["values"], strict=True):
         history.update_observation(Observation(config=configuration(indices), objectives=[math.log(value)]))
-    advisor = Advisor(space, num_objectives=1, task_id=f"target{problem['seed']}", random_state=problem["seed"],
-                      surrogate_type="auto", transfer_learning_history=[history],
-                      initial_trials=3)  # fmt: skip
+    advisor = Advisor(
+        space,
+        num_objectives=1,
+        task_id=f"target{problem['seed']}",
+        random_state=problem["seed"],
+        surrogate_type="auto",
+        transfer_learning_history=[history],
+        initial_trials=3,
+    )
     for _ in range(problem["evaluations"]):
         config = advisor.get_suggestion()
         value = measure([int(config[o["name"]]) for o in problem["options"]])

@@ -32,11 +32,7 @@ def write_table(path: Path, rows: int) -> None:
     with path.open("w") as file:
         print(HEADER, file=file)
         for row in range(rows):
-            options = [
-                1_700_000_000 + row,
-                *(rng.randint(1, top) for top in (6, 12, 14, 11)),
-                rng.choice("abcd"),
-            ]
+            options = [1_700_000_000 + row, *(rng.randint(1, top) for top in (6, 12, 14, 11)), rng.choice("abcd")]
             print(*options, f"{rng.random() + 0.1:.6f}", f"{rng.random() + 1:.6f}", sep=",", file=file)
 
 

@@ -37,17 +37,21 @@ def main() -> None:
     if given.one:
         print(json.dumps(measure(given.one[0], int(given.one[1]), given)))
         return
-    rows = [
-        in_fresh_process(name, size, sys.argv[1:]) for size in SPACES for name in given.strategies.split(",")
-    ]
+    rows = [in_fresh_process(name, size, sys.argv[1:]) for size in SPACES for name in given.strategies.split(",")]
     body = []
     for row in rows:
-        base = next(
-            (r for r in rows if r["strategy"] == "random" and r["candidates"] == row["candidates"]), None
-        )
+        base = next((r for r in rows if r["strategy"] == "random" and r["candidates"] == row["candidates"]), None)
         ratio = row["ask_ms_median"] / base["ask_ms_median"] if base else None
-        body.append([row["strategy"], row["candidates"], row["first_ask_ms"], row["ask_ms_median"], ratio,
-                     row["peak_resident_mb"]])  # fmt: skip
+        body.append(
+            [
+                row["strategy"],
+                row["candidates"],
+                row["first_ask_ms"],
+                row["ask_ms_median"],
+                ratio,
+                row["peak_resident_mb"],
+            ]
+        )
     print(f"Suggestions after {given.trials} trials, one thread\n")
     print(markdown(["strategy", "candidates", "first ask ms", "ask ms", "× random", "peak MB"], body))
     if given.json:
@@ -95,13 +99,20 @@ def measure(name: str, size: int, given: argparse.Namespace) -> dict:
     draws = list(dict.fromkeys(tuple(rng.randrange(n) for n in levels) for _ in range(20 * given.trials)))
     source_rows = draws[:SOURCE_SIZE]
     source = SourceData(
-        "synthetic", space.options, tuple(space.from_indices(i) for i in source_rows),
-        {LATENCY.name: tuple(value(i, 2.0) for i in source_rows)}, (LATENCY,),
-    )  # fmt: skip
+        "synthetic",
+        space.options,
+        tuple(space.from_indices(i) for i in source_rows),
+        {LATENCY.name: tuple(value(i, 2.0) for i in source_rows)},
+        (LATENCY,),
+    )
     context = StrategyContext(
-        space, Objective("latency", LATENCY), 1, None, () if given.no_source else (source,),
+        space,
+        Objective("latency", LATENCY),
+        1,
+        None,
+        () if given.no_source else (source,),
         {s.key: s.default for s in SETTINGS},
-    )  # fmt: skip
+    )
     strategy = strategy_named(name)
     strategy.check(context)
     study = optuna.create_study()

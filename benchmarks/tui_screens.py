@@ -50,9 +50,7 @@ def capture(command: str, width: int, height: int, wait_for: str, timeout_s: flo
 
 def main() -> int:
     """Save the screens."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--wait-for", required=True, help="text on the screen to wait for")
     parser.add_argument("--timeout", type=float, default=60.0, help="seconds per size")
     parser.add_argument("command", nargs="+", help="after --")

@@ -176,11 +176,7 @@ class EmulatedBoard:
         add("rail_j", lambda: "".join(f"{label} {joule:.6f}\n" for label, joule in plant.rail_j.items()))
         add("activity", lambda: f"{plant.activity:.4f}\n")
         add("load", lambda: plant.load.text + "\n", self._set_load_file)
-        add(
-            "workload_pid",
-            lambda: plant.load.text + "\n",
-            lambda text: self._set_load_file(f"pid {text.strip()}"),
-        )
+        add("workload_pid", lambda: plant.load.text + "\n", lambda text: self._set_load_file(f"pid {text.strip()}"))
         add("dirty", lambda: "".join(line + "\n" for line in self.dirty()))
         add("log", lambda: "".join(line + "\n" for line in self.log))
         add("counts", lambda: f"reads {self.reads}\nwrites {self.writes}\n")

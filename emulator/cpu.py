@@ -123,9 +123,7 @@ class CpuComplex:
         self, spec: BoardSpec, offline_errno: str, jitter: Callable[[], float], plant: Callable[[], Plant]
     ) -> None:
         self.spec = spec
-        self.policies = {
-            cluster.cpus[0]: Policy(cluster, spec.release, spec.governors) for cluster in spec.clusters
-        }
+        self.policies = {cluster.cpus[0]: Policy(cluster, spec.release, spec.governors) for cluster in spec.clusters}
         self.online = dict.fromkeys(spec.cpus, True) | dict.fromkeys(spec.dead_cpus, False)
         self.idle_disabled: dict[tuple[int, int], bool] = {}
         self.deep_idle = dict.fromkeys([c.name for c in spec.clusters], True)
@@ -211,8 +209,13 @@ class CpuComplex:
         folder = f"{CPU_ROOT}/cpufreq/policy{leader}"
         table_text = " ".join(map(str, policy.table)) + " \n"
 
-        def add(name: str, mode: int, read: Callable[[], str], write: Callable[[str], None] | None = None,
-                state: Callable[[], str] | None = None) -> None:  # fmt: skip
+        def add(
+            name: str,
+            mode: int,
+            read: Callable[[], str],
+            write: Callable[[str], None] | None = None,
+            state: Callable[[], str] | None = None,
+        ) -> None:
             tree.add(
                 f"{folder}/{name}",
                 FileNode(
@@ -234,19 +237,27 @@ class CpuComplex:
         add("cpuinfo_max_freq", 0o444, lambda: f"{policy.table[-1]}\n")
         add("cpuinfo_cur_freq", 0o400, lambda: f"{self._measured_khz(policy)}\n")
         add("scaling_cur_freq", 0o444, lambda: f"{policy.requested_khz(self._plant().activity)}\n")
-        add("scaling_min_freq", 0o644, lambda: f"{policy.limits()[0]}\n",
-            lambda text: policy.set_min(unsigned(text)),
-            lambda: f"{policy.limits()[0]} {policy.inside(policy.min_request)}")  # fmt: skip
-        add("scaling_max_freq", 0o644, lambda: f"{policy.limits()[1]}\n",
-            lambda text: policy.set_max(unsigned(text)),
-            lambda: f"{policy.limits()[1]} {policy.inside(policy.max_request)}")  # fmt: skip
-        add("scaling_governor", 0o644, lambda: policy.governor + "\n", policy.set_governor,
-            lambda: policy.governor)  # fmt: skip
         add(
-            "scaling_setspeed", 0o644,
+            "scaling_min_freq",
+            0o644,
+            lambda: f"{policy.limits()[0]}\n",
+            lambda text: policy.set_min(unsigned(text)),
+            lambda: f"{policy.limits()[0]} {policy.inside(policy.min_request)}",
+        )
+        add(
+            "scaling_max_freq",
+            0o644,
+            lambda: f"{policy.limits()[1]}\n",
+            lambda text: policy.set_max(unsigned(text)),
+            lambda: f"{policy.limits()[1]} {policy.inside(policy.max_request)}",
+        )
+        add("scaling_governor", 0o644, lambda: policy.governor + "\n", policy.set_governor, lambda: policy.governor)
+        add(
+            "scaling_setspeed",
+            0o644,
             lambda: f"{policy.setspeed}\n" if policy.governor == "userspace" else "<unsupported>\n",
             lambda text: policy.set_speed(unsigned(text)),
-        )  # fmt: skip
+        )
 
     def _guarded_read(self, policy: Policy, name: str, read: Callable[[], str]) -> str:
         if not self.awake(policy):

@@ -83,38 +83,64 @@ class Emc:
             else:
                 self._add_override(tree)
         if self.spec.release.has_clk_cap:
-            self._file(tree, "/sys/kernel/nvpmodel_clk_cap/emc", 0o664, lambda: f"{self.cap}\n",
-                       lambda text: self.set_new_cap(unsigned(text)), "cap")  # fmt: skip
+            self._file(
+                tree,
+                "/sys/kernel/nvpmodel_clk_cap/emc",
+                0o664,
+                lambda: f"{self.cap}\n",
+                lambda text: self.set_new_cap(unsigned(text)),
+                "cap",
+            )
         else:
-            self._file(tree, "/sys/kernel/nvpmodel_emc_cap/emc_iso_cap", 0o660, lambda: f"{self.cap}\n",
-                       lambda text: self.set_old_cap(unsigned(text)), "cap")  # fmt: skip
+            self._file(
+                tree,
+                "/sys/kernel/nvpmodel_emc_cap/emc_iso_cap",
+                0o660,
+                lambda: f"{self.cap}\n",
+                lambda text: self.set_old_cap(unsigned(text)),
+                "cap",
+            )
         activity = "/sys/kernel/actmon_avg_activity/mc_all"
         tree.add(activity, FileNode(mode=0o444, read=lambda: f"{self._activity_khz()}\n", alias="emc/mc_all"))
 
     def _add_bpmp(self, tree: Tree) -> None:
         clk = f"{DEBUGFS}/bpmp/debug/clk/emc"
         self._file(tree, f"{clk}/rate", 0o644, self._rate, self._write_rate, "rate", self._pin)
-        self._file(tree, f"{clk}/mrq_rate_locked", 0o644, lambda: f"{int(self.locked)}\n",
-                   lambda text: self.set_lock(switch(text)), "mrq_rate_locked")  # fmt: skip
-        self._file(tree, f"{clk}/state", 0o644, lambda: f"{self.state}\n",
-                   lambda text: setattr(self, "state", int(switch(text))), "state")  # fmt: skip
-        self._file(tree, f"{clk}/min_rate", 0o444, lambda: f"{self.table[0]}\n", None, "min_rate")
         self._file(
-            tree, f"{clk}/max_rate", 0o644, lambda: f"{self.table[-1]}\n", lambda text: None, "max_rate"
+            tree,
+            f"{clk}/mrq_rate_locked",
+            0o644,
+            lambda: f"{int(self.locked)}\n",
+            lambda text: self.set_lock(switch(text)),
+            "mrq_rate_locked",
         )
+        self._file(
+            tree,
+            f"{clk}/state",
+            0o644,
+            lambda: f"{self.state}\n",
+            lambda text: setattr(self, "state", int(switch(text))),
+            "state",
+        )
+        self._file(tree, f"{clk}/min_rate", 0o444, lambda: f"{self.table[0]}\n", None, "min_rate")
+        self._file(tree, f"{clk}/max_rate", 0o644, lambda: f"{self.table[-1]}\n", lambda text: None, "max_rate")
         self._file(tree, f"{DEBUGFS}/clk/emc/clk_rate", 0o444, self._rate, None, "clk_rate")
         if self.spec.soc == "tegra264":
             self._add_thor(tree)
         else:
             tree.constant(f"{DEBUGFS}/bpmp/debug/emc/possible_rates", self._possible_khz())
-        self._file(
-            tree, f"{DEBUGFS}/cactmon/mc_all", 0o444, lambda: f"{self._activity_khz()}\n", None, "mc_all"
-        )
+        self._file(tree, f"{DEBUGFS}/cactmon/mc_all", 0o444, lambda: f"{self._activity_khz()}\n", None, "mc_all")
 
     def _add_thor(self, tree: Tree) -> None:
         """Put what Thor has more: the halt of the bandwidth manager, its devfreq node, rates in column 2."""
-        self._file(tree, f"{DEBUGFS}/bpmp/debug/bwmgr/bwmgr_halt", 0o644, lambda: f"{int(self.halted)}\n",
-                   lambda text: setattr(self, "halted", switch(text)), "bwmgr_halt")  # fmt: skip
+        self._file(
+            tree,
+            f"{DEBUGFS}/bpmp/debug/bwmgr/bwmgr_halt",
+            0o644,
+            lambda: f"{int(self.halted)}\n",
+            lambda text: setattr(self, "halted", switch(text)),
+            "bwmgr_halt",
+        )
         rows = "".join(f"{n} {rate} {600 + 50 * n}\n" for n, rate in enumerate(self.table))
         tree.constant(f"{DEBUGFS}/bpmp/debug/clk/emc/dvfs", rows)
         self._file(tree, "/sys/class/devfreq/bwmgr/cur_freq", 0o444, self._rate, None, "cur_freq")
@@ -123,10 +149,23 @@ class Emc:
 
     def _add_override(self, tree: Tree) -> None:
         clk = f"{DEBUGFS}/clk/override.emc"
-        self._file(tree, f"{clk}/clk_update_rate", 0o644, lambda: f"{self.request or 0}\n",
-                   self._write_override, "clk_update_rate", self._pin)  # fmt: skip
-        self._file(tree, f"{clk}/clk_state", 0o644, lambda: f"{int(self.locked)}\n",
-                   lambda text: self.set_lock(switch(text)), "clk_state")  # fmt: skip
+        self._file(
+            tree,
+            f"{clk}/clk_update_rate",
+            0o644,
+            lambda: f"{self.request or 0}\n",
+            self._write_override,
+            "clk_update_rate",
+            self._pin,
+        )
+        self._file(
+            tree,
+            f"{clk}/clk_state",
+            0o644,
+            lambda: f"{int(self.locked)}\n",
+            lambda text: self.set_lock(switch(text)),
+            "clk_state",
+        )
         self._file(tree, f"{clk}/clk_rate", 0o444, self._rate, None, "clk_rate")
         self._file(tree, f"{DEBUGFS}/clk/emc/clk_rate", 0o444, self._rate, None, "clk_rate")
         tree.constant(f"{DEBUGFS}/tegra_bwmgr/emc_min_rate", f"{self.table[0]}\n")
@@ -134,16 +173,31 @@ class Emc:
 
     def _add_clock_framework(self, tree: Tree) -> None:
         override, clock = f"{DEBUGFS}/clock/override.emc", f"{DEBUGFS}/clock/emc"
-        self._file(tree, f"{override}/rate", 0o644, lambda: f"{self.request or 0}\n",
-                   self._write_override, "rate", self._pin)  # fmt: skip
-        self._file(tree, f"{override}/state", 0o644, lambda: f"{int(self.locked)}\n",
-                   lambda text: self.set_lock(switch(text)), "state")  # fmt: skip
+        self._file(
+            tree, f"{override}/rate", 0o644, lambda: f"{self.request or 0}\n", self._write_override, "rate", self._pin
+        )
+        self._file(
+            tree,
+            f"{override}/state",
+            0o644,
+            lambda: f"{int(self.locked)}\n",
+            lambda text: self.set_lock(switch(text)),
+            "state",
+        )
         self._file(tree, f"{clock}/rate", 0o444, self._rate, None, "emc_rate")
         self._file(tree, f"{clock}/state", 0o444, lambda: "1\n", None, "emc_state")
         tree.constant(f"{clock}/possible_rates", self._possible_khz())
 
-    def _file(self, tree: Tree, path: str, mode: int, read: Callable[[], str], write: Callable[[str], None] | None,
-              name: str, state: Callable[[], str] | None = None) -> None:  # fmt: skip
+    def _file(
+        self,
+        tree: Tree,
+        path: str,
+        mode: int,
+        read: Callable[[], str],
+        write: Callable[[str], None] | None,
+        name: str,
+        state: Callable[[], str] | None = None,
+    ) -> None:
         node = FileNode(mode=mode, read=read, write=write, alias=f"emc/{name}", latency_s=BPMP_S, state=state)
         tree.add(path, node)
 

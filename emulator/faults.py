@@ -88,10 +88,7 @@ class Fault:
             alias == target
             or alias.startswith(target + "/")
             or path.endswith("/" + target)
-            or (
-                "*" in target
-                and (fnmatch.fnmatchcase(alias, target) or fnmatch.fnmatchcase(path, "*/" + target))
-            )
+            or ("*" in target and (fnmatch.fnmatchcase(alias, target) or fnmatch.fnmatchcase(path, "*/" + target)))
         )
 
 
@@ -129,9 +126,7 @@ def _fault(line: str, where: str) -> Fault:
         if errno_named(name) is None:
             raise MalformedFileError(f"{where} names '{name}', which is no errno.", "EIO and EAGAIN are two.")
         if times == "0":
-            raise MalformedFileError(
-                f"{where} lets a fault happen 0 times.", "Write 1 or more, or leave it out."
-            )
+            raise MalformedFileError(f"{where} lets a fault happen 0 times.", "Write 1 or more, or leave it out.")
         return Fault(trigger, "errno", target, name, int(times) if times else None)
     if match := _OTHER.match(what):
         return Fault(trigger, "other", match[1], value=match[2])
@@ -185,11 +180,7 @@ class FaultSchedule:
 
     def _is_due(self, index: int, kind: str, number: int, since_mount_s: float) -> bool:
         fault, struck = self.faults[index], self._struck[index]
-        limit = (
-            fault.times
-            if fault.times is not None
-            else (1 if fault.action not in ("errno", "slow") else math.inf)
-        )
+        limit = fault.times if fault.times is not None else (1 if fault.action not in ("errno", "slow") else math.inf)
         trigger = fault.trigger
         if struck >= limit:
             return False

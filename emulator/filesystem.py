@@ -74,9 +74,15 @@ class BoardFileSystem(mfusepy.Operations):  # type: ignore[misc]
         elif isinstance(node, PlainNode):
             size = len(node.content)
         return {
-            "st_mode": kind | node.mode, "st_nlink": 1, "st_size": size, "st_uid": self._owner,
-            "st_gid": self._group, "st_mtime": self._born_ns, "st_ctime": self._born_ns, "st_atime": self._born_ns,
-        }  # fmt: skip
+            "st_mode": kind | node.mode,
+            "st_nlink": 1,
+            "st_size": size,
+            "st_uid": self._owner,
+            "st_gid": self._group,
+            "st_mtime": self._born_ns,
+            "st_ctime": self._born_ns,
+            "st_atime": self._born_ns,
+        }
 
     def readdir(self, path: str, fh: int) -> list[str]:
         """Return the names in a directory."""
@@ -269,9 +275,18 @@ def mount(board: EmulatedBoard, directory: str) -> None:
     files = BoardFileSystem(board, os.getuid(), os.getgid(), held)
     try:
         mfusepy.FUSE(
-            files, directory, foreground=True, nothreads=False, direct_io=True, attr_timeout=0,
-            entry_timeout=0, negative_timeout=0, default_permissions=True, fsname="tuner-emulated-board", **options,
-        )  # fmt: skip
+            files,
+            directory,
+            foreground=True,
+            nothreads=False,
+            direct_io=True,
+            attr_timeout=0,
+            entry_timeout=0,
+            negative_timeout=0,
+            default_permissions=True,
+            fsname="tuner-emulated-board",
+            **options,
+        )
     except RuntimeError:
         if not files.stood:  # else: libfuse's way to say that a signal ended it, after unmounting
             raise RuntimeError(" ".join(held.release().split())) from None

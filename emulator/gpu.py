@@ -153,9 +153,7 @@ class Gpu:
             tree.link("/sys/class/devfreq/gpu-nvd-0", f"{device}/devfreq/gpu-nvd-0")
         elif self.spec.soc == "tegra210":
             tree.link("/sys/devices/gpu.0", device)
-        elif not device.startswith(
-            "/sys/devices/platform/1"
-        ):  # behind a bus, or not on the platform bus at all
+        elif not device.startswith("/sys/devices/platform/1"):  # behind a bus, or not on the platform bus at all
             tree.link(f"/sys/devices/platform/{name}", device)
         else:
             tree.link(f"/sys/devices/{name}", device)
@@ -166,9 +164,7 @@ class Gpu:
     def _add_gbus(self, tree: Tree) -> None:
         clock, override = "/sys/kernel/debug/clock/gbus", "/sys/kernel/debug/clock/override.gbus"
 
-        def add(
-            path: str, mode: int, read: Callable[[], str], write: Callable[[str], None] | None = None
-        ) -> None:
+        def add(path: str, mode: int, read: Callable[[], str], write: Callable[[str], None] | None = None) -> None:
             alias = "gpu/" + path.rsplit("/", 1)[1]
             tree.add(path, FileNode(mode=mode, read=read, write=write, alias=alias, latency_s=GPU_S))
 
@@ -190,39 +186,54 @@ class Gpu:
         """Put a devfreq node that is no GPU beside it: the class directory is not the GPU's alone."""
         other = "/sys/devices/platform/host1x/15340000.vic"
         tree.constant(f"{other}/of_node/name", "vic\0")
-        for name, value in (
-            ("min_freq", 115_200_000),
-            ("max_freq", 1_036_800_000),
-            ("cur_freq", 115_200_000),
-        ):
+        for name, value in (("min_freq", 115_200_000), ("max_freq", 1_036_800_000), ("cur_freq", 115_200_000)):
             tree.constant(f"{other}/devfreq/15340000.vic/{name}", f"{value}\n")
         tree.link(f"{other}/devfreq/15340000.vic/device", other)
         tree.link("/sys/class/devfreq/15340000.vic", f"{other}/devfreq/15340000.vic")
 
     def _add_devfreq(self, tree: Tree, folder: str) -> None:
-        def add(name: str, mode: int, read: Callable[[], str], write: Callable[[str], None] | None = None,
-                state: Callable[[], str] | None = None, present: Callable[[], bool] | None = None) -> None:  # fmt: skip
-            node = FileNode(mode=mode, read=read, write=write, alias=f"gpu/{name}", latency_s=GPU_S, state=state,
-                            present=present)  # fmt: skip
+        def add(
+            name: str,
+            mode: int,
+            read: Callable[[], str],
+            write: Callable[[str], None] | None = None,
+            state: Callable[[], str] | None = None,
+            present: Callable[[], bool] | None = None,
+        ) -> None:
+            node = FileNode(
+                mode=mode, read=read, write=write, alias=f"gpu/{name}", latency_s=GPU_S, state=state, present=present
+            )
             tree.add(f"{folder}/{name}", node)
 
         add("available_frequencies", 0o444, lambda: " ".join(map(str, self.table)) + " \n")
         add("available_governors", 0o444, lambda: " ".join(self.governors) + "\n")
-        add("min_freq", 0o644, lambda: f"{self.limits()[0]}\n", lambda text: self.set_min(unsigned(text)),
-            lambda: f"{self.limits()[0]} {self._level(self.min_request)}")  # fmt: skip
-        add("max_freq", 0o644, lambda: f"{self.limits()[1]}\n", lambda text: self.set_max(unsigned(text)),
-            lambda: f"{self.limits()[1]}")  # fmt: skip
+        add(
+            "min_freq",
+            0o644,
+            lambda: f"{self.limits()[0]}\n",
+            lambda text: self.set_min(unsigned(text)),
+            lambda: f"{self.limits()[0]} {self._level(self.min_request)}",
+        )
+        add(
+            "max_freq",
+            0o644,
+            lambda: f"{self.limits()[1]}\n",
+            lambda text: self.set_max(unsigned(text)),
+            lambda: f"{self.limits()[1]}",
+        )
         add("cur_freq", 0o444, lambda: f"{self._plant().gpu_hz()}\n")
         add("target_freq", 0o444, lambda: f"{self.current_hz(self._plant().activity)}\n")
         add("governor", 0o644, lambda: self.governor + "\n", self.set_governor)
-        add("userspace/set_freq", 0o644, lambda: f"{self.setspeed}\n",
+        add(
+            "userspace/set_freq",
+            0o644,
+            lambda: f"{self.setspeed}\n",
             lambda text: setattr(self, "setspeed", self._level(unsigned(text))),
-            present=lambda: self.governor == "userspace")  # fmt: skip
+            present=lambda: self.governor == "userspace",
+        )
 
     def _add_device(self, tree: Tree, device: str, of_name: str) -> None:
-        def add(
-            name: str, mode: int, read: Callable[[], str], write: Callable[[str], None] | None = None
-        ) -> None:
+        def add(name: str, mode: int, read: Callable[[], str], write: Callable[[str], None] | None = None) -> None:
             node = FileNode(mode=mode, read=read, write=write, alias=f"gpu/{name}", latency_s=GPU_S)
             tree.add(f"{device}/{name}", node)
 
@@ -232,23 +243,33 @@ class Gpu:
         if not self.is_thor:
             self._add_gating(add)
         add("power/control", 0o644, lambda: self.power_control + "\n", self.set_power_control)
-        add("power/runtime_status", 0o444,
-            lambda: ("active" if self.awake(self._plant().activity) else "suspended") + "\n")  # fmt: skip
+        add(
+            "power/runtime_status",
+            0o444,
+            lambda: ("active" if self.awake(self._plant().activity) else "suspended") + "\n",
+        )
         if self.spec.tpc:
+            add("tpc_pg_mask", 0o644, lambda: f"{self.tpc_mask}\n", lambda text: self.set_tpc_mask(unsigned(text)))
             add(
-                "tpc_pg_mask",
+                "fbp_pg_mask",
                 0o644,
-                lambda: f"{self.tpc_mask}\n",
-                lambda text: self.set_tpc_mask(unsigned(text)),
+                lambda: f"{self.fbp_mask}\n",
+                lambda text: None if unsigned(text) == self.fbp_mask else _busy(),
             )
-            add("fbp_pg_mask", 0o644, lambda: f"{self.fbp_mask}\n",
-                lambda text: None if unsigned(text) == self.fbp_mask else _busy())  # fmt: skip
 
     def _add_gating(self, add: Callable[..., None]) -> None:
-        add("railgate_enable", 0o644, lambda: f"{int(self.railgate)}\n",
-            lambda text: setattr(self, "railgate", switch(text)))  # fmt: skip
-        add("enable_3d_scaling", 0o644, lambda: f"{int(self.scaling_3d)}\n",
-            lambda text: setattr(self, "scaling_3d", switch(text)))  # fmt: skip
+        add(
+            "railgate_enable",
+            0o644,
+            lambda: f"{int(self.railgate)}\n",
+            lambda text: setattr(self, "railgate", switch(text)),
+        )
+        add(
+            "enable_3d_scaling",
+            0o644,
+            lambda: f"{int(self.scaling_3d)}\n",
+            lambda text: setattr(self, "scaling_3d", switch(text)),
+        )
 
 
 def _busy() -> None:

@@ -23,27 +23,24 @@ def parser() -> argparse.ArgumentParser:
         "ground truth (energy_j, power_w, temperature_c), the load and what is dirty.",
     )
     made.add_argument("--board", required=True, metavar="NAME", help="one of " + ", ".join(names()))
-    made.add_argument(
-        "--l4t", metavar="RELEASE", help="L4T release, such as 36.4 (default: the board's usual one)"
-    )
-    made.add_argument(
-        "--mount", required=True, metavar="DIR", type=Path, help="an empty directory; made if missing"
-    )
+    made.add_argument("--l4t", metavar="RELEASE", help="L4T release, such as 36.4 (default: the board's usual one)")
+    made.add_argument("--mount", required=True, metavar="DIR", type=Path, help="an empty directory; made if missing")
     made.add_argument("--faults", metavar="FILE", type=Path, help="what goes wrong, one fault a line")
     made.add_argument("--seed", type=int, default=0, metavar="N", help="of everything random (default 0)")
     made.add_argument(
-        "--load", default="auto", metavar="LOAD",
+        "--load",
+        default="auto",
+        metavar="LOAD",
         help="what keeps it busy: auto (what the processes that write to it start), idle, 'constant 0.5', "
         "'square 1s 0..1', 'ramp 2s 0..1', 'pid N' (default auto)",
-    )  # fmt: skip
-    made.add_argument("--no-debugfs", action="store_true", help="as if debugfs were not mounted")
-    made.add_argument(
-        "--read-only-sys", action="store_true", help="as in a container: /sys cannot be written"
     )
+    made.add_argument("--no-debugfs", action="store_true", help="as if debugfs were not mounted")
+    made.add_argument("--read-only-sys", action="store_true", help="as in a container: /sys cannot be written")
     made.add_argument(
-        "--offline-errno", choices=("ENOENT", "EBUSY", "EINVAL", "ENODEV"),
+        "--offline-errno",
+        choices=("ENOENT", "EBUSY", "EINVAL", "ENODEV"),
         help="what a cluster without an online CPU answers (default: the release's)",
-    )  # fmt: skip
+    )
     return made
 
 
@@ -71,13 +68,18 @@ def _run(given: argparse.Namespace) -> None:
         try:
             faults = given.faults.read_text(encoding="utf-8")
         except OSError as error:
-            raise FileMissingError(
-                f"'{given.faults}' cannot be read: {error.strerror}.", "Name a file."
-            ) from None
+            raise FileMissingError(f"'{given.faults}' cannot be read: {error.strerror}.", "Name a file.") from None
     board = EmulatedBoard(
-        given.board, given.l4t, given.seed, faults, RealClock(), load=given.load, debugfs=not given.no_debugfs,
-        read_only_sys=given.read_only_sys, offline_errno=given.offline_errno,
-    )  # fmt: skip
+        given.board,
+        given.l4t,
+        given.seed,
+        faults,
+        RealClock(),
+        load=given.load,
+        debugfs=not given.no_debugfs,
+        read_only_sys=given.read_only_sys,
+        offline_errno=given.offline_errno,
+    )
     _check_mount_point(given.mount)
     try:
         mount(board, str(given.mount))
@@ -94,13 +96,9 @@ def _check_mount_point(directory: Path) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         occupied = any(directory.iterdir())
     except OSError as error:
-        raise UsageError(
-            f"'{directory}' cannot be a mount point: {error.strerror}.", "Name a directory."
-        ) from None
+        raise UsageError(f"'{directory}' cannot be a mount point: {error.strerror}.", "Name a directory.") from None
     if occupied:
-        raise UsageError(
-            f"'{directory}' is not empty: a board there would hide it.", "Name an empty directory."
-        )
+        raise UsageError(f"'{directory}' is not empty: a board there would hide it.", "Name an empty directory.")
 
 
 if __name__ == "__main__":

@@ -32,22 +32,14 @@ def stock_text(spec: BoardSpec) -> str:
         gpu = f"/sys/class/devfreq/{name}"
     elif spec.release.major >= 36:
         gpu, switch = f"/sys/devices/platform/{name}/devfreq_dev", f"/sys/devices/platform/{name}"
-    cap = (
-        "/sys/kernel/nvpmodel_clk_cap/emc"
-        if spec.release.has_clk_cap
-        else "/sys/kernel/nvpmodel_emc_cap/emc_iso_cap"
-    )
+    cap = "/sys/kernel/nvpmodel_clk_cap/emc" if spec.release.has_clk_cap else "/sys/kernel/nvpmodel_emc_cap/emc_iso_cap"
     first = 0 if spec.cpu0 != "absent" and spec.soc != "tegra186" else 1
     lines = ["#", f"# Power modes of {spec.model} (emulated, L4T {spec.release.text})", "#", ""]
     lines.append("< PARAM TYPE=FILE NAME=CPU_ONLINE >")
     lines += [f"CORE_{cpu} {CPU_ROOT}/cpu{cpu}/online" for cpu in spec.cpus if cpu >= first]
     if spec.tpc:
         lines += ["", "< PARAM TYPE=FILE NAME=TPC_POWER_GATING >", f"TPC_PG_MASK {switch}/tpc_pg_mask"]
-        lines += [
-            "",
-            "< PARAM TYPE=FILE NAME=GPU_POWER_CONTROL_ENABLE >",
-            f"GPU_PWR_CNTL_EN {switch}/power/control",
-        ]
+        lines += ["", "< PARAM TYPE=FILE NAME=GPU_POWER_CONTROL_ENABLE >", f"GPU_PWR_CNTL_EN {switch}/power/control"]
     for cluster in spec.clusters:
         folder = f"{CPU_ROOT}/cpu{cluster.cpus[0]}/cpufreq"
         lines += ["", f"< PARAM TYPE=CLOCK NAME={cluster.name} >"]
@@ -57,11 +49,7 @@ def stock_text(spec: BoardSpec) -> str:
         lines += ["", "< PARAM TYPE=CLOCK NAME=GPU >", f"FREQ_TABLE {gpu}/available_frequencies"]
         lines += [f"MAX_FREQ {gpu}/max_freq", f"MIN_FREQ {gpu}/min_freq"]
     if spec.tpc:
-        lines += [
-            "",
-            "< PARAM TYPE=FILE NAME=GPU_POWER_CONTROL_DISABLE >",
-            f"GPU_PWR_CNTL_DIS {switch}/power/control",
-        ]
+        lines += ["", "< PARAM TYPE=FILE NAME=GPU_POWER_CONTROL_DISABLE >", f"GPU_PWR_CNTL_DIS {switch}/power/control"]
     lines += ["", "< PARAM TYPE=CLOCK NAME=EMC >", f"MAX_FREQ {cap}", ""]
     for mode in spec.modes:
         lines += [*_block(spec, mode, first), ""]
@@ -70,16 +58,10 @@ def stock_text(spec: BoardSpec) -> str:
 
 
 def _block(spec: BoardSpec, mode: Mode, first: int) -> list[str]:
-    lines = [
-        f"# mode {mode.ident}: {len(mode.cpus)} cores",
-        f"< POWER_MODEL ID={mode.ident} NAME={mode.name} >",
-    ]
+    lines = [f"# mode {mode.ident}: {len(mode.cpus)} cores", f"< POWER_MODEL ID={mode.ident} NAME={mode.name} >"]
     lines += [f"CPU_ONLINE CORE_{cpu} {int(cpu in mode.cpus)}" for cpu in spec.cpus if cpu >= first]
     if spec.tpc:
-        lines += [
-            f"TPC_POWER_GATING TPC_PG_MASK {mode.tpc_mask or 0}",
-            "GPU_POWER_CONTROL_ENABLE GPU_PWR_CNTL_EN on",
-        ]
+        lines += [f"TPC_POWER_GATING TPC_PG_MASK {mode.tpc_mask or 0}", "GPU_POWER_CONTROL_ENABLE GPU_PWR_CNTL_EN on"]
     no_limit = "2147483647" if spec.release.major < 36 else "-1"
     for cluster in spec.clusters:
         if not set(cluster.cpus) & set(mode.cpus):
@@ -92,9 +74,7 @@ def _block(spec: BoardSpec, mode: Mode, first: int) -> list[str]:
         lines.append(f"GPU MAX_FREQ {no_limit if mode.gpu_mhz is None else round(mode.gpu_mhz * 1e6)}")
     if spec.tpc:
         lines.append("GPU_POWER_CONTROL_DISABLE GPU_PWR_CNTL_DIS auto")
-    emc = (
-        ("0" if spec.release.major < 36 else "-1") if mode.emc_mhz is None else str(round(mode.emc_mhz * 1e6))
-    )
+    emc = ("0" if spec.release.major < 36 else "-1") if mode.emc_mhz is None else str(round(mode.emc_mhz * 1e6))
     lines.append(f"EMC MAX_FREQ {emc}")
     return lines
 
@@ -119,11 +99,7 @@ def parse(text: str) -> Conf:
             inner = line.strip("<> ")
             fields = dict(part.split("=", 1) for part in shlex.split(inner) if "=" in part)
             param = fields.get("NAME") if inner.startswith("PARAM") else None
-            mode = (
-                int(fields["ID"])
-                if inner.startswith("POWER_MODEL") and fields.get("ID", "").isdigit()
-                else None
-            )
+            mode = int(fields["ID"]) if inner.startswith("POWER_MODEL") and fields.get("ID", "").isdigit() else None
             if mode is not None:
                 conf.modes[mode], conf.names[mode] = [], fields.get("NAME", "")
         elif param is not None and len(words := line.split()) == 2:
@@ -133,8 +109,9 @@ def parse(text: str) -> Conf:
     return conf
 
 
-def apply(text: str, ident: int, release_major: int, read: Callable[[str], str],
-          write: Callable[[str, str], None]) -> list[str]:  # fmt: skip
+def apply(
+    text: str, ident: int, release_major: int, read: Callable[[str], str], write: Callable[[str, str], None]
+) -> list[str]:
     """Write mode `ident` of the file `text` through `write`; return what could not be written.
 
     As the program does: online state first as the file has it, a CLOCK's maximum before its minimum where it

@@ -89,11 +89,7 @@ class Plant:
         """Return the GPU's clock as devfreq shows it (heat shows, over-current does not)."""
         limit = self.clock_share() * self.gpu.table[-1]
         current = self.gpu.current_hz(self.activity)
-        return (
-            current
-            if current <= limit
-            else max(f for f in self.gpu.table if f <= limit or f == self.gpu.table[0])
-        )
+        return current if current <= limit else max(f for f in self.gpu.table if f <= limit or f == self.gpu.table[0])
 
     def gpu_activity(self) -> float:
         """Return the GPU's load."""
@@ -120,18 +116,11 @@ class Plant:
         gpu_w = 0.0
         if self.gpu.awake(activity):
             table = self.gpu.table
-            gpu_w = electrics.gpu_w * _relative_power(
-                self.gpu_hz(), table[0], table[-1], activity, _IDLE_SHARE
-            )
+            gpu_w = electrics.gpu_w * _relative_power(self.gpu_hz(), table[0], table[-1], activity, _IDLE_SHARE)
         emc_share = self.emc.current_hz(activity) / self.emc.table[-1]
         emc_w = electrics.emc_w * emc_share * (_EMC_IDLE_SHARE + (1 - _EMC_IDLE_SHARE) * 0.6 * activity)
         leakage = math.exp(min(3.0, _LEAKAGE_PER_K * (self.temperature_c - _LEAKAGE_REFERENCE_C)))
-        return {
-            "cpu": cpu_w,
-            "gpu": gpu_w,
-            "emc": emc_w,
-            "base": electrics.base_w + electrics.leakage_w * leakage,
-        }
+        return {"cpu": cpu_w, "gpu": gpu_w, "emc": emc_w, "base": electrics.base_w + electrics.leakage_w * leakage}
 
     def power_w(self) -> float:
         """Return the module's input power."""
@@ -169,9 +158,7 @@ class Plant:
                     self.rail_j[rail.label] = self.rail_j.get(rail.label, 0.0) + rail_w * duration_s
         electrics = self.spec.electrics
         end_c = AMBIENT_C + electrics.resistance_k_per_w * power_w
-        self.temperature_c = end_c + (self.temperature_c - end_c) * math.exp(
-            -duration_s / electrics.time_constant_s
-        )
+        self.temperature_c = end_c + (self.temperature_c - end_c) * math.exp(-duration_s / electrics.time_constant_s)
         self.oc_events += self.oc_rate_hz(power_w) * duration_s
         if self.now_s - self._oc_shown_s >= _OC_REFRESH_S:
             self.oc_shown, self._oc_shown_s = int(self.oc_events), self.now_s

@@ -124,10 +124,12 @@ class Ina3221:
             for kind in ("warn", "crit"):
                 key = "max" if kind == "warn" else "crit"
                 self._file(
-                    tree, f"{folder}/{kind}_current_limit_{n}", 0o644,
+                    tree,
+                    f"{folder}/{kind}_current_limit_{n}",
+                    0o644,
                     lambda n=n, key=key: f"{self.limits_ma[n][key]} ma\n",  # type: ignore[misc]
                     lambda text, n=n, key=key: self.limits_ma[n].update({key: unsigned(text)}),  # type: ignore[misc]
-                )  # fmt: skip
+                )
         tree.link(f"/sys/bus/iio/devices/iio:device{index}", folder)
         tree.link(f"{device}/iio_device", folder)
 
@@ -147,15 +149,14 @@ class Ina3221:
         tree.constant(f"{folder}/name", "ina3221\n")
         for n, rail in enumerate(self.rails):
             self._add_channel(tree, folder, n, rail.label, rail.shunt_milliohm)
-        self._file(
-            tree, f"{folder}/in7_input", 0o444, lambda: f"{sum(map(self._shunt_uv, range(_CHANNELS)))}\n"
-        )
+        self._file(tree, f"{folder}/in7_input", 0o444, lambda: f"{sum(map(self._shunt_uv, range(_CHANNELS)))}\n")
         tree.constant(f"{folder}/in7_label", "sum of shunt voltages\n")
         total = lambda: f"{sum(self._register(n)[1] for n in range(_CHANNELS))}\n"  # noqa: E731
         self._file(tree, f"{folder}/curr4_input", 0o444, total)
         self._file(tree, f"{folder}/samples", 0o644, lambda: f"{self.samples}\n", self._set_samples)
-        self._file(tree, f"{folder}/update_interval", 0o644,
-                   lambda: f"{round(self.window_s * 1000)}\n", self._set_interval)  # fmt: skip
+        self._file(
+            tree, f"{folder}/update_interval", 0o644, lambda: f"{round(self.window_s * 1000)}\n", self._set_interval
+        )
         tree.link(f"{folder}/device", device)
         tree.link(f"/sys/class/hwmon/hwmon{index}", folder)
 
@@ -165,20 +166,31 @@ class Ina3221:
         self._file(tree, f"{folder}/curr{n + 1}_input", 0o444, lambda: f"{self._enabled(n)[1]}\n")
         self._file(tree, f"{folder}/in{n + 4}_input", 0o444, lambda: f"{self._shunt_uv(n)}\n")
         tree.constant(f"{folder}/shunt{n + 1}_resistor", f"{round(shunt_milliohm * 1000)}\n")
-        self._file(tree, f"{folder}/in{n + 1}_enable", 0o644, lambda: f"{int(self.enabled[n])}\n",
-                   lambda text: self._set_enabled(n, text))  # fmt: skip
+        self._file(
+            tree,
+            f"{folder}/in{n + 1}_enable",
+            0o644,
+            lambda: f"{int(self.enabled[n])}\n",
+            lambda text: self._set_enabled(n, text),
+        )
         for key in ("max", "crit"):
             self._file(
-                tree, f"{folder}/curr{n + 1}_{key}", 0o644, lambda key=key: f"{self.limits_ma[n][key]}\n",  # type: ignore[misc]
+                tree,
+                f"{folder}/curr{n + 1}_{key}",
+                0o644,
+                lambda key=key: f"{self.limits_ma[n][key]}\n",  # type: ignore[misc]
                 lambda text, key=key: self.limits_ma[n].update({key: unsigned(text)}),  # type: ignore[misc]
-            )  # fmt: skip
+            )
             self._file(
-                tree, f"{folder}/curr{n + 1}_{key}_alarm", 0o444,
+                tree,
+                f"{folder}/curr{n + 1}_{key}_alarm",
+                0o444,
                 lambda key=key: f"{int(self._register(n)[1] > self.limits_ma[n][key])}\n",  # type: ignore[misc]
-            )  # fmt: skip
+            )
 
-    def _file(self, tree: Tree, path: str, mode: int, read: Callable[[], str],
-              write: Callable[[str], None] | None = None) -> None:  # fmt: skip
+    def _file(
+        self, tree: Tree, path: str, mode: int, read: Callable[[], str], write: Callable[[str], None] | None = None
+    ) -> None:
         name = path.rsplit("/", 1)[1]
         tree.add(path, FileNode(mode=mode, read=read, write=write, alias=f"ina/{name}"))
 

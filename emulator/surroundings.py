@@ -32,9 +32,7 @@ def add_identity(tree: Tree, spec: BoardSpec, boot_id: str, debugfs: bool) -> No
 def _release_line(spec: BoardSpec) -> str:
     release = spec.release
     name = {"tegra210": "t210ref", "tegra186": "t186ref", "tegra194": "t186ref"}.get(spec.soc, "generic")
-    revision = (
-        f"{release.minor}.{release.patch}" if release.patch or release.major >= 34 else f"{release.minor}"
-    )
+    revision = f"{release.minor}.{release.patch}" if release.patch or release.major >= 34 else f"{release.minor}"
     year = _REVISION_DATES.get(release.major, "2024")
     return (
         f"# R{release.major} (release), REVISION: {revision}, GCID: 10000000, BOARD: {name}, "
@@ -53,5 +51,12 @@ def _add_tx2_extras(tree: Tree, debugfs: bool) -> None:
         def write(text: str, path: str = path) -> None:
             values[path] = text.strip() + "\n"
 
-        tree.add(path, FileNode(mode=0o644, read=lambda path=path: values[path], write=write,  # type: ignore[misc]
-                                alias="cpu/" + path.rsplit("/", 1)[1]))  # fmt: skip
+        tree.add(
+            path,
+            FileNode(
+                mode=0o644,
+                read=lambda path=path: values[path],
+                write=write,  # type: ignore[misc]
+                alias="cpu/" + path.rsplit("/", 1)[1],
+            ),
+        )

@@ -33,9 +33,7 @@ class Thermals:
         eagain_rate: Share of temperature reads that answer EAGAIN.
     """
 
-    def __init__(
-        self, spec: BoardSpec, plant: Callable[[], Plant], rng: random.Random, eagain_rate: float
-    ) -> None:
+    def __init__(self, spec: BoardSpec, plant: Callable[[], Plant], rng: random.Random, eagain_rate: float) -> None:
         self.spec = spec
         self.pwm = 0
         self.pwm_mode = 2
@@ -58,12 +56,14 @@ class Thermals:
     def _add_zone(self, tree: Tree, number: int, kind: str, source: str) -> None:
         folder = f"{ZONES}/thermal_zone{number}"
         tree.constant(f"{folder}/type", kind + "\n")
-        tree.add(f"{folder}/temp", FileNode(mode=0o444, read=lambda: self._temperature(source),
-                                            alias=f"thermal/{kind}"))  # fmt: skip
+        tree.add(
+            f"{folder}/temp", FileNode(mode=0o444, read=lambda: self._temperature(source), alias=f"thermal/{kind}")
+        )
         if source in _RISE:
             electrics = self.spec.electrics
-            for trip, (limit_c, name) in enumerate(((electrics.throttle_c, "passive"),
-                                                    (electrics.shutdown_c, "critical"))):  # fmt: skip
+            for trip, (limit_c, name) in enumerate(
+                ((electrics.throttle_c, "passive"), (electrics.shutdown_c, "critical"))
+            ):
                 tree.constant(f"{folder}/trip_point_{trip}_temp", f"{round(limit_c * 1000)}\n")
                 tree.constant(f"{folder}/trip_point_{trip}_type", name + "\n")
 
@@ -90,9 +90,10 @@ class Thermals:
         for number, name in enumerate(names):
             tree.constant(f"{ZONES}/cooling_device{number}/type", name + "\n")
             tree.constant(f"{ZONES}/cooling_device{number}/max_state", "1\n")
-            tree.add(f"{ZONES}/cooling_device{number}/cur_state",
-                     FileNode(mode=0o444, read=lambda: f"{int(self._plant().throttled())}\n",
-                              alias="thermal/alert"))  # fmt: skip
+            tree.add(
+                f"{ZONES}/cooling_device{number}/cur_state",
+                FileNode(mode=0o444, read=lambda: f"{int(self._plant().throttled())}\n", alias="thermal/alert"),
+            )
         fan = f"{ZONES}/cooling_device{len(names)}"
         tree.constant(f"{fan}/type", "pwm-fan\n")
         tree.constant(f"{fan}/max_state", "10\n")
@@ -102,9 +103,15 @@ class Thermals:
         folder = f"/sys/class/hwmon/hwmon{index}"
         tree.constant(f"{folder}/name", "pwmfan\n")
         tree.add(f"{folder}/pwm1", self._pwm_file("pwm1"))
-        tree.add(f"{folder}/pwm1_enable", FileNode(
-            mode=0o644, read=lambda: f"{self.pwm_mode}\n",
-            write=lambda text: setattr(self, "pwm_mode", unsigned(text)), alias="fan/pwm1_enable"))  # fmt: skip
+        tree.add(
+            f"{folder}/pwm1_enable",
+            FileNode(
+                mode=0o644,
+                read=lambda: f"{self.pwm_mode}\n",
+                write=lambda text: setattr(self, "pwm_mode", unsigned(text)),
+                alias="fan/pwm1_enable",
+            ),
+        )
         tach = f"/sys/class/hwmon/hwmon{index + 1}"
         tree.constant(f"{tach}/name", "pwm_tach\n")
         tree.add(f"{tach}/rpm", FileNode(mode=0o444, read=lambda: f"{round(self.pwm * 23.5)}\n"))
@@ -114,17 +121,19 @@ class Thermals:
         tree.add(f"{folder}/target_pwm", self._pwm_file("target_pwm"))
         tree.add(f"{folder}/cur_pwm", FileNode(mode=0o444, read=lambda: f"{self.pwm}\n"))
         tree.add(f"{folder}/rpm_measured", FileNode(mode=0o444, read=lambda: f"{round(self.pwm * 23.5)}\n"))
-        tree.add(f"{folder}/temp_control", FileNode(
-            mode=0o644, read=lambda: f"{int(self.pwm_mode == 2)}\n",
-            write=lambda text: setattr(self, "pwm_mode", 2 if unsigned(text) else 1),
-            alias="fan/temp_control"))  # fmt: skip
+        tree.add(
+            f"{folder}/temp_control",
+            FileNode(
+                mode=0o644,
+                read=lambda: f"{int(self.pwm_mode == 2)}\n",
+                write=lambda text: setattr(self, "pwm_mode", 2 if unsigned(text) else 1),
+                alias="fan/temp_control",
+            ),
+        )
 
     def _add_debugfs_fan(self, tree: Tree) -> None:
         folder = "/sys/kernel/debug/tegra_fan"
-        if (
-            tree.find("/sys/kernel/debug/clock") is not None
-            or tree.find("/sys/kernel/debug/bpmp") is not None
-        ):
+        if tree.find("/sys/kernel/debug/clock") is not None or tree.find("/sys/kernel/debug/bpmp") is not None:
             tree.add(f"{folder}/target_pwm", self._pwm_file("target_pwm"))
 
     def _pwm_file(self, name: str) -> FileNode:
@@ -141,7 +150,5 @@ class Thermals:
         tree.constant(f"{folder}/name", "soctherm_oc\n")
         for number in (1, 2, 3):
             count = (lambda: f"{self._plant().oc_shown}\n") if number == 3 else (lambda: "0\n")
-            tree.add(
-                f"{folder}/oc{number}_event_cnt", FileNode(mode=0o444, read=count, alias=f"oc/oc{number}")
-            )
+            tree.add(f"{folder}/oc{number}_event_cnt", FileNode(mode=0o444, read=count, alias=f"oc/oc{number}"))
             tree.constant(f"{folder}/oc{number}_throt_en", "1\n")

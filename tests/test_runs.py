@@ -36,8 +36,10 @@ def test_a_run_ends_with_what_was_skipped_and_why(tmp_path: Path) -> None:
     (tmp_path / "test_examples.py").write_text(EXAMPLES)
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-p", "tests.skips", "-n", "2", "-m", "not slow", str(tmp_path)],
-        cwd=ROOT, capture_output=True, text=True,
-    )  # fmt: skip
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0, done.stdout
     assert "\n    3 tmux is not installed: apt-get install tmux\n    1 no GPU is here\n" in done.stdout
     assert "make test-boards" in done.stdout

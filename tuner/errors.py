@@ -133,9 +133,7 @@ class UnknownModeError(UnknownNameError):
 def _likeness(name: str) -> Callable[[str], float]:
     """Return how near a mode's name is: `15W` is nearest to `MODE_15W`, of which it is a part."""
     wanted = name.lower()
-    return lambda other: (
-        (wanted in other.lower()) + difflib.SequenceMatcher(None, wanted, other.lower()).ratio()
-    )
+    return lambda other: (wanted in other.lower()) + difflib.SequenceMatcher(None, wanted, other.lower()).ratio()
 
 
 class MalformedFileError(TunerError):

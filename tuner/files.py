@@ -32,12 +32,7 @@ _NO_SUCH_FILE = frozenset(
 )
 #: Between two of these a signal's handler runs.
 _CHUNK_BYTES = 1 << 20
-_KINDS = {
-    stat.S_IFIFO: "a named pipe",
-    stat.S_IFSOCK: "a socket",
-    stat.S_IFCHR: "a device",
-    stat.S_IFBLK: "a device",
-}
+_KINDS = {stat.S_IFIFO: "a named pipe", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device"}
 
 
 def user_path(text: str) -> Path:
@@ -57,9 +52,7 @@ def open_regular(path: Path, rights: Rights = OWN) -> BinaryIO:
     """
     try:
         with rights.taken():  # only here: modules that are imported later may be for root to read
-            _check_kind(
-                path, os.stat(path).st_mode
-            )  # before it is opened: opening a device can have an effect
+            _check_kind(path, os.stat(path).st_mode)  # before it is opened: opening a device can have an effect
             descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
         try:
             _check_kind(path, os.fstat(descriptor).st_mode)  # it may have been replaced meanwhile
@@ -132,9 +125,7 @@ def unreadable(path: Path, error: OSError) -> TunerError:
     if error.errno in SYSTEM_LIMITS:
         return of_os_error(error, f"{path} cannot be read")
     if isinstance(error, PermissionError):
-        return PermissionDeniedError(
-            f"{path} cannot be read: permission denied.", "Check the file's permissions."
-        )
+        return PermissionDeniedError(f"{path} cannot be read: permission denied.", "Check the file's permissions.")
     if isinstance(error, IsADirectoryError):
         return FileMissingError(f"{path} is a folder, not a file.", "Name a file.")
     if isinstance(error, (FileNotFoundError, NotADirectoryError)):

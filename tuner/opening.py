@@ -34,10 +34,7 @@ class Opened:
 
 
 def default_context(
-    settings: Mapping[str, Any] | None = None,
-    seed: int = 0,
-    stop: StopToken | None = None,
-    rights: Rights = OWN,
+    settings: Mapping[str, Any] | None = None, seed: int = 0, stop: StopToken | None = None, rights: Rights = OWN
 ) -> OpenContext:
     """Return the context that plugins are opened with; without `settings`, with those in force here.
 
@@ -110,9 +107,7 @@ def _open_auto(context: OpenContext) -> Opened:
             fallback = plugin
     if fallback is None:
         raise UnknownNameError("auto", device_names())
-    return Opened(
-        fallback.open(None, context), "auto: this machine is no known board, so it is tuned as a host"
-    )
+    return Opened(fallback.open(None, context), "auto: this machine is no known board, so it is tuned as a host")
 
 
 def device_names() -> Sequence[str]:

@@ -54,8 +54,7 @@ def load(group: str, name: str) -> Any:
         return points[name].load()
     except ImportError as error:
         raise MissingDependencyError(
-            f"Plugin '{name}' ({group}) cannot be loaded: {error}.",
-            "Install what is missing; `tuner doctor` lists it.",
+            f"Plugin '{name}' ({group}) cannot be loaded: {error}.", "Install what is missing; `tuner doctor` lists it."
         ) from error
 
 

@@ -66,9 +66,7 @@ class Option:
         except (KeyError, TypeError):  # not a level; not even hashable
             pass
         shown = ", ".join(map(str, self.values[:12])) + (", ..." if len(self.values) > 12 else "")
-        raise OptionValueError(
-            f"Option '{self.name}' has no value {value!r} here.", f"It can be one of: {shown}."
-        )
+        raise OptionValueError(f"Option '{self.name}' has no value {value!r} here.", f"It can be one of: {shown}.")
 
     @cached_property
     def _places(self) -> dict[tuple[bool, OptionValue], int]:
@@ -156,17 +154,14 @@ class ConfigurationSpace:
         """
         unknown = sorted(set(configuration) - set(self.by_name))
         if unknown:
-            raise OptionValueError(
-                f"There is no option '{unknown[0]}' here.", f"Options: {', '.join(self.by_name)}."
-            )
+            raise OptionValueError(f"There is no option '{unknown[0]}' here.", f"Options: {', '.join(self.by_name)}.")
         result: dict[str, OptionValue] = {}
         for option in self.options:
             if not self.is_active(option, configuration):
                 continue
             if option.name not in configuration:
                 raise OptionValueError(
-                    f"Option '{option.name}' has no value in this configuration.",
-                    "Give every option a value.",
+                    f"Option '{option.name}' has no value in this configuration.", "Give every option a value."
                 )
             result[option.name] = option.values[option.index(configuration[option.name])]
         if self._row_set is not None and self.indices(result) not in self._row_set:
@@ -195,9 +190,7 @@ class ConfigurationSpace:
         if len(indices) != len(self.options):
             raise ValueError(f"{len(indices)} level indices for {len(self.options)} options")
         chosen = {o.name: o.values[i] for o, i in zip(self.options, indices) if i >= 0}  # noqa: B905 - no strict in 3.8
-        return {
-            o.name: chosen[o.name] for o in self.options if o.name in chosen and self.is_active(o, chosen)
-        }
+        return {o.name: chosen[o.name] for o in self.options if o.name in chosen and self.is_active(o, chosen)}
 
     def configurations(self) -> Iterator[dict[str, OptionValue]]:
         """Yield every configuration once. Check `size` first."""

@@ -72,9 +72,7 @@ class _TableActuator:
 
     def __init__(self, options: Sequence[Option], start: Configuration) -> None:
         self._options = {o.name: o for o in options}
-        self._values = {o.name: o.values[0] for o in options} | dict(
-            start
-        )  # of inactive ones any level will do
+        self._values = {o.name: o.values[0] for o in options} | dict(start)  # of inactive ones any level will do
         self._boot_id = str(uuid.uuid4())
 
     def read_option(self, name: str) -> OptionValue:
@@ -166,20 +164,16 @@ class ReplayDevice:
         ]
         notes = [
             f"the table holds {len(table.configurations)} configurations of {len(table.options)} options"
-            + ("" if table.has_repeats else ", each measured once, so there is no confidence interval"),
+            + ("" if table.has_repeats else ", each measured once, so there is no confidence interval")
         ]
         if said:
             notes.append(f"objectives are in the table's own units: {'; '.join(said)}")
         if any(m.unit == "mW-samples" for m in table.metrics):
-            notes.append(
-                "mW-samples are sums of power readings, not joules: draw no conclusion on real energy"
-            )
+            notes.append("mW-samples are sums of power readings, not joules: draw no conclusion on real energy")
         if any(m.unit == AS_RECORDED for m in table.metrics):
             notes.append("'as recorded': the table does not say the unit")
         if not self._baseline_exact:
-            notes.append(
-                "no row has every option at its highest level: the baseline is the row nearest to that"
-            )
+            notes.append("no row has every option at its highest level: the baseline is the row nearest to that")
         for name, others in table.tied.items():
             notes.append(f"columns {', '.join([name, *others])} always move together: one option, {name}")
         return [*notes, *table.notices]
@@ -200,9 +194,7 @@ class TableWorkload:
 
     def __init__(self, table: Table, actuator: _TableActuator, clock: _VirtualClock, spec: str) -> None:
         self._table, self._actuator, self._clock, self.spec = table, actuator, clock, spec
-        self._repeats = {
-            configuration_key(c): r for c, r in zip(table.configurations, table.repeats, strict=True)
-        }
+        self._repeats = {configuration_key(c): r for c, r in zip(table.configurations, table.repeats, strict=True)}
 
     def probe(self) -> Sequence[Probe]:
         """Return no options: all are the table's."""

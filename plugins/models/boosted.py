@@ -30,9 +30,7 @@ class BoostedTreesModel(Estimator):
     name = "boosted"
     summary = "gradient-boosted trees, on the log scale"
 
-    def __init__(
-        self, trees: int = 200, depth: int = 3, learning_rate: float = 0.1, random_state: int = 0
-    ) -> None:
+    def __init__(self, trees: int = 200, depth: int = 3, learning_rate: float = 0.1, random_state: int = 0) -> None:
         self.trees = trees
         self.depth = depth
         self.learning_rate = learning_rate
@@ -44,9 +42,11 @@ class BoostedTreesModel(Estimator):
         self.response_ = LogResponse.of(values)
         target = self.response_.forward(values)
         model = GradientBoostingRegressor(
-            n_estimators=self.trees, max_depth=self.depth, learning_rate=self.learning_rate,
+            n_estimators=self.trees,
+            max_depth=self.depth,
+            learning_rate=self.learning_rate,
             random_state=self.random_state,
-        ).fit(design, target)  # fmt: skip
+        ).fit(design, target)
         self.start_ = float(target.mean())
         self.rate_ = float(self.learning_rate)
         self.trees_ = [Tree.of_sklearn(t) for t in model.estimators_[:, 0]]
@@ -60,9 +60,11 @@ class BoostedTreesModel(Estimator):
     def state(self) -> dict[str, Any]:
         """Return the start and the trees."""
         return {
-            "log": self.response_.log, "start": self.start_, "rate": self.rate_,
+            "log": self.response_.log,
+            "start": self.start_,
+            "rate": self.rate_,
             "trees": [t.state() for t in self.trees_],
-        }  # fmt: skip
+        }
 
     def restore(self, state: dict[str, Any]) -> None:
         """Take the start and the trees over."""

@@ -49,9 +49,7 @@ class GaussianProcessModel(Estimator):
             kernel, alpha=1e-10, n_restarts_optimizer=self.restarts, random_state=self.random_state
         )
         with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore", ConvergenceWarning
-            )  # a length scale at its bound is an answer too
+            warnings.simplefilter("ignore", ConvergenceWarning)  # a length scale at its bound is an answer too
             process.fit(design, (z - self.centre_) / self.spread_)
         fitted = process.kernel_
         self.variance_ = float(fitted.k1.k1.constant_value)

@@ -27,9 +27,7 @@ class NeuralNetworkModel(Estimator):
     name = "nn"
     summary = "neural network, 40 tanh units (the study's NN)"
 
-    def __init__(
-        self, units: int = 40, alpha: float = 1e-4, max_iter: int = 1000, random_state: int = 0
-    ) -> None:
+    def __init__(self, units: int = 40, alpha: float = 1e-4, max_iter: int = 1000, random_state: int = 0) -> None:
         self.units = units
         self.alpha = alpha
         self.max_iter = max_iter
@@ -44,9 +42,13 @@ class NeuralNetworkModel(Estimator):
         self.centre_, self.scale_ = design.mean(axis=0), _spread(design.std(axis=0))
         self.y_centre_, self.y_scale_ = float(values.mean()), float(values.std()) or 1.0
         network = MLPRegressor(
-            hidden_layer_sizes=(self.units,), activation="tanh", solver="lbfgs", alpha=self.alpha,
-            max_iter=self.max_iter, random_state=self.random_state,
-        )  # fmt: skip
+            hidden_layer_sizes=(self.units,),
+            activation="tanh",
+            solver="lbfgs",
+            alpha=self.alpha,
+            max_iter=self.max_iter,
+            random_state=self.random_state,
+        )
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # the limit of iterations is a parameter
             network.fit((design - self.centre_) / self.scale_, (values - self.y_centre_) / self.y_scale_)

@@ -32,17 +32,13 @@ class StepwiseModel(Estimator):
     summary = "stepwise regression with interactions, on the log scale"
     has_std = True
 
-    def __init__(
-        self, significance: float = 0.05, order: int = 2, names: Sequence[str] | None = None
-    ) -> None:
+    def __init__(self, significance: float = 0.05, order: int = 2, names: Sequence[str] | None = None) -> None:
         self.significance = significance
         self.order = order
         self.names = names
 
     def _learn(self, design: Floats, values: Floats) -> None:
-        self.fit_: StepwiseFit = fit_stepwise(
-            self._column_names(), design, values, self.significance, order=self.order
-        )
+        self.fit_: StepwiseFit = fit_stepwise(self._column_names(), design, values, self.significance, order=self.order)
         wide = self._wide(design)
         residual = LogResponse(self.fit_.log).forward(values) - self.fit_.predict_response(design)
         freedom = max(1, len(values) - wide.shape[1])

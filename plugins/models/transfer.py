@@ -69,9 +69,7 @@ class TransferModel(Estimator):
         axes = [axis(o) for o in options]
         guides = []
         if source is not None:
-            space = ConfigurationSpace(
-                options, tuple(tuple(int(v) for v in r) for r in np.unique(rows, axis=0))
-            )
+            space = ConfigurationSpace(options, tuple(tuple(int(v) for v in r) for r in np.unique(rows, axis=0)))
             configurations = tuple({f"x{i}": float(v) for i, v in enumerate(r)} for r in source)
             values = {"y": tuple(float(v) for v in np.asarray(self.source_y, dtype=float))}
             data = SourceData("source", options, configurations, values, (_METRIC,))

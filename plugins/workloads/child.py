@@ -47,12 +47,7 @@ class Child:
     """
 
     def __init__(
-        self,
-        module: str,
-        what: str,
-        stop: StopToken,
-        graceful: bool = False,
-        elsewhere: Elsewhere | None = None,
+        self, module: str, what: str, stop: StopToken, graceful: bool = False, elsewhere: Elsewhere | None = None
     ) -> None:
         self._what = what
         self._stop = stop
@@ -206,9 +201,13 @@ def _start(module: str) -> subprocess.Popen[bytes]:
         command = [f"{__package__}.service", "ask", service, module]
     return subprocess.Popen(
         [sys.executable, "-m", *command],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        env=environment, start_new_session=True, bufsize=0,
-    )  # fmt: skip
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment,
+        start_new_session=True,
+        bufsize=0,
+    )
 
 
 def describe_exit(code: int | None) -> str:
@@ -231,9 +230,7 @@ def last_line(text: bytes) -> str:
 
 def _error(answer: Mapping[str, Any]) -> TunerError:
     found = getattr(tuner.errors, str(answer["error"]), TunerError)
-    kind: type[TunerError] = (
-        found if isinstance(found, type) and issubclass(found, TunerError) else TunerError
-    )
+    kind: type[TunerError] = found if isinstance(found, type) and issubclass(found, TunerError) else TunerError
     error = kind.__new__(kind)  # some kinds are made of other things than their two sentences
     TunerError.__init__(error, str(answer.get("what", "")), str(answer.get("hint", "")))
     return error

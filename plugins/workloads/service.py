@@ -55,9 +55,11 @@ def serve(peer: socket.socket) -> int:
     os.chdir(request["cwd"] if os.access(request["cwd"], os.X_OK) else "/")
     process = subprocess.Popen(
         [sys.executable, "-m", f"{__package__}.{request['module']}", str(os.getpid())],
-        stdin=streams[0], stdout=streams[1], stderr=streams[2],
+        stdin=streams[0],
+        stdout=streams[1],
+        stderr=streams[2],
         env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "PYTHONSAFEPATH": "1"},
-    )  # fmt: skip
+    )
     for stream in streams:
         os.close(stream)
     ended = os.pidfd_open(process.pid)

@@ -88,8 +88,9 @@ def build(order: Order) -> Path:
         _control(stage, order)
         subprocess.run(
             ["dpkg-deb", "--root-owner-group", f"-Z{order.compression}", "--build", str(stage), str(made)],
-            check=True, stdout=subprocess.DEVNULL,
-        )  # fmt: skip
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
     return made
 
 
@@ -101,8 +102,16 @@ def _environment(place: Path, work: Path, order: Order) -> None:
     wheels.mkdir()
     found = collect(next((work / "own").glob("*.whl")), wheels, ROOT / "constraints.txt", target)
     site = place / "lib" / f"python{order.python}" / "site-packages"
-    pip("install", "--no-deps", "--no-index", "--no-compile", "--target", str(site), *target.pip_flags(),
-        *map(str, found))  # fmt: skip
+    pip(
+        "install",
+        "--no-deps",
+        "--no-index",
+        "--no-compile",
+        "--target",
+        str(site),
+        *target.pip_flags(),
+        *map(str, found),
+    )
     for unwanted in (site / "bin", site / "share"):
         shutil.rmtree(unwanted, ignore_errors=True)
     (place / "bin").mkdir()
@@ -114,20 +123,37 @@ def _environment(place: Path, work: Path, order: Order) -> None:
     (place / "pyvenv.cfg").write_text(config)
     if order.is_native:
         subprocess.run(
-            [f"/usr/bin/python{order.python}", "-I", "-m", "compileall", "-q", "-j", "2",
-             "-s", str(place.parent.parent),
-             "-p", "/", "--invalidation-mode", "unchecked-hash", str(site)],
-            check=False, stdout=subprocess.DEVNULL,
-        )  # fmt: skip
+            [
+                f"/usr/bin/python{order.python}",
+                "-I",
+                "-m",
+                "compileall",
+                "-q",
+                "-j",
+                "2",
+                "-s",
+                str(place.parent.parent),
+                "-p",
+                "/",
+                "--invalidation-mode",
+                "unchecked-hash",
+                str(site),
+            ],
+            check=False,
+            stdout=subprocess.DEVNULL,
+        )
 
 
 def _system_files(stage: Path) -> None:
     """Copy what is written by hand."""
     copies = {
-        "tuner": "usr/bin/tuner", "tuner.toml": "etc/tuner/tuner.toml",
-        "tuner-actuator.default": "etc/default/tuner-actuator", "sysusers.conf": "usr/lib/sysusers.d/tuner.conf",
-        "tmpfiles.conf": "usr/lib/tmpfiles.d/tuner.conf", "copyright": "usr/share/doc/tuner/copyright",
-    }  # fmt: skip
+        "tuner": "usr/bin/tuner",
+        "tuner.toml": "etc/tuner/tuner.toml",
+        "tuner-actuator.default": "etc/default/tuner-actuator",
+        "sysusers.conf": "usr/lib/sysusers.d/tuner.conf",
+        "tmpfiles.conf": "usr/lib/tmpfiles.d/tuner.conf",
+        "copyright": "usr/share/doc/tuner/copyright",
+    }
     for name, to in copies.items():
         _write(stage / to, (FILES / name).read_text(), 0o755 if name == "tuner" else 0o644)
     for unit in sorted([*(ROOT / "systemd").glob("*.service"), *(ROOT / "systemd").glob("*.socket")]):
@@ -152,15 +178,19 @@ def _control(stage: Path, order: Order) -> None:
     """Write the package's own description and scripts."""
     size_kb = sum(p.lstat().st_size for p in stage.rglob("*")) // 1024
     fields = {
-        "Package": "tuner", "Version": order.version, "Architecture": order.arch, "Section": "science",
-        "Priority": "optional", "Maintainer": "tuner's developers <root@localhost>",
+        "Package": "tuner",
+        "Version": order.version,
+        "Architecture": order.arch,
+        "Section": "science",
+        "Priority": "optional",
+        "Maintainer": "tuner's developers <root@localhost>",
         "Depends": f"python{order.python}, python3, systemd (>= 245)",
         "Installed-Size": str(size_kb),
         "Description": "finds the configuration of a Jetson board that runs a DNN best\n"
         " Applies hardware, OS and runtime options, measures latency and energy under\n"
         " each, and finds the best in a few dozen measurements. What it wrote to the\n"
         " board it takes back.",
-    }  # fmt: skip
+    }
     _write(stage / "DEBIAN/control", "".join(f"{key}: {value}\n" for key, value in fields.items()))
     _write(stage / "DEBIAN/conffiles", "".join(f"{path}\n" for path in CONFFILES))
     for script in ("postinst", "prerm", "postrm"):

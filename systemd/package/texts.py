@@ -16,17 +16,30 @@ def man_page() -> str:
     context = click.Context(cli, info_name="tuner")
     lines = [
         f'.TH TUNER 1 "" "tuner {__version__}" "User Commands"',
-        ".SH NAME", r"tuner \- finds the configuration of a Jetson board that runs a DNN with the least energy",
-        ".SH SYNOPSIS", r"\fBtuner\fR COMMAND [\fIOPTIONS\fR] [\fIARGUMENTS\fR]",
-        ".SH DESCRIPTION", _escaped(_first(cli)),
-        ".SH COMMANDS", *(line for name, command, _ in _commands(context) for line in _section(name, command)),
+        ".SH NAME",
+        r"tuner \- finds the configuration of a Jetson board that runs a DNN with the least energy",
+        ".SH SYNOPSIS",
+        r"\fBtuner\fR COMMAND [\fIOPTIONS\fR] [\fIARGUMENTS\fR]",
+        ".SH DESCRIPTION",
+        _escaped(_first(cli)),
+        ".SH COMMANDS",
+        *(line for name, command, _ in _commands(context) for line in _section(name, command)),
         ".SH FILES",
-        ".TP", r"\fI/etc/tuner/tuner.toml\fR", "Settings; `tuner config show` prints all, with their origins.",
-        ".TP", r"\fI/etc/default/tuner\-actuator\fR", "Which device the actuator owns.",
-        ".TP", r"\fI/var/lib/tuner\fR", "Studies, profiles and sessions of the daemon.",
-        ".TP", r"\fI/var/lib/tuner\-actuator\fR", "Original values of what is set on the board now.",
-        ".SH SEE ALSO", r"\fBjournalctl\fR(1), \fBsystemctl\fR(1); /usr/share/doc/tuner",
-    ]  # fmt: skip
+        ".TP",
+        r"\fI/etc/tuner/tuner.toml\fR",
+        "Settings; `tuner config show` prints all, with their origins.",
+        ".TP",
+        r"\fI/etc/default/tuner\-actuator\fR",
+        "Which device the actuator owns.",
+        ".TP",
+        r"\fI/var/lib/tuner\fR",
+        "Studies, profiles and sessions of the daemon.",
+        ".TP",
+        r"\fI/var/lib/tuner\-actuator\fR",
+        "Original values of what is set on the board now.",
+        ".SH SEE ALSO",
+        r"\fBjournalctl\fR(1), \fBsystemctl\fR(1); /usr/share/doc/tuner",
+    ]
     return "\n".join(lines) + "\n"
 
 

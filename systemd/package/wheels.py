@@ -35,10 +35,15 @@ class Target:
     def environment(self) -> Mapping[str, str]:
         """Return what markers see there."""
         return {
-            "platform_machine": self.machine, "python_version": self.python,
-            "python_full_version": f"{self.python}.0", "sys_platform": "linux", "platform_system": "Linux",
-            "os_name": "posix", "implementation_name": "cpython", "platform_python_implementation": "CPython",
-        }  # fmt: skip
+            "platform_machine": self.machine,
+            "python_version": self.python,
+            "python_full_version": f"{self.python}.0",
+            "sys_platform": "linux",
+            "platform_system": "Linux",
+            "os_name": "posix",
+            "implementation_name": "cpython",
+            "platform_python_implementation": "CPython",
+        }
 
     def pip_flags(self) -> Sequence[str]:
         """Return the flags that make pip choose wheels for there."""
@@ -49,9 +54,7 @@ class Target:
 
 def pip(*arguments: str) -> None:
     """Run pip; its errors are the build's."""
-    subprocess.run(
-        [sys.executable, "-m", "pip", "-qq", "--disable-pip-version-check", *arguments], check=True
-    )
+    subprocess.run([sys.executable, "-m", "pip", "-qq", "--disable-pip-version-check", *arguments], check=True)
 
 
 def pins(constraints: Path, target: Target) -> Mapping[str, str]:

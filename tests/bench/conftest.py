@@ -26,9 +26,7 @@ def make_table(tmp_path: Path) -> Callable[..., Path]:
         lines = ["cpu_freq_khz,gpu_freq_hz,cores,inference_time_s" + (",energy_j" if energy else "")]
         for cpu, gpu, cores in itertools.product(CPU, GPU, CORES):
             time_s = scale * true_time_s(cpu, gpu, cores) * math.exp(rng.gauss(0, noise))
-            lines.append(
-                f"{cpu},{gpu},{cores},{time_s:.6f}" + (f",{time_s * (1 + cpu):.6f}" if energy else "")
-            )
+            lines.append(f"{cpu},{gpu},{cores},{time_s:.6f}" + (f",{time_s * (1 + cpu):.6f}" if energy else ""))
         path = tmp_path / f"{name}.csv"
         path.write_text("\n".join(lines) + "\n")
         return path

@@ -34,11 +34,7 @@ class SourceRanking:
         return self._ranked(context)[: min(count, 30)]
 
     def target_model(
-        self,
-        context: StrategyContext,
-        learner: str,
-        configurations: Sequence[Configuration],
-        values: Sequence[float],
+        self, context: StrategyContext, learner: str, configurations: Sequence[Configuration], values: Sequence[float]
     ) -> Scaled:
         known = _source_values(context)
         ratios = [v / known[configuration_key(c)] for c, v in zip(configurations, values, strict=True)]

@@ -18,9 +18,7 @@ def test_it_comes_nearer_to_the_truth_than_the_measurements(make_table) -> None:
 
     path = make_table("noisy", noise=0.03)
     target = target_table(path, "time")
-    truth = np.log(
-        [true_time_s(c["cpu_freq_khz"], c["gpu_freq_hz"], c["cores"]) for c in target.table.configurations]
-    )
+    truth = np.log([true_time_s(c["cpu_freq_khz"], c["gpu_freq_hz"], c["cores"]) for c in target.table.configurations])
     result = denoised(path, "time")
     raw_error = np.std(np.log(target.values) - truth)
     smooth_error = np.std(np.log(result.values) - truth)
@@ -42,10 +40,7 @@ def test_an_unstructured_table_keeps_its_raw_values() -> None:
 
 def test_a_missing_row_and_inactive_options_are_no_obstacle() -> None:
     options = (Option("mode", ("a", "b"), "categorical"), Option("level", (1, 2, 3, 4, 5, 6, 7, 8)))
-    rows = [
-        *({"mode": m, "level": v} for m in "ab" for v in range(1, 9) if (m, v) != ("b", 8)),
-        {"mode": "b"},
-    ]
+    rows = [*({"mode": m, "level": v} for m in "ab" for v in range(1, 9) if (m, v) != ("b", 8)), {"mode": "b"}]
     values = [1.0 + 0.2 * r.get("level", 9) + (r["mode"] == "b") for r in rows]
     result = denoise(table_space(options, rows), values)
     assert np.allclose(result.values, values, rtol=0.1)

@@ -14,9 +14,7 @@ KEYS = {"source", "target", "objective", "strategy", "learner", "seed", "measure
 
 
 def test_a_source_that_differs_by_a_factor_alone_predicts_the_rest(make_table) -> None:
-    case = Case(
-        make_table("s", noise=0.0, scale=2.5), make_table("t", noise=0.0), "time", FAKE, "stepwise", 0
-    )
+    case = Case(make_table("s", noise=0.0, scale=2.5), make_table("t", noise=0.0), "time", FAKE, "stepwise", 0)
     (row,) = model_rows(case, "10%")
     assert set(row) == KEYS
     assert row["measured"] == 7
@@ -64,11 +62,22 @@ def test_bad_budgets_are_refused(text: str) -> None:
 
 def test_figure2_has_one_column_for_each_strategy_and_learner() -> None:
     rows = [
-        {"source": "s", "target": t, "objective": o, "strategy": m, "learner": learner, "seed": s, "measured": 19,
-         "err_percent": 10.0 * (i + 1) + s}
-        for i, t in enumerate(("a", "b")) for o in ("time", "energy") for m in ("dm", "gs")
-        for learner in ("rt", "nn") for s in range(3)
-    ]  # fmt: skip
+        {
+            "source": "s",
+            "target": t,
+            "objective": o,
+            "strategy": m,
+            "learner": learner,
+            "seed": s,
+            "measured": 19,
+            "err_percent": 10.0 * (i + 1) + s,
+        }
+        for i, t in enumerate(("a", "b"))
+        for o in ("time", "energy")
+        for m in ("dm", "gs")
+        for learner in ("rt", "nn")
+        for s in range(3)
+    ]
     text = figure2_report(rows)
     assert text.count("dm rt") == 2
     assert "| mean" in text

@@ -13,10 +13,20 @@ from tuner.bench.strategies import strategy_named
 from tuner.errors import UnknownStrategyError
 
 KEYS = {
-    "source", "target", "objective", "strategy", "learner", "seed", "measured", "evaluations",
-    "regret_raw_percent", "regret_smooth_percent", "evaluations_to_1_percent", "evaluations_to_5_percent",
+    "source",
+    "target",
+    "objective",
+    "strategy",
+    "learner",
+    "seed",
+    "measured",
+    "evaluations",
+    "regret_raw_percent",
+    "regret_smooth_percent",
+    "evaluations_to_1_percent",
+    "evaluations_to_5_percent",
     "ask_ms_median",
-}  # fmt: skip
+}
 
 
 def test_regret_is_of_the_best_measured_so_far() -> None:
@@ -63,9 +73,7 @@ def test_no_row_is_measured_twice_and_the_table_ends_the_run(make_table) -> None
 
 
 def test_a_strategy_sees_the_source_and_its_seeds_come_first(make_table) -> None:
-    case = Case(
-        make_table("source", noise=0.0, scale=3.0), make_table("target", noise=0.0), "time", "x", "rt", 0
-    )
+    case = Case(make_table("source", noise=0.0, scale=3.0), make_table("target", noise=0.0), "time", "x", "rt", 0)
     target = target_table(case.target, "time")
     run = run_on_table(SourceRanking(), context_of(case, target, 5), target, 5)
     best_first = sorted(range(72), key=lambda i: target.values[i])
@@ -78,9 +86,15 @@ def test_a_reversed_source_misleads_and_a_dropped_level_is_unseen(make_table) ->
     from tuner.bench.mislead import Drop
 
     case = Case(
-        make_table("source", noise=0.0), make_table("target", noise=0.0), "time", "x", "rt", 0, "reversed",
+        make_table("source", noise=0.0),
+        make_table("target", noise=0.0),
+        "time",
+        "x",
+        "rt",
+        0,
+        "reversed",
         (Drop("cpu_freq_khz", "high"),),
-    )  # fmt: skip
+    )
     (source,) = sources_of(case)
     assert next(o for o in source.options if o.name == "cpu_freq_khz").values == (1, 2, 3, 4)
     target = target_table(case.target, "time")

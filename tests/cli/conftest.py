@@ -66,8 +66,6 @@ def small_table(tmp_path: Path) -> Path:
     for cores in (1, 2, 3, 4):
         for level in range(1, 7):
             time_s = 2.0 / level + 0.5 / cores
-            lines.append(
-                f"{cores},{level * 100000000},{time_s},{time_s * (1 + level * level * 0.2 + cores * 0.1)}"
-            )
+            lines.append(f"{cores},{level * 100000000},{time_s},{time_s * (1 + level * level * 0.2 + cores * 0.1)}")
     path.write_text("\n".join(lines) + "\n")
     return path

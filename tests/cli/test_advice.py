@@ -54,9 +54,7 @@ def test_a_profile_that_was_applied_to_another_device_is_reverted_there(tuner: T
 
 
 def test_a_table_is_no_board_to_apply_a_profile_to(tuner: Tuner, small_table: Path) -> None:
-    run = tuner(
-        "start", "--plain", "--device", f"replay:{small_table}", "--budget", "3", "--output", "o.toml"
-    )
+    run = tuner("start", "--plain", "--device", f"replay:{small_table}", "--budget", "3", "--output", "o.toml")
     assert run.code == 0, run.err
     assert "apply" not in run.out + run.err
     assert advised(run) == []

@@ -41,11 +41,7 @@ def refused(run: Run, code: int, *said: str) -> None:
         (["--source", "nowhere.csv", *EMULATED], 42, ["nowhere.csv"]),
         (["--source", "nostudy", *EMULATED], 42, ["neither a file nor a study"]),
         (["--device", "replay:nowhere.csv"], 42, ["nowhere.csv"]),
-        (
-            ["--device", "host", "--objective", "latency", "--workload", "onnx:nowhere.onnx"],
-            42,
-            ["nowhere.onnx"],
-        ),
+        (["--device", "host", "--objective", "latency", "--workload", "onnx:nowhere.onnx"], 42, ["nowhere.onnx"]),
         (["--device", "host", "--objective", "latency", "--workload", "command:"], 2, ["command"]),
     ],
 )
@@ -75,11 +71,7 @@ def test_a_wrong_settings_file(tuner: Tuner, tmp_path: Path, text: str, code: in
 
 @pytest.mark.parametrize(
     ("text", "code", "said"),
-    [
-        ("schema_version = 99\n", 21, ["line 1"]),
-        ("schema_version = 1\nname = \n", 20, ["line 2"]),
-        ("", 20, []),
-    ],
+    [("schema_version = 99\n", 21, ["line 1"]), ("schema_version = 1\nname = \n", 20, ["line 2"]), ("", 20, [])],
 )
 def test_a_wrong_profile(tuner: Tuner, tmp_path: Path, text: str, code: int, said: list[str]) -> None:
     path = tmp_path / "p.toml"
@@ -133,25 +125,31 @@ def test_a_database_with_a_torn_page(tuner: Tuner, tmp_path: Path) -> None:
 
 def test_a_database_that_cannot_be_opened(tuner: Tuner, tmp_path: Path) -> None:
     (tmp_path / "folder.db").mkdir()
-    refused(
-        tuner("start", "--plain", *EMULATED, "--storage", f"sqlite:///{tmp_path / 'folder.db'}"),
-        30,
-        "folder.db",
-    )
+    refused(tuner("start", "--plain", *EMULATED, "--storage", f"sqlite:///{tmp_path / 'folder.db'}"), 30, "folder.db")
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounts a small file system, which needs root")
 def test_a_full_disk_loses_nothing_that_was_measured(tuner: Tuner, tmp_path: Path) -> None:
     mount = tmp_path / "small"
     mount.mkdir()
-    if subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=1200k", "tmpfs", str(mount)], check=False
-    ).returncode:
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1200k", "tmpfs", str(mount)], check=False).returncode:
         pytest.skip("no file system can be mounted here")
     try:
         url = f"sqlite:///{mount / 'studies.db'}"
-        run = tuner("start", "--json", "--device", "emulated:jetson-tx2", "--budget", "400", "--seed", "1",
-                    "--storage", url, "--study", "full")  # fmt: skip
+        run = tuner(
+            "start",
+            "--json",
+            "--device",
+            "emulated:jetson-tx2",
+            "--budget",
+            "400",
+            "--seed",
+            "1",
+            "--storage",
+            url,
+            "--study",
+            "full",
+        )
         refused(run, 31, "full")
         stored = [t["trial"] for t in run.trials()]
         assert stored, "the disk was full before the first trial: the test says nothing"
@@ -159,8 +157,20 @@ def test_a_full_disk_loses_nothing_that_was_measured(tuner: Tuner, tmp_path: Pat
         shown = tuner("study", "show", "full", "--storage", url, "--json")
         kept = [e["trial"] for e in shown.events]
         assert kept[: len(stored)] == stored
-        resumed = tuner("start", "--json", "--device", "emulated:jetson-tx2", "--seed", "1",
-                        "--budget", str(len(kept) + 3), "--storage", url, "--study", "full")  # fmt: skip
+        resumed = tuner(
+            "start",
+            "--json",
+            "--device",
+            "emulated:jetson-tx2",
+            "--seed",
+            "1",
+            "--budget",
+            str(len(kept) + 3),
+            "--storage",
+            url,
+            "--study",
+            "full",
+        )
         assert resumed.code == 0, resumed.err
         assert len(resumed.trials()) == 3
     finally:
@@ -192,8 +202,19 @@ def test_an_objective_that_cannot_be_measured_says_what_remains(tuner: Tuner, tm
 
 
 def command_workload(tuner: Tuner, line: str, *more: str) -> Run:
-    return tuner("start", "--plain", "--objective", "latency", "--device", "host", "--budget", "2",
-                 "--workload", f"command:{line}", *more)  # fmt: skip
+    return tuner(
+        "start",
+        "--plain",
+        "--objective",
+        "latency",
+        "--device",
+        "host",
+        "--budget",
+        "2",
+        "--workload",
+        f"command:{line}",
+        *more,
+    )
 
 
 @pytest.mark.hotplug
@@ -213,9 +234,7 @@ class TestWorkloads:
 
     def test_a_model_that_onnx_runtime_rejects(self, tuner: Tuner, tmp_path: Path) -> None:
         (tmp_path / "bad.onnx").write_bytes(b"no model at all")
-        run = tuner(
-            "start", "--plain", "--objective", "latency", "--device", "host", "--workload", "onnx:bad.onnx"
-        )
+        run = tuner("start", "--plain", "--objective", "latency", "--device", "host", "--workload", "onnx:bad.onnx")
         refused(run, 26, "bad.onnx")
 
 

@@ -34,9 +34,26 @@ def needs_hotplug() -> None:
 
 
 def arguments(model: Path, budget: int) -> list[str]:
-    return ["start", "--objective", "latency", "--device", "host", "--workload", f"onnx:{model}",
-            "--input-shape", "x=1x3x48x192", "--budget", str(budget), "--max-repeats", "3", "--seed", "2",
-            "--json", "--study", "h"]  # fmt: skip
+    return [
+        "start",
+        "--objective",
+        "latency",
+        "--device",
+        "host",
+        "--workload",
+        f"onnx:{model}",
+        "--input-shape",
+        "x=1x3x48x192",
+        "--budget",
+        str(budget),
+        "--max-repeats",
+        "3",
+        "--seed",
+        "2",
+        "--json",
+        "--study",
+        "h",
+    ]
 
 
 def test_a_real_model_is_tuned_and_the_machine_is_left_as_it_was(tuner: Tuner, model: Path) -> None:
@@ -51,15 +68,16 @@ def test_a_real_model_is_tuned_and_the_machine_is_left_as_it_was(tuner: Tuner, m
     assert all(t["values"]["latency_s"] > 0 for t in run.trials())
 
 
-def test_after_kill_9_in_mid_trial_any_start_puts_the_machine_back(
-    tuner: Tuner, model: Path, tmp_path: Path
-) -> None:
+def test_after_kill_9_in_mid_trial_any_start_puts_the_machine_back(tuner: Tuner, model: Path, tmp_path: Path) -> None:
     needs_hotplug()
     before = ONLINE.read_text()
     process = subprocess.Popen(
         [sys.executable, "-m", "tuner", *arguments(model, 500)],
-        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=tmp_path,
-    )  # fmt: skip
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        cwd=tmp_path,
+    )
     try:
         assert process.stdout is not None
         offline = False
@@ -86,8 +104,6 @@ def test_after_kill_9_in_mid_trial_any_start_puts_the_machine_back(
 def test_without_a_meter_energy_is_refused_and_what_remains_is_named(tuner: Tuner, model: Path) -> None:
     if Path("/sys/class/powercap").exists() or list(Path("/sys/class").glob("hwmon/hwmon*/power*")):
         pytest.skip("this machine has a power sensor")
-    run = tuner(
-        "start", "--objective", "energy", "--device", "host", "--workload", f"onnx:{model}", "--plain"
-    )
+    run = tuner("start", "--objective", "energy", "--device", "host", "--workload", f"onnx:{model}", "--plain")
     assert run.code == 35
     assert "latency" in run.err

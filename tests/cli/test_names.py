@@ -137,16 +137,11 @@ def test_profiles_of_the_boot_do_not_overwrite_one_another(
     units = [unit for _, unit in asked]
     assert len(set(units)) == len(names)
     # What systemd takes in a unit's name.
-    assert all(
-        set(u) <= {*"0123456789:-_.\\@", *map(chr, range(65, 91)), *map(chr, range(97, 123))} for u in units
-    )
+    assert all(set(u) <= {*"0123456789:-_.\\@", *map(chr, range(65, 91)), *map(chr, range(97, 123))} for u in units)
     kept = tmp_path / "etc" / "profiles"
     assert {read_profile(p).study for p in kept.iterdir()} == set(names)
     assert run(["profile", "disable", "a/b"], debug=False) == 0
-    assert (
-        run(["profile", "disable", units[3].removeprefix("tuner-apply@").removesuffix(".service")], False)
-        == 0
-    )
+    assert run(["profile", "disable", units[3].removeprefix("tuner-apply@").removesuffix(".service")], False) == 0
     assert {read_profile(p).study for p in kept.iterdir()} == {"a_b", ".."}
     assert run(["profile", "disable", "../../x"], debug=False) == 64
 

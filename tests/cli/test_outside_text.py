@@ -35,9 +35,7 @@ ONE_LINE = "".join(c for c in WITHOUT_NUL if c not in "\r\n,/")
 
 def assert_harmless(text: str) -> None:
     """Fail where a terminal would do anything but print lines of ours."""
-    found = {c for c in text if c != "\n" and unicodedata.category(c)[0] == "C"} | (
-        set(text) & set("\u2028\u2029")
-    )
+    found = {c for c in text if c != "\n" and unicodedata.category(c)[0] == "C"} | (set(text) & set("\u2028\u2029"))
     assert not found, [hex(ord(c)) for c in found]
     assert not any(line.startswith("forged") for line in text.splitlines())
 
@@ -52,11 +50,14 @@ def harmless(capsys: pytest.CaptureFixture[str]) -> str:
 @pytest.fixture
 def hostile_profile(tmp_path: Path) -> Path:
     profile = tx2_profile(
-        name=HOSTILE, study=HOSTILE, constraints=(HOSTILE,), tuner_version=HOSTILE,
+        name=HOSTILE,
+        study=HOSTILE,
+        constraints=(HOSTILE,),
+        tuner_version=HOSTILE,
         environment={"workload": HOSTILE, HOSTILE: HOSTILE},
         options={**tx2_profile().options, HOSTILE: ProfileOption(HOSTILE, HOSTILE, "workload")},
         metrics={HOSTILE: ProfileMetric(1.0, HOSTILE)},
-    )  # fmt: skip
+    )
     write_profile(tmp_path / "hostile.toml", profile)
     return tmp_path / "hostile.toml"
 
@@ -84,9 +85,7 @@ def test_an_export_to_a_terminal(
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
     run(["profile", "export", str(hostile_profile), "--format", form], debug=False)
     said = capsys.readouterr()
-    assert_harmless(
-        (said.out + said.err).replace("\nforged", " forged")
-    )  # within a quoted value of the script
+    assert_harmless((said.out + said.err).replace("\nforged", " forged"))  # within a quoted value of the script
 
 
 @pytest.fixture
@@ -103,16 +102,37 @@ def hostile_table(tmp_path: Path) -> Path:
 def test_a_table_a_study_and_its_faces(hostile_table: Path, capsys: pytest.CaptureFixture[str]) -> None:
     device = f"replay:{hostile_table}"
     run(
-        ["start", "--plain", "--device", device, "--objective", "latency", "--study", HOSTILE, "--budget", "3",
-         "--strategy", "random"], debug=False,
-    )  # fmt: skip
+        [
+            "start",
+            "--plain",
+            "--device",
+            device,
+            "--objective",
+            "latency",
+            "--study",
+            HOSTILE,
+            "--budget",
+            "3",
+            "--strategy",
+            "random",
+        ],
+        debug=False,
+    )
     assert "study ?]0;owned" in harmless(capsys)
     for command in (
-        ["study", "list"], ["study", "show", HOSTILE], ["study", "show", "other"], ["status"], ["status", "--json"],
-        ["source", "list"], ["source", "show", HOSTILE], ["source", "show", str(hostile_table)],
-        ["source", "compare", HOSTILE, str(hostile_table)], ["source", "learn", HOSTILE], ["source", "list"],
+        ["study", "list"],
+        ["study", "show", HOSTILE],
+        ["study", "show", "other"],
+        ["status"],
+        ["status", "--json"],
+        ["source", "list"],
+        ["source", "show", HOSTILE],
+        ["source", "show", str(hostile_table)],
+        ["source", "compare", HOSTILE, str(hostile_table)],
+        ["source", "learn", HOSTILE],
+        ["source", "list"],
         ["source", "show", str(hostile_table), "--json"],
-    ):  # fmt: skip
+    ):
         run(command, debug=False)
         assert harmless(capsys) != "", command
 
@@ -130,22 +150,16 @@ def test_an_error_and_its_traceback(
     assert ("Traceback" in harmless(capsys)) == debug
 
 
-@pytest.mark.parametrize(
-    "given", [[HOSTILE], ["start", f"--{HOSTILE}"], ["start", HOSTILE], ["list", HOSTILE]]
-)
+@pytest.mark.parametrize("given", [[HOSTILE], ["start", f"--{HOSTILE}"], ["start", HOSTILE], ["list", HOSTILE]])
 def test_a_command_line(capsys: pytest.CaptureFixture[str], given: list[str]) -> None:
     assert run(given, debug=False) == 2
     assert harmless(capsys)
 
 
-def test_settings(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_settings(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TUNER_STUDY", WITHOUT_NUL)
-    Path("tuner.toml").write_text(
-        f"workload = {json.dumps(HOSTILE.replace(chr(127), ''))}\n", encoding="utf-8"
-    )
+    Path("tuner.toml").write_text(f"workload = {json.dumps(HOSTILE.replace(chr(127), ''))}\n", encoding="utf-8")
     assert run(["config", "show"], debug=False) == 0
     assert "owned" in harmless(capsys)
 
@@ -186,10 +200,24 @@ class FakeClient:
 
         error = ErrorBody(error=HOSTILE, what=HOSTILE, hint=HOSTILE, exit_code=1)
         self._view = SessionView(
-            id=HOSTILE, state="failed", reason=HOSTILE, created_s=0, updated_s=0, owner_uid=1, device=HOSTILE,
-            settings={HOSTILE: HOSTILE}, study=HOSTILE, board=HOSTILE, objective=HOSTILE, unit=HOSTILE, budget=HOSTILE,
-            best_value=1.0, phase=HOSTILE, profile=HOSTILE, error=error,
-        )  # fmt: skip
+            id=HOSTILE,
+            state="failed",
+            reason=HOSTILE,
+            created_s=0,
+            updated_s=0,
+            owner_uid=1,
+            device=HOSTILE,
+            settings={HOSTILE: HOSTILE},
+            study=HOSTILE,
+            board=HOSTILE,
+            objective=HOSTILE,
+            unit=HOSTILE,
+            budget=HOSTILE,
+            best_value=1.0,
+            phase=HOSTILE,
+            profile=HOSTILE,
+            error=error,
+        )
 
     def __enter__(self) -> FakeClient:
         return self

@@ -18,9 +18,13 @@ from tuner.config.resume import resume_command
 def typed(line: str, folder: Path, **env: str) -> list[dict[str, object]]:
     """Run a line in another folder, as JSON; return its events."""
     done = subprocess.run(
-        ["bash", "-c", f"{line} --json"], cwd=folder, env={**os.environ, **env}, text=True, capture_output=True,
+        ["bash", "-c", f"{line} --json"],
+        cwd=folder,
+        env={**os.environ, **env},
+        text=True,
+        capture_output=True,
         timeout=240,
-    )  # fmt: skip
+    )
     assert done.returncode == 0, done.stderr
     return [json.loads(text) for text in done.stdout.splitlines()]
 
@@ -33,10 +37,32 @@ def test_ctrl_c_prints_what_goes_on(tmp_path: Path) -> None:
     program.write_text("#!/bin/sh\necho latency_s=0.01\n")
     program.chmod(0o755)
     process = subprocess.Popen(
-        [sys.executable, "-m", "tuner", "start", "--device", TX2, "--strategy", "random", "--max-repeats", "2",
-         "--study", "a 'b'", "--storage", "mine.db", "--objective", "latency", "--budget", "2000", "--plain"],
-        cwd=here, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    )  # fmt: skip
+        [
+            sys.executable,
+            "-m",
+            "tuner",
+            "start",
+            "--device",
+            TX2,
+            "--strategy",
+            "random",
+            "--max-repeats",
+            "2",
+            "--study",
+            "a 'b'",
+            "--storage",
+            "mine.db",
+            "--objective",
+            "latency",
+            "--budget",
+            "2000",
+            "--plain",
+        ],
+        cwd=here,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
     assert process.stdout is not None
     next(line for line in process.stdout if "[3/" in line)
     process.send_signal(signal.SIGINT)

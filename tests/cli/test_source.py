@@ -91,9 +91,7 @@ def test_what_an_emulated_board_taught_is_called_emulated(tuner: Tuner) -> None:
     assert ", emulated, " in tuner("source", "list").out
 
 
-def test_a_damaged_file_is_listed_as_such_beside_the_others(
-    tuner: Tuner, small_table: Path, tmp_path: Path
-) -> None:
+def test_a_damaged_file_is_listed_as_such_beside_the_others(tuner: Tuner, small_table: Path, tmp_path: Path) -> None:
     assert tuner("source", "learn", str(small_table)).code == 0
     (tmp_path / "torn.source").write_text('{"format": "tuner-source", "vers')
     run = tuner("source", "list", str(tmp_path))

@@ -27,8 +27,17 @@ def test_an_emulated_board_is_tuned_and_its_profile_is_valid(tuner: Tuner) -> No
     run = tuner("start", "--objective", "energy", *TX2, "--budget", "30", "--seed", "1", "--json")
     assert run.code == 0, run.err
     last = run.finished
-    for key in ("study", "objective", "best", "best_value", "baseline_value", "saving_percent",
-                "saving_ci_percent", "trials", "profile"):  # fmt: skip
+    for key in (
+        "study",
+        "objective",
+        "best",
+        "best_value",
+        "baseline_value",
+        "saving_percent",
+        "saving_ci_percent",
+        "trials",
+        "profile",
+    ):
         assert key in last
     trials = run.trials()
     assert last["trials"] == len(trials) == 30
@@ -53,8 +62,18 @@ def test_the_same_seed_gives_the_same_trials_and_another_does_not(tuner: Tuner) 
 
 @pytest.mark.parametrize("strategy", ["tpe", "random", "cmaes", "grid"])
 def test_strategies_honour_constraints(tuner: Tuner, small_table: Path, strategy: str) -> None:
-    run = tuner("start", "--json", "--device", f"replay:{small_table}", "--strategy", strategy, "--budget", "24",
-                "--constraint", "latency<=700ms")  # fmt: skip
+    run = tuner(
+        "start",
+        "--json",
+        "--device",
+        f"replay:{small_table}",
+        "--strategy",
+        strategy,
+        "--budget",
+        "24",
+        "--constraint",
+        "latency<=700ms",
+    )
     assert run.code == 0, run.err
     feasible = [t["value"] for t in run.trials() if t["values"]["inference_time_s"] <= 0.7]
     assert run.finished["best_value"] == min(feasible)
@@ -62,8 +81,9 @@ def test_strategies_honour_constraints(tuner: Tuner, small_table: Path, strategy
 
 
 def test_an_infeasible_optimum_is_reported_with_the_least_violating(tuner: Tuner, small_table: Path) -> None:
-    run = tuner("start", "--json", "--device", f"replay:{small_table}", "--budget", "24",
-                "--constraint", "latency<=0.1")  # fmt: skip
+    run = tuner(
+        "start", "--json", "--device", f"replay:{small_table}", "--budget", "24", "--constraint", "latency<=0.1"
+    )
     assert run.code == 36
     last = run.finished
     assert last["feasible"] is False
@@ -89,8 +109,12 @@ def test_a_time_budget_ends_the_session(tuner: Tuner) -> None:
 def start(arguments: list[str], **more: Any) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "tuner", "start", "--json", *arguments],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL, **more,
-    )  # fmt: skip
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        **more,
+    )
 
 
 def test_ctrl_c_stops_cleanly_and_the_same_command_goes_on(tuner: Tuner, tmp_path: Path) -> None:
@@ -154,8 +178,18 @@ def test_every_pair_of_measured_tables(shared_data: Path, tuner: Tuner) -> None:
         for source in tables:
             if source == target:
                 continue
-            run = tuner("start", "--objective", "energy", "--device", f"replay:{target}", "--source", str(source),
-                        "--budget", "2.44%", "--json")  # fmt: skip
+            run = tuner(
+                "start",
+                "--objective",
+                "energy",
+                "--device",
+                f"replay:{target}",
+                "--source",
+                str(source),
+                "--budget",
+                "2.44%",
+                "--json",
+            )
             assert run.code == 0, run.err
             assert run.finished["trials"] == 19
             assert run.finished["unit"] == "mW-samples"
@@ -165,9 +199,7 @@ def test_every_pair_of_measured_tables(shared_data: Path, tuner: Tuner) -> None:
 @pytest.mark.parametrize("kind", ["ase17_sac", "unicorn_tx2_repeats", "opml19_tx2"])
 def test_every_measured_table_replays_as_it_is(shared_data: Path, tuner: Tuner, kind: str) -> None:
     for table in sorted((shared_data / kind).glob("*.csv")):
-        run = tuner(
-            "start", "--objective", "latency", "--device", f"replay:{table}", "--budget", "15", "--json"
-        )
+        run = tuner("start", "--objective", "latency", "--device", f"replay:{table}", "--budget", "15", "--json")
         assert run.code == 0, run.err
         assert len(run.trials()) == 15
 

@@ -13,18 +13,7 @@ import tempfile
 from pathlib import Path
 
 BOARD = "emulated:jetson-tx2"
-SESSION = (
-    "--objective",
-    "energy",
-    "--device",
-    BOARD,
-    "--seed",
-    "1",
-    "--strategy",
-    "random",
-    "--max-repeats",
-    "3",
-)
+SESSION = ("--objective", "energy", "--device", BOARD, "--seed", "1", "--strategy", "random", "--max-repeats", "3")
 #: Where checkouts keep, or kept, what installs under these names.
 PACKAGES = {
     "tuner": ("tuner",),
@@ -65,10 +54,13 @@ class Earlier:
             found = next(p for p in (checkout.resolve() / place for place in places) if p.is_dir())
             (work / "path" / name).symlink_to(found)
         self.env = {
-            **os.environ, "PYTHONPATH": str(work / "path"), "TUNER_STATE_DIR": str(work / "state"),
-            "TUNER_DATA_DIR": str(work / "data"), "TUNER_CONFIG_DIR": str(work / "config"),
+            **os.environ,
+            "PYTHONPATH": str(work / "path"),
+            "TUNER_STATE_DIR": str(work / "state"),
+            "TUNER_DATA_DIR": str(work / "data"),
+            "TUNER_CONFIG_DIR": str(work / "config"),
             "TUNER_SOCKET": str(work / "none.sock"),
-        }  # fmt: skip
+        }
 
     def command(self, *arguments: str) -> list[str]:
         """Return the command line of one of its commands."""
@@ -78,17 +70,23 @@ class Earlier:
         """Run one of its commands; return what it printed."""
         more = {name: str(path) for name, path in env.items()}
         return subprocess.run(
-            self.command(*arguments), env={**self.env, **more}, cwd=self.work, check=True,
-            stdout=subprocess.PIPE, text=True,
-        ).stdout  # fmt: skip
+            self.command(*arguments),
+            env={**self.env, **more},
+            cwd=self.work,
+            check=True,
+            stdout=subprocess.PIPE,
+            text=True,
+        ).stdout
 
     def killed(self, state: Path) -> None:
         """Kill a session while the board is not as it was."""
         session = subprocess.Popen(
-            self.command("start", *SESSION, "--study", "killed", "--budget", "500", "--json"), text=True,
-            cwd=self.work, stdout=subprocess.PIPE,
+            self.command("start", *SESSION, "--study", "killed", "--budget", "500", "--json"),
+            text=True,
+            cwd=self.work,
+            stdout=subprocess.PIPE,
             env={**self.env, "TUNER_STATE_DIR": str(state), "TUNER_DATA_DIR": str(self.work / "killed")},
-        )  # fmt: skip
+        )
         assert session.stdout is not None
         board = state / "emulated/jetson-tx2.json"
         began = None

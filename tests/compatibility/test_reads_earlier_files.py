@@ -74,14 +74,9 @@ def test_its_study_goes_on(files: Path, storage: Path, tuner: Tuner) -> None:
     run = tuner("start", *SESSION, "--study", "old", "--budget", "11", "--storage", url, "--json")
     ok(run)
     assert [trial["trial"] for trial in run.trials()] == [8, 9, 10]
-    told = [
-        json.loads(line)
-        for line in ok(tuner("study", "show", "old", "--json", "--storage", url)).splitlines()
-    ]
+    told = [json.loads(line) for line in ok(tuner("study", "show", "old", "--json", "--storage", url)).splitlines()]
     as_before({t["trial"]: t for t in told}, {t["trial"]: t for t in before})
-    assert len({json.dumps(t["configuration"]) for t in told}) == 11, (
-        "what was measured is not measured again"
-    )
+    assert len({json.dumps(t["configuration"]) for t in told}) == 11, "what was measured is not measured again"
 
 
 def test_its_study_is_a_source(files: Path, storage: Path, tuner: Tuner, tmp_path: Path) -> None:
@@ -149,9 +144,7 @@ def test_the_profile_that_it_applied_stays_and_is_reverted(files: Path, tuner: T
     assert board(tmp_path, "applied") == STOCK
 
 
-def test_the_profile_that_it_applied_is_taken_back_with_all_others(
-    files: Path, tuner: Tuner, tmp_path: Path
-) -> None:
+def test_the_profile_that_it_applied_is_taken_back_with_all_others(files: Path, tuner: Tuner, tmp_path: Path) -> None:
     env = state(files, tmp_path, "applied")
     assert "gpu_freq_hz is 1122000000 again" in ok(tuner("restore", "--applied", env=env))
     assert board(tmp_path, "applied") == STOCK

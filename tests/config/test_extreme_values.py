@@ -14,17 +14,7 @@ from tuner.errors import TunerError, UsageError
 from tuner.session.budget import parse_budget
 
 NUMBERS = ["seed", "max_repeats", "warmup_runs", "inferences_per_run", "precision", "timeout", "trial_time"]
-HUGE = [
-    10**4000,
-    16**5000,
-    -(16**5000),
-    float("1e400"),
-    float("-inf"),
-    float("nan"),
-    "9" * 4000,
-    "9" * 5000,
-    "1e400",
-]
+HUGE = [10**4000, 16**5000, -(16**5000), float("1e400"), float("-inf"), float("nan"), "9" * 4000, "9" * 5000, "1e400"]
 
 
 @pytest.mark.parametrize("key", NUMBERS)
@@ -32,9 +22,7 @@ HUGE = [
 def test_a_number_that_no_machine_holds_is_refused(key: str, raw: object) -> None:
     with pytest.raises(UsageError) as refused:
         BY_KEY[key].parse(raw)
-    if not isinstance(
-        raw, str
-    ):  # what the user wrote as text is repeated, a number of thousands of digits is not
+    if not isinstance(raw, str):  # what the user wrote as text is repeated, a number of thousands of digits is not
         assert len(str(refused.value)) < 300
 
 

@@ -78,9 +78,7 @@ def test_variables_that_are_no_settings_are_left_alone(home: Path) -> None:
     ],
 )
 def test_texts(home: Path, key: str, raw: str, value: object) -> None:
-    assert _load(home, None, **{f"TUNER_{key.upper()}": raw})[key] == pytest.approx(value) or isinstance(
-        value, str
-    )
+    assert _load(home, None, **{f"TUNER_{key.upper()}": raw})[key] == pytest.approx(value) or isinstance(value, str)
     assert _load(home, None, **{f"TUNER_{key.upper()}": raw})[key] == value
 
 
@@ -90,19 +88,38 @@ def test_toml_types(home: Path) -> None:
     )
     settings = _load(home)
     assert [settings[k] for k in ("precision", "timeout", "budget", "source", "constraint")] == [
-        0.1, 1.5, "7", ("one",), ("a<=1", "b<=2"),
-    ]  # fmt: skip
+        0.1,
+        1.5,
+        "7",
+        ("one",),
+        ("a<=1", "b<=2"),
+    ]
 
 
 @pytest.mark.parametrize(
     "line",
     [
-        "seed = -1", "seed = 1.5", 'seed = "x"', "seed = true", "max_repeats = 0", "precision = 2",
-        "precision = nan", 'precision = "x%"', 'timeout = "soon"', "timeout = true", "timeout = -1",
-        "objective = 1", 'objective = ""', "objective = ['energy']", "source = [1]", "budget = true",
-        'command_output = "noise"', "source = { a = 1 }", "study = 2020-01-01",
+        "seed = -1",
+        "seed = 1.5",
+        'seed = "x"',
+        "seed = true",
+        "max_repeats = 0",
+        "precision = 2",
+        "precision = nan",
+        'precision = "x%"',
+        'timeout = "soon"',
+        "timeout = true",
+        "timeout = -1",
+        "objective = 1",
+        'objective = ""',
+        "objective = ['energy']",
+        "source = [1]",
+        "budget = true",
+        'command_output = "noise"',
+        "source = { a = 1 }",
+        "study = 2020-01-01",
     ],
-)  # fmt: skip
+)
 def test_a_wrong_value_in_a_file_is_named_with_its_place(home: Path, line: str) -> None:
     path = home / "user" / "tuner.toml"
     path.write_text(f"warmup_runs = 1\n  {line}\n")

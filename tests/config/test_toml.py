@@ -70,9 +70,7 @@ def test_places(tmp_path: Path, keys: list[str | int], place: tuple[int, int]) -
 
 trees = st.recursive(
     st.one_of(st.booleans(), st.integers(-9, 99), st.text("ab\"'\\\n#[]{}=, ü", max_size=6)),
-    lambda inner: (
-        st.lists(inner, max_size=3) | st.dictionaries(st.text("abc.\" '", max_size=3), inner, max_size=3)
-    ),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text("abc.\" '", max_size=3), inner, max_size=3),
     max_leaves=12,
 )
 
@@ -154,8 +152,7 @@ def test_what_is_nested_too_deeply_is_refused_before_it_is_built(tmp_path: Path,
 
 
 @pytest.mark.parametrize(
-    "text",
-    ['a = "' + '\\"' * 400_000, "a = '''" + "'' " * 300_000, 'a = """' + '\\"""' * 200_000, '"' * 900_001],
+    "text", ['a = "' + '\\"' * 400_000, "a = '''" + "'' " * 300_000, 'a = """' + '\\"""' * 200_000, '"' * 900_001]
 )
 def test_a_string_that_does_not_end_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "x.toml"
@@ -167,17 +164,13 @@ def test_a_string_that_does_not_end_is_refused(tmp_path: Path, text: str) -> Non
 def test_depth_is_of_names_and_brackets_not_of_text(tmp_path: Path) -> None:
     path = tmp_path / "x.toml"
     dots = ".".join("a" * 1000)
-    path.write_text(
-        f"a = '{dots}' # {dots}\nb = [1.5, [2.5, '[']]\n'{dots}' = \"\"\"\n{dots}\n\"\"\"\nc.d = 1\n" * 1
-    )
+    path.write_text(f"a = '{dots}' # {dots}\nb = [1.5, [2.5, '[']]\n'{dots}' = \"\"\"\n{dots}\n\"\"\"\nc.d = 1\n" * 1)
     data, _ = read_toml(path)
     assert data["a"] == dots
     assert data["c"] == {"d": 1}
 
 
-@pytest.mark.parametrize(
-    "number", ["9223372036854775808", "-1" + "0" * 400, "0x" + "f" * 17, "1" + "0" * 5000]
-)
+@pytest.mark.parametrize("number", ["9223372036854775808", "-1" + "0" * 400, "0x" + "f" * 17, "1" + "0" * 5000])
 def test_a_whole_number_beyond_64_bits_is_refused_with_its_place(tmp_path: Path, number: str) -> None:
     path = tmp_path / "x.toml"
     path.write_text(f"a = 1\nb = [0, {{ c = {number} }}]\n")

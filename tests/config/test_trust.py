@@ -53,8 +53,14 @@ def spoil(folder: Path, how: str) -> None:
         folder.chmod(0o777)
 
 
-SPOILT = ["another's file", "a folder of another's", "a link of another's", "written by all", "written by a group",
-          "a folder that all write"]  # fmt: skip
+SPOILT = [
+    "another's file",
+    "a folder of another's",
+    "a link of another's",
+    "written by all",
+    "written by a group",
+    "a folder that all write",
+]
 
 
 @needs_root
@@ -64,8 +70,11 @@ def test_what_somebody_else_can_have_written_says_nothing_dangerous(folder: Path
     spoil(folder, how)
     found = load({}, {}, folder)
     assert {key: found[key] for key in ("board", "workload", "storage", "seed")} == {
-        "board": None, "workload": None, "storage": None, "seed": 7,
-    }  # fmt: skip
+        "board": None,
+        "workload": None,
+        "storage": None,
+        "seed": 7,
+    }
     assert "board, workload, storage" in found.ignored
     assert found.origin("board") == "default"
 
@@ -102,9 +111,14 @@ def test_it_is_said(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
 @needs_root
 @pytest.mark.parametrize(
     "words",
-    [["profile", "apply", "p.toml"], ["profile", "apply", "p.toml", "--dry-run"], ["profile", "validate", "p.toml"],
-     ["restore"], ["doctor"]],
-)  # fmt: skip
+    [
+        ["profile", "apply", "p.toml"],
+        ["profile", "apply", "p.toml", "--dry-run"],
+        ["profile", "validate", "p.toml"],
+        ["restore"],
+        ["doctor"],
+    ],
+)
 def test_commands_without_flags_of_settings_say_it_once(
     folder: Path, capsys: pytest.CaptureFixture[str], words: list[str]
 ) -> None:
@@ -135,8 +149,23 @@ def test_putting_back_reads_no_settings_of_the_working_directory(
 def test_every_setting_that_names_a_place_is_known() -> None:
     """A new setting has to be looked at here."""
     harmless = {
-        "objective", "strategy", "learner", "constraint", "budget", "stop_when", "seed", "study", "precision",
-        "max_repeats", "warmup_runs", "timeout", "trial_time", "stop_grace", "inferences_per_run", "input_shape",
-        "command_output", "meter",
-    }  # fmt: skip
+        "objective",
+        "strategy",
+        "learner",
+        "constraint",
+        "budget",
+        "stop_when",
+        "seed",
+        "study",
+        "precision",
+        "max_repeats",
+        "warmup_runs",
+        "timeout",
+        "trial_time",
+        "stop_grace",
+        "inferences_per_run",
+        "input_shape",
+        "command_output",
+        "meter",
+    }
     assert {s.key for s in SETTINGS} == harmless | KEYS

@@ -39,9 +39,7 @@ class Life:
 class Board:
     """Options in memory; `faults` says what the n-th write does: fail, clamp, drop or kill."""
 
-    def __init__(
-        self, faults: dict[int, str] | None = None, values: dict[str, OptionValue] | None = None
-    ) -> None:
+    def __init__(self, faults: dict[int, str] | None = None, values: dict[str, OptionValue] | None = None) -> None:
         self.values: dict[str, OptionValue] = dict(START) if values is None else values
         self.faults, self.writes, self.boot = faults or {}, 0, "boot"
         self.life = Life()

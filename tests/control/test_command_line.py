@@ -53,8 +53,11 @@ def _tuner(tmp_path: Path, code: str, *arguments: object) -> subprocess.Complete
     env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
     return subprocess.run(
         [sys.executable, "-m", "tuner", *map(str, arguments)],
-        env=env, capture_output=True, text=True, timeout=PATIENCE_S,
-    )  # fmt: skip
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+    )
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
@@ -95,9 +98,7 @@ def test_a_killed_apply_is_put_back_by_the_next_one_and_by_restore(
 def test_a_killed_revert_is_finished_by_restore(profile: Path, tmp_path: Path) -> None:
     before = _board()
     assert run(["profile", "apply", str(profile)], False) == 0
-    assert (
-        _tuner(tmp_path, SIGNALLED.format(number=9), "profile", "apply", profile, "--revert").returncode == -9
-    )
+    assert _tuner(tmp_path, SIGNALLED.format(number=9), "profile", "apply", profile, "--revert").returncode == -9
     assert run(["restore"], False) == 0
     assert _board() == before
     assert pending(journal_dir()) == applied(journal_dir()) == []
@@ -143,9 +144,7 @@ def test_a_revert_asks_for_force_where_another_program_set_something(
     assert _board() == before
 
 
-def test_a_damaged_journal_is_reported_shown_and_discarded(
-    profile: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_damaged_journal_is_reported_shown_and_discarded(profile: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["profile", "apply", str(profile)], False) == 0
     path = journal.journal_path(journal_dir(), DEVICE, journal.APPLIED)
     damaged = path.rename(journal.journal_path(journal_dir(), DEVICE))
@@ -212,8 +211,7 @@ tuner profile apply p.toml --sysroot board          # 30 652800
 
 
 @pytest.mark.skipif(
-    os.geteuid() != 0 or not shutil.which("unshare"),
-    reason="needs root and unshare(1), to mount a small disk",
+    os.geteuid() != 0 or not shutil.which("unshare"), reason="needs root and unshare(1), to mount a small disk"
 )
 def test_a_full_or_read_only_disk_keeps_no_board_from_being_put_back(tmp_path: Path) -> None:
     base = f"{CPU}/cpufreq/policy0"
@@ -233,10 +231,13 @@ def test_a_full_or_read_only_disk_keeps_no_board_from_being_put_back(tmp_path: P
     write_profile(tmp_path / "p.toml", host)
     small = tmp_path / "small"
     env = {
-        **os.environ, "PYTHON": sys.executable, "PYTHONPATH": os.pathsep.join(sys.path),
-        "TUNER_STATE_DIR": str(small / "state"), "TUNER_DATA_DIR": str(small / "data"),
+        **os.environ,
+        "PYTHON": sys.executable,
+        "PYTHONPATH": os.pathsep.join(sys.path),
+        "TUNER_STATE_DIR": str(small / "state"),
+        "TUNER_DATA_DIR": str(small / "data"),
         "TUNER_LOCK_DIR": str(small / "locks"),
-    }  # fmt: skip
+    }
     ran = subprocess.run(
         ["unshare", "--mount", "bash", "-c", _FULL], cwd=tmp_path, env=env, capture_output=True, text=True
     )

@@ -14,17 +14,13 @@ from tuner.errors import DeviceBusyError, RestoreError, TunerError, UsageError, 
 
 from .boards import NAMES, START, Board, Killed
 
-targets = st.lists(
-    st.dictionaries(st.sampled_from(NAMES), st.integers(0, 3), min_size=1), min_size=1, max_size=5
-)
+targets = st.lists(st.dictionaries(st.sampled_from(NAMES), st.integers(0, 3), min_size=1), min_size=1, max_size=5)
 faults = st.dictionaries(st.integers(0, 12), st.sampled_from(["fail", "clamp", "drop", "kill"]), max_size=4)
 
 
 @settings(max_examples=300)
 @given(targets, faults)
-def test_after_any_run_each_option_is_original_or_reported(
-    wanted: list[dict[str, int]], plan: dict[int, str]
-) -> None:
+def test_after_any_run_each_option_is_original_or_reported(wanted: list[dict[str, int]], plan: dict[int, str]) -> None:
     with TemporaryDirectory() as folder:
         board, named = Board(plan), set[str]()
         session = ControlSession(board, "board", Path(folder))

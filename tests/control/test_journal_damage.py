@@ -9,15 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tuner.control import (
-    ControlSession,
-    apply_persistently,
-    discard,
-    journal,
-    pending,
-    recover,
-    revert_applied,
-)
+from tuner.control import ControlSession, apply_persistently, discard, journal, pending, recover, revert_applied
 from tuner.control.journal_lines import decode
 from tuner.control.lock import DeviceLock
 from tuner.errors import FileVersionError, RestoreError
@@ -126,9 +118,7 @@ def test_damage_to_a_profiles_journal_is_reported_by_its_revert(tmp_path: Path) 
 
 def _first_schema(*records: dict[str, object]) -> bytes:
     texts = [json.dumps(record, sort_keys=True) for record in records]
-    return b"".join(
-        f'{{"crc32": "{zlib.crc32(text.encode()):08x}", "record": {text}}}\n'.encode() for text in texts
-    )
+    return b"".join(f'{{"crc32": "{zlib.crc32(text.encode()):08x}", "record": {text}}}\n'.encode() for text in texts)
 
 
 def _header(**changed: object) -> dict[str, object]:
@@ -193,9 +183,7 @@ def test_what_cannot_be_restored_blocks_no_other_device(tmp_path: Path) -> None:
     assert [known.device for known in pending(tmp_path)] == ["folder"]
 
 
-def test_a_damaged_journal_of_a_boot_that_is_over_is_dropped(
-    killed: dict[int, bytes], tmp_path: Path
-) -> None:
+def test_a_damaged_journal_of_a_boot_that_is_over_is_dropped(killed: dict[int, bytes], tmp_path: Path) -> None:
     path = journal.journal_path(tmp_path, "jetson:/board")
     path.write_bytes(killed[4][:-20])
     board = Board(values=dict.fromkeys(_options(4), "now"))

@@ -92,9 +92,7 @@ def test_this_machine_is_one_board_by_all_its_names() -> None:
     assert board_of(Board()) is None  # what is no files is a part of the state directory
 
 
-def test_a_half_set_board_is_taken_by_nobody_who_does_not_know_what_it_was(
-    machine: Path, tmp_path: Path
-) -> None:
+def test_a_half_set_board_is_taken_by_nobody_who_does_not_know_what_it_was(machine: Path, tmp_path: Path) -> None:
     """A session was killed; its journal is in another state directory, or is called after another path."""
     (tmp_path / "link").symlink_to(machine)
     dead = _session(machine, tmp_path / "one" / "journals")
@@ -113,9 +111,7 @@ def test_a_half_set_board_is_taken_by_nobody_who_does_not_know_what_it_was(
         pass
 
 
-def test_an_apply_by_another_name_does_not_take_half_set_values_for_originals(
-    machine: Path, tmp_path: Path
-) -> None:
+def test_an_apply_by_another_name_does_not_take_half_set_values_for_originals(machine: Path, tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(machine)
     state = tmp_path / "state" / "journals"
     dead = _session(machine, state)

@@ -58,8 +58,12 @@ class Daemon:
         with log:
             return subprocess.Popen(
                 [*few, sys.executable, "-m", "tuner", "daemon", "--device", TX2, *self._arguments, *more],
-                env=self.env, cwd=self.root, stdout=log, stderr=log, stdin=subprocess.DEVNULL,
-            )  # fmt: skip
+                env=self.env,
+                cwd=self.root,
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+            )
 
     def answers(self) -> bool:
         assert self.process is not None
@@ -110,14 +114,17 @@ class Daemon:
     def tuner(self, *arguments: str, timeout_s: float = PATIENCE_S) -> subprocess.CompletedProcess[str]:
         """Run a command that finds this daemon."""
         return subprocess.run(
-            [sys.executable, "-m", "tuner", *arguments], env=self.env, cwd=self.root, text=True,
-            capture_output=True, timeout=timeout_s, stdin=subprocess.DEVNULL,
-        )  # fmt: skip
+            [sys.executable, "-m", "tuner", *arguments],
+            env=self.env,
+            cwd=self.root,
+            text=True,
+            capture_output=True,
+            timeout=timeout_s,
+            stdin=subprocess.DEVNULL,
+        )
 
 
-def read_until(
-    client: DaemonClient, session: str, kind: str, count: int = 1, after: int = 0
-) -> list[dict[str, Any]]:
+def read_until(client: DaemonClient, session: str, kind: str, count: int = 1, after: int = 0) -> list[dict[str, Any]]:
     """Follow a session until the `count`-th event of a kind; return the events so far."""
     events: list[dict[str, Any]] = []
     for event in client.follow_session(session, after):

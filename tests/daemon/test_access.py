@@ -113,9 +113,7 @@ def test_a_socket_that_cannot_be_made_is_a_typed_error(path: str) -> None:
         open_socket(Path(path), None)
 
 
-@pytest.mark.parametrize(
-    "address", ["", "x", "8000", ":8000", "127.0.0.1:99999", "127.0.0.1:-1", "256.1.1.1:1"]
-)
+@pytest.mark.parametrize("address", ["", "x", "8000", ":8000", "127.0.0.1:99999", "127.0.0.1:-1", "256.1.1.1:1"])
 def test_a_tcp_address_that_cannot_be_is_a_typed_error(address: str) -> None:
     with pytest.raises(UsageError):
         open_tcp(address)

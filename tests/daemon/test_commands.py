@@ -79,8 +79,11 @@ def test_start_beside_a_daemon_ends_as_in_the_foreground(shared_daemon: Daemon) 
 def test_ctrl_c_off_a_terminal_detaches(shared_daemon: Daemon) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "tuner", "start", *CHEAP, "--budget", "5000", "--json"],
-        env=shared_daemon.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+        env=shared_daemon.env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     assert process.stdout is not None
     next(line for line in process.stdout if '"trial"' in line)
     process.send_signal(signal.SIGINT)
@@ -101,8 +104,7 @@ class Terminal:
         self.pid, self._master = pty.fork()
         if self.pid == 0:
             os.chdir(daemon.root)
-            os.execve(sys.executable, [sys.executable, "-m", "tuner", *arguments],
-                      {**daemon.env, "TERM": "xterm"})  # fmt: skip
+            os.execve(sys.executable, [sys.executable, "-m", "tuner", *arguments], {**daemon.env, "TERM": "xterm"})
 
     def type(self, keys: bytes) -> None:
         os.write(self._master, keys)

@@ -29,9 +29,15 @@ from tuner.events import Notice
 
 def record(session: str, state: str) -> SessionRecord:
     return SessionRecord(
-        id=session, state=state, created_s=1.0, updated_s=1.0, owner_uid=0, settings={}, device=f"d-{session}",
+        id=session,
+        state=state,
+        created_s=1.0,
+        updated_s=1.0,
+        owner_uid=0,
+        settings={},
+        device=f"d-{session}",
         study=session,
-    )  # fmt: skip
+    )
 
 
 def make(root: Path) -> SessionFiles:
@@ -112,11 +118,19 @@ DAMAGE: dict[str, Callable[[Path, int], None]] = {
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from([RECORD, EVENTS]), st.sampled_from(sorted(DAMAGE)),
-                          st.integers(0, 5000)), max_size=3, unique_by=lambda d: d[:2]))  # fmt: skip
-def test_any_damage_ends_in_a_report_and_touches_no_other_session(
-    damages: list[tuple[str, str, str, int]],
-) -> None:
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from("abc"),
+            st.sampled_from([RECORD, EVENTS]),
+            st.sampled_from(sorted(DAMAGE)),
+            st.integers(0, 5000),
+        ),
+        max_size=3,
+        unique_by=lambda d: d[:2],
+    )
+)
+def test_any_damage_ends_in_a_report_and_touches_no_other_session(damages: list[tuple[str, str, str, int]]) -> None:
     with TemporaryDirectory() as folder:
         root = Path(folder) / "sessions"
         make(root)
@@ -137,9 +151,7 @@ def test_any_damage_ends_in_a_report_and_touches_no_other_session(
 
 @pytest.mark.parametrize("kind", ["missing", "directory", "pipe", "garbage", "empty", "endless", "loop"])
 @pytest.mark.parametrize("name", [RECORD, EVENTS])
-def test_a_session_that_has_not_ended_and_lost_a_file_is_damaged(
-    kind: str, name: str, tmp_path: Path
-) -> None:
+def test_a_session_that_has_not_ended_and_lost_a_file_is_damaged(kind: str, name: str, tmp_path: Path) -> None:
     root = tmp_path / "sessions"
     make(root)
     DAMAGE[kind](root / "b" / name, 77)
@@ -196,9 +208,7 @@ def test_a_mistake_in_the_daemon_ends_one_session_only(
 def test_a_daemon_reports_damage_and_goes_on(daemon: Daemon) -> None:
     paused = occupy(daemon)
     with daemon.client() as client:
-        hurt = {
-            kind: daemon.new(client, budget="5000", device=TX2).id for kind in ("missing", "flip", "pipe")
-        }
+        hurt = {kind: daemon.new(client, budget="5000", device=TX2).id for kind in ("missing", "flip", "pipe")}
     sessions = daemon.state / "daemon" / "sessions"
     daemon.end(signal.SIGKILL)
     shutil.copy(sessions / paused / EVENTS, sessions / hurt["flip"] / EVENTS)

@@ -76,17 +76,16 @@ def test_a_trial_without_an_end_is_untold(tmp_path: Path) -> None:
     for trial in (4, 5, 6):
         writer.write(TrialStarted(1.0, trial, {"a": 1}, "tpe").to_json())
         if trial != 5:
-            end = TrialFinished(
-                1.0, trial, "failed", {}, "tpe", None, {}, None, "x", None, None, None, None, 1.0
-            )
+            end = TrialFinished(1.0, trial, "failed", {}, "tpe", None, {}, None, "x", None, None, None, None, 1.0)
             writer.write(end.to_json())
     writer.close()
     assert untold_trials(tmp_path / "log") == {5}
 
 
 def test_events_survive_the_way_over_json() -> None:
-    trial = TrialFinished(1.0, 3, "complete", {"a": 1, "b": "x"}, "tpe", 0.5, {"latency_s": 0.5}, (0.4, 0.6),
-                          "", 0.5, 3, None, None, 1.0)  # fmt: skip
+    trial = TrialFinished(
+        1.0, 3, "complete", {"a": 1, "b": "x"}, "tpe", 0.5, {"latency_s": 0.5}, (0.4, 0.6), "", 0.5, 3, None, None, 1.0
+    )
     for event in (trial, Notice(2.0, "info", "x")):
         assert parse_event(strict(event.to_json())) == event
 
@@ -125,9 +124,7 @@ def test_a_damaged_line_loses_no_other(tmp_path: Path) -> None:
         assert [i for i in ids_after(path, after) if i] == [i for i in kept if i > after]
 
 
-def test_a_log_that_is_long_takes_only_what_begins_and_ends(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_log_that_is_long_takes_only_what_begins_and_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tuner.daemon.event_log._LONG", 100)
     path = tmp_path / "log"
     written(path, ["x" * 30] * 10)

@@ -53,9 +53,7 @@ def test_a_client_that_takes_nothing_is_cut_off(tmp_path: Path, monkeypatch: pyt
     assert aborted == [True]
 
 
-def test_heartbeats_come_and_a_client_that_leaves_is_forgotten(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_heartbeats_come_and_a_client_that_leaves_is_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(event_stream, "HEARTBEAT_S", 0.01)
 
     async def stream() -> list[bytes]:

@@ -31,13 +31,24 @@ CASES = int(os.environ.get("TUNER_FUZZ_CASES", "150"))
 def some(share: float) -> settings:
     """Return how many cases are tried: many of the cheap ones when it runs for long."""
     return settings(
-        max_examples=max(100, int(share * CASES)), database=None,
+        max_examples=max(100, int(share * CASES)),
+        database=None,
         suppress_health_check=[HealthCheck.function_scoped_fixture],
-    )  # fmt: skip
+    )
 
 
-PATHS = ["/sessions", "/sessions/x", "/sessions/x/stop", "/sessions/x/events", "/profiles/x", "/profiles/x/apply",
-         "/profiles/../../etc/passwd", "/health", "/metrics", "/openapi.json"]  # fmt: skip
+PATHS = [
+    "/sessions",
+    "/sessions/x",
+    "/sessions/x/stop",
+    "/sessions/x/events",
+    "/profiles/x",
+    "/profiles/x/apply",
+    "/profiles/../../etc/passwd",
+    "/health",
+    "/metrics",
+    "/openapi.json",
+]
 methods = st.sampled_from(["GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH", "get", "\x00"])
 paths = st.sampled_from(PATHS) | st.text(max_size=60).map(lambda t: "/" + quote(t))
 headers = st.lists(
@@ -46,7 +57,7 @@ headers = st.lists(
         st.sampled_from(["0", "-1", "9" * 30, "chunked", "application/json", "websocket", "100-continue", "\x00"]),
     ),
     max_size=4,
-)  # fmt: skip
+)
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
@@ -78,9 +89,7 @@ def test_bytes(shared_daemon: Daemon, sent: bytes) -> None:
 
 @some(0.5)
 @given(methods, paths, headers, bodies)
-def test_requests(
-    shared_daemon: Daemon, method: str, path: str, more: list[tuple[str, str]], body: bytes
-) -> None:
+def test_requests(shared_daemon: Daemon, method: str, path: str, more: list[tuple[str, str]], body: bytes) -> None:
     check(shared_daemon, request(method, path, more, body))
 
 
@@ -95,9 +104,7 @@ def test_sessions_that_cannot_be(shared_daemon: Daemon, value: Any) -> None:
     assert set(error) == {"error", "what", "hint", "exit_code"}
 
 
-@pytest.mark.parametrize(
-    "path", ["/profiles/..%2f..%2fetc/apply", "/profiles/.../apply", "/profiles/%00/apply"]
-)
+@pytest.mark.parametrize("path", ["/profiles/..%2f..%2fetc/apply", "/profiles/.../apply", "/profiles/%00/apply"])
 def test_no_profile_lies_outside_of_its_folder(shared_daemon: Daemon, path: str) -> None:
     answer = raw_request(shared_daemon.socket, request("POST", path, [("content-length", "0")], b""))
     assert answer.startswith(b"HTTP/1.1 404")
@@ -114,9 +121,7 @@ def spoilt_profiles(draw: st.DrawFn) -> bytes:
         start = draw(st.integers(0, len(text)))
         end = start + draw(st.integers(0, 12))
         text = (
-            text[:start]
-            + draw(st.binary(max_size=6) | st.sampled_from([b"-1", b"1e999", b"nan", b"[["]))
-            + text[end:]
+            text[:start] + draw(st.binary(max_size=6) | st.sampled_from([b"-1", b"1e999", b"nan", b"[["])) + text[end:]
         )
     return text
 
@@ -161,12 +166,23 @@ def test_schemathesis_finds_no_server_error() -> None:
             long = ["--max-time", seconds or "0", "--phases", "examples,coverage,fuzzing,stateful"]
             short = ["--max-examples", "10", "--phases", "examples,fuzzing", "--seed", "1"]
             done = subprocess.run(
-                [str(Path(sys.executable).parent / "schemathesis"), "run", *(long if seconds else short),
-                 f"http://127.0.0.1:{port}/openapi.json", "--header", "Authorization: Bearer 0123456789abcdef",
-                 "--checks", "not_a_server_error,status_code_conformance,response_schema_conformance",
-                 "--request-timeout", "60"],
-                cwd=folder, capture_output=True, text=True, timeout=1200,
-            )  # fmt: skip
+                [
+                    str(Path(sys.executable).parent / "schemathesis"),
+                    "run",
+                    *(long if seconds else short),
+                    f"http://127.0.0.1:{port}/openapi.json",
+                    "--header",
+                    "Authorization: Bearer 0123456789abcdef",
+                    "--checks",
+                    "not_a_server_error,status_code_conformance,response_schema_conformance",
+                    "--request-timeout",
+                    "60",
+                ],
+                cwd=folder,
+                capture_output=True,
+                text=True,
+                timeout=1200,
+            )
             print(done.stdout[-1500:])
             assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
             assert daemon.process is not None

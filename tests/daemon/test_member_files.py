@@ -162,10 +162,12 @@ def model(folder: Path) -> Path:
     pytest.importorskip("onnxruntime", reason="onnxruntime is not installed: pip install onnxruntime")
     weights = onnx.numpy_helper.from_array(np.arange(1024, dtype=np.float32), "w")
     graph = onnx.helper.make_graph(
-        [onnx.helper.make_node("Add", ["x", "w"], ["y"])], "one",
+        [onnx.helper.make_node("Add", ["x", "w"], ["y"])],
+        "one",
         [onnx.helper.make_tensor_value_info("x", 1, [1024])],
-        [onnx.helper.make_tensor_value_info("y", 1, [1024])], [weights],
-    )  # fmt: skip
+        [onnx.helper.make_tensor_value_info("y", 1, [1024])],
+        [weights],
+    )
     made = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 13)], ir_version=7)
     path = folder / "m.onnx"
     onnx.save(made, path, save_as_external_data=True, location="w.bin", size_threshold=0)
@@ -207,9 +209,7 @@ def test_a_models_weights(model: Path, folder: Path) -> None:
 
 def test_a_model_and_inputs_that_are_exchanged_after_they_were_looked_at(model: Path, folder: Path) -> None:
     np.savez(folder / "i.npz", x=np.zeros(1024, dtype=np.float32))
-    workload = OnnxWorkloadPlugin().open(
-        str(model), default_context({"inputs": str(folder / "i.npz")}, rights=MEMBER)
-    )
+    workload = OnnxWorkloadPlugin().open(str(model), default_context({"inputs": str(folder / "i.npz")}, rights=MEMBER))
     (folder / "i.npz").chmod(0o600)
     with pytest.raises((FileMissingError, PermissionDeniedError)):
         workload.check()
@@ -285,9 +285,7 @@ def test_a_members_session(daemon: Daemon, folder: Path, how: str) -> None:
 def test_a_members_session_with_a_source(daemon: Daemon, folder: Path) -> None:
     table = write(folder / "t.csv", TABLE, 0o644)
     secret = hidden(folder, "link")
-    error, seen = session_of(
-        daemon, folder, device=f"replay:{table}", strategy="transfer", source=[str(secret)]
-    )
+    error, seen = session_of(daemon, folder, device=f"replay:{table}", strategy="transfer", source=[str(secret)])
     assert error is not None
     assert error["exit_code"] == 30
     assert "marker" not in seen

@@ -30,9 +30,7 @@ SYSTEM = ("sudo ",)
 def test_every_documented_command_is_of_a_kind_that_is_tested() -> None:
     assert COMMANDS
     for command in COMMANDS:
-        assert command.startswith(
-            (*SYSTEM, "make deb", "tuner ", "curl --unix-socket /run/tuner/tuner.sock ")
-        ), command
+        assert command.startswith((*SYSTEM, "make deb", "tuner ", "curl --unix-socket /run/tuner/tuner.sock ")), command
 
 
 def test_documented_commands_of_sessions_run(shared_daemon: Daemon) -> None:
@@ -58,10 +56,7 @@ def _watched_and_left(daemon: Daemon) -> None:
     import sys
 
     process = subprocess.Popen(
-        [sys.executable, "-m", "tuner", "attach"],
-        env=daemon.env,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        [sys.executable, "-m", "tuner", "attach"], env=daemon.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
     assert process.stdout is not None
     next(line for line in process.stdout if b"[2/" in line)
@@ -89,10 +84,18 @@ def test_units_are_as_closed_as_stated(unit: str, tmp_path: Path) -> None:
     path = tmp_path / unit.replace("@", "@x")
     path.write_text((ROOT / "systemd" / unit).read_text())
     done = subprocess.run(
-        ["systemd-analyze", "security", "--offline=true", "--no-pager",
-         f"--threshold={EXPOSURE[unit] * 10:.0f}", str(path)],
-        capture_output=True, text=True, timeout=PATIENCE_S,
-    )  # fmt: skip
+        [
+            "systemd-analyze",
+            "security",
+            "--offline=true",
+            "--no-pager",
+            f"--threshold={EXPOSURE[unit] * 10:.0f}",
+            str(path),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+    )
     if "offline" in done.stderr:
         pytest.skip("this systemd-analyze has no --offline: systemd 250 or later")
     found = re.search(r"exposure level for \S+: ([\d.]+)", done.stdout)

@@ -32,10 +32,13 @@ class Queue(Supervisor):
 def client_of(tmp_path: Path, peer: Peer, **own: Any) -> TestClient:
     service = Service(
         Queue(SessionFiles(tmp_path / "sessions"), own.get("device", "auto")),
-        ProfileStore(tmp_path / "profiles"), Tasks(),
-        Policy(7, 0, frozenset({"command"}), True), own.get("device", "auto"), time.monotonic(),
+        ProfileStore(tmp_path / "profiles"),
+        Tasks(),
+        Policy(7, 0, frozenset({"command"}), True),
+        own.get("device", "auto"),
+        time.monotonic(),
         sysroot=own.get("sysroot"),
-    )  # fmt: skip
+    )
     app = create_app(service)
 
     async def with_peer(scope: Any, receive: Any, send: Any) -> None:
@@ -46,17 +49,14 @@ def client_of(tmp_path: Path, peer: Peer, **own: Any) -> TestClient:
 
 @pytest.mark.parametrize("peer", [MEMBER, BEARER])
 @pytest.mark.parametrize(
-    "device",
-    ["jetson:/home/member/tree", "host:/", "host:/home/member/tree", "jetson:", "host:.", "other:anything"],
+    "device", ["jetson:/home/member/tree", "host:/", "host:/home/member/tree", "jetson:", "host:.", "other:anything"]
 )
 def test_a_member_names_no_device_below_a_directory(tmp_path: Path, peer: Peer, device: str) -> None:
     answer = client_of(tmp_path, peer).post("/sessions", json={"settings": {"device": device}})
     assert answer.status_code == 403
     assert "root only" in answer.json()["what"]
     assert answer.json()["exit_code"] == 30
-    assert (
-        client_of(tmp_path, ROOT).post("/sessions", json={"settings": {"device": device}}).status_code == 201
-    )
+    assert client_of(tmp_path, ROOT).post("/sessions", json={"settings": {"device": device}}).status_code == 201
 
 
 @pytest.mark.parametrize(
@@ -101,9 +101,7 @@ def store(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize(
-    "name", ["..", "%2e%2e", "..%2foutside", "linked", "file", "%2e%2e%2foutside", "outside%00"]
-)
+@pytest.mark.parametrize("name", ["..", "%2e%2e", "..%2foutside", "linked", "file", "%2e%2e%2foutside", "outside%00"])
 def test_profiles_are_those_of_the_store(store: Path, name: str) -> None:
     client = client_of(store, MEMBER)
     for method, path in (
@@ -127,6 +125,5 @@ def test_sessions_are_those_that_there_are(tmp_path: Path, session: str, rest: s
 def test_a_request_stays_as_it_was_sent(tmp_path: Path) -> None:
     request = SessionRequest(settings={"device": "host"})
     assert (
-        client_of(tmp_path, MEMBER).post("/sessions", json=request.model_dump()).json()["settings"]["device"]
-        == "host"
+        client_of(tmp_path, MEMBER).post("/sessions", json=request.model_dump()).json()["settings"]["device"] == "host"
     )

@@ -106,9 +106,14 @@ async def _served(talk: Any) -> bytes:
         listening.bind(str(folder / "s"))
         listening.listen()
         config = uvicorn.Config(
-            gate.Gate(app, Policy(None, os.getuid(), frozenset()), None), http=gate.GateProtocol, ws="none",
-            lifespan="off", log_config=None, h11_max_incomplete_event_size=gate.LONGEST_HEAD, timeout_keep_alive=1,
-        )  # fmt: skip
+            gate.Gate(app, Policy(None, os.getuid(), frozenset()), None),
+            http=gate.GateProtocol,
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            h11_max_incomplete_event_size=gate.LONGEST_HEAD,
+            timeout_keep_alive=1,
+        )
         server = uvicorn.Server(config)
         serving = asyncio.create_task(server.serve([listening]))
         try:
@@ -122,9 +127,7 @@ async def _served(talk: Any) -> bytes:
             await serving
 
 
-@pytest.mark.parametrize(
-    "sent", [b"", b"GET / HT", b"GET / HTTP/1.1\r\nhost: x\r\n\r\nGET /again HTTP/1.1\r\nho"]
-)
+@pytest.mark.parametrize("sent", [b"", b"GET / HT", b"GET / HTTP/1.1\r\nhost: x\r\n\r\nGET /again HTTP/1.1\r\nho"])
 def test_a_head_that_does_not_come_ends_the_connection(sent: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gate, "HEAD_S", 0.2)
 
@@ -219,10 +222,24 @@ def as_user(daemon: Daemon, groups: str, method: str, target: str, settings: Any
     """Speak to the daemon as user 65534; return status and body."""
     body = "" if settings is None else json.dumps({"settings": settings})
     return subprocess.run(
-        ["setpriv", "--reuid=65534", "--regid=65534", *groups.split(), "/usr/bin/python3", "-c", CLIENT,
-         daemon.socket, method, target, body],
-        capture_output=True, text=True, check=True, cwd="/",
-    ).stdout.strip()  # fmt: skip
+        [
+            "setpriv",
+            "--reuid=65534",
+            "--regid=65534",
+            *groups.split(),
+            "/usr/bin/python3",
+            "-c",
+            CLIENT,
+            daemon.socket,
+            method,
+            target,
+            body,
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd="/",
+    ).stdout.strip()
 
 
 @pytest.mark.skipif(

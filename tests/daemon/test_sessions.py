@@ -54,8 +54,21 @@ def test_three_clients_one_slow_one_dying(shared_daemon: Daemon) -> None:
         assert health.sessions["finished"] >= 1
         assert f'tuner_sessions{{state="finished"}} {health.sessions["finished"]}.0' in client.prometheus()
         until(lambda: "tuner_followers 0.0" in client.prometheus(), "all followers are gone")
-    foreground = shared_daemon.tuner("start", "--foreground", "--json", "--device", TX2, "--strategy", "random",
-                                     "--seed", "1", "--max-repeats", "3", "--budget", "12")  # fmt: skip
+    foreground = shared_daemon.tuner(
+        "start",
+        "--foreground",
+        "--json",
+        "--device",
+        TX2,
+        "--strategy",
+        "random",
+        "--seed",
+        "1",
+        "--max-repeats",
+        "3",
+        "--budget",
+        "12",
+    )
     alone = [json.loads(line) for line in foreground.stdout.splitlines()]
     assert [t["configuration"] for t in trials(events)] == [t["configuration"] for t in trials(alone)]
 
@@ -219,10 +232,24 @@ def test_what_is_wrong_with_a_session_is_told_as_in_the_foreground(shared_daemon
 
 def test_a_device_that_somebody_else_uses_is_waited_for(shared_daemon: Daemon) -> None:
     foreground = subprocess.Popen(
-        [sys.executable, "-m", "tuner", "start", "--foreground", "--json", "--device", TX2, "--strategy", "random",
-         "--budget", "5000"],
-        env=shared_daemon.env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+        [
+            sys.executable,
+            "-m",
+            "tuner",
+            "start",
+            "--foreground",
+            "--json",
+            "--device",
+            TX2,
+            "--strategy",
+            "random",
+            "--budget",
+            "5000",
+        ],
+        env=shared_daemon.env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
     assert foreground.stdout is not None
     next(line for line in foreground.stdout if b'"trial"' in line)
     with shared_daemon.client() as client:

@@ -14,14 +14,7 @@ import pytest
 from tests.daemon.conftest import Daemon, read_until, short_folder, until
 from tuner.daemon.child import process_start
 from tuner.daemon.models import SessionRecord
-from tuner.daemon.settling import (
-    BOARD_AWAY_S,
-    BUSY_RETRY_S,
-    IN_ORDER,
-    MAX_CRASHES,
-    ProcessEnd,
-    settle,
-)
+from tuner.daemon.settling import BOARD_AWAY_S, BUSY_RETRY_S, IN_ORDER, MAX_CRASHES, ProcessEnd, settle
 from tuner.errors import BoardLostError, BoardUnreachableError, DeviceBusyError, DiskFullError, Interrupted
 
 #: Loaded by every Python that the daemon starts: freezes a session's process when the file is there, in a way
@@ -145,9 +138,16 @@ def test_a_process_that_was_stopped_hears_the_stop(daemon: Daemon) -> None:
 
 def record() -> SessionRecord:
     return SessionRecord(
-        id="a", state="running", created_s=1.0, updated_s=1.0, owner_uid=0, settings={}, device="d", study="s",
+        id="a",
+        state="running",
+        created_s=1.0,
+        updated_s=1.0,
+        owner_uid=0,
+        settings={},
+        device="d",
+        study="s",
         resume_command="tuner start --study s",
-    )  # fmt: skip
+    )
 
 
 def test_a_stop_says_what_became_of_the_process() -> None:

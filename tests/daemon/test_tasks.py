@@ -62,22 +62,19 @@ def test_an_apply_that_hangs_is_undone(deaf: bool, tmp_path: Path, monkeypatch: 
     assert applied(journal_dir()) == []
 
 
-def test_a_daemon_puts_back_what_a_job_left_that_was_killed_with_the_last_one(
-    daemon: Daemon, tmp_path: Path
-) -> None:
+def test_a_daemon_puts_back_what_a_job_left_that_was_killed_with_the_last_one(daemon: Daemon, tmp_path: Path) -> None:
     with daemon.client() as client:
         before = {o.name: o.current for o in client.device_facts().options}
     profile = tmp_path / "best.toml"
     write_profile(profile, tx2_profile())
-    (tmp_path / "sitecustomize.py").write_text(
-        HANGING.format(deaf=False).replace("signal.pause()", "os.kill(0, 9)")
-    )
+    (tmp_path / "sitecustomize.py").write_text(HANGING.format(deaf=False).replace("signal.pause()", "os.kill(0, 9)"))
     daemon.kill_if_alive()
     job = subprocess.Popen(
         [sys.executable, "-m", "tuner.daemon.task_process", "apply", str(profile)],
         env={**daemon.env, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])},
-        start_new_session=True, stdout=subprocess.DEVNULL,
-    )  # fmt: skip
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
+    )
     assert job.wait(PATIENCE_S) == -9
     assert daemon.board() != before
     daemon.start()

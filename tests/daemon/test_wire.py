@@ -50,8 +50,11 @@ def test_an_error_arrives_as_the_error_that_it_was(kind: type[TunerError]) -> No
     arrived = error_of(body_of(made).model_dump())
     assert type(arrived) is kind
     assert (arrived.what, arrived.hint, arrived.exit_code, str(arrived)) == (
-        made.what, made.hint, made.exit_code, str(made),
-    )  # fmt: skip
+        made.what,
+        made.hint,
+        made.exit_code,
+        str(made),
+    )
     assert 400 <= status_of(made) < 600
 
 
@@ -63,18 +66,20 @@ def test_an_error_of_a_newer_daemon_keeps_its_words_and_code() -> None:
 
 def test_the_client_has_every_operation_of_the_openapi_document(tmp_path: Path) -> None:
     service = Service(
-        Supervisor(SessionFiles(tmp_path), "auto"), ProfileStore(tmp_path), Tasks(),
-        Policy(None, 0, frozenset()), "auto", time.monotonic(),
-    )  # fmt: skip
+        Supervisor(SessionFiles(tmp_path), "auto"),
+        ProfileStore(tmp_path),
+        Tasks(),
+        Policy(None, 0, frozenset()),
+        "auto",
+        time.monotonic(),
+    )
     document = create_app(service).openapi()
     operations = {
         operation["summary"].lower().replace(" ", "_"): operation
         for verbs in document["paths"].values()
         for operation in verbs.values()
     }
-    methods = {
-        name for name, f in inspect.getmembers(DaemonClient, inspect.isfunction) if not name.startswith("_")
-    }
+    methods = {name for name, f in inspect.getmembers(DaemonClient, inspect.isfunction) if not name.startswith("_")}
     assert methods - {"follow_session"} == set(operations)
     for name, operation in operations.items():
         taken = set(inspect.signature(getattr(DaemonClient, name)).parameters) - {"self", "request"}
@@ -129,9 +134,7 @@ def test_the_daemons_own_process_loads_nothing_heavy() -> None:
 
 @pytest.mark.parametrize("argument", [["--help"], ["start", "--help"]])
 def test_help_loads_nothing_of_the_daemon(argument: list[str]) -> None:
-    code = (
-        "import sys; from tuner.cli.main import run; run(sys.argv[1:], False); print('\\n'.join(sys.modules))"
-    )
+    code = "import sys; from tuner.cli.main import run; run(sys.argv[1:], False); print('\\n'.join(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code, *argument], capture_output=True, text=True, check=True)
     packages = {name.partition(".")[0] for name in done.stdout.splitlines()}
     assert "click" in packages

@@ -19,9 +19,15 @@ LOADS = ["constant 0.6", "square 0.5s 0..1", "square 3s 0.2..0.9", "ramp 2s 0..1
 WINDOWS = (0.5, 1, 2, 3, 5, 10, 20)
 BLOCK_WINDOWS = (10, 30, 50, 100, 200)
 STEPS = [
-    ("jetson-tx1", "32.7"), ("jetson-nano", "32.7"), ("jetson-tx2", "32.7"), ("jetson-agx-xavier", "35.4"),
-    ("jetson-xavier-nx", "35.4"), ("jetson-agx-orin", "36.4"), ("jetson-orin-nx", "36.4"), ("jetson-orin-nano", "36.4"),
-]  # fmt: skip
+    ("jetson-tx1", "32.7"),
+    ("jetson-nano", "32.7"),
+    ("jetson-tx2", "32.7"),
+    ("jetson-agx-xavier", "35.4"),
+    ("jetson-xavier-nx", "35.4"),
+    ("jetson-agx-orin", "36.4"),
+    ("jetson-orin-nx", "36.4"),
+    ("jetson-orin-nano", "36.4"),
+]
 _PHASES = 12
 
 
@@ -74,9 +80,7 @@ def main() -> None:
     print("| board | rails of the total | step, W | half a step is 1% of, W |\n|---|---|---|---|")
     for name, release in STEPS:
         board = EmulatedBoard(name, release)
-        print(
-            f"| `{name}` | {len(board.spec.total_rails)} | {step_w(board):.3f} | {50 * step_w(board):.1f} |"
-        )
+        print(f"| `{name}` | {len(board.spec.total_rails)} | {step_w(board):.3f} | {50 * step_w(board):.1f} |")
 
 
 if __name__ == "__main__":

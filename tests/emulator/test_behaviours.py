@@ -68,12 +68,7 @@ def test_02_writes_take_blanks_and_a_newline(text: str) -> None:
 @pytest.mark.parametrize("text", ["", "\n", "fast", "-1", "12 34", "1e6", "0x"])
 def test_02_what_is_no_number_is_einval(text: str) -> None:
     board = orin()
-    for path in (
-        f"{POLICY}/scaling_max_freq",
-        f"{GPU}/max_freq",
-        f"{EMC}/rate",
-        "/sys/kernel/nvpmodel_clk_cap/emc",
-    ):
+    for path in (f"{POLICY}/scaling_max_freq", f"{GPU}/max_freq", f"{EMC}/rate", "/sys/kernel/nvpmodel_clk_cap/emc"):
         assert refused(board, path, text) == errno.EINVAL, path
     assert board.dirty() == []
 
@@ -182,8 +177,7 @@ def test_06_a_cluster_shares_its_policy(name: str, one: int, other: int, apart: 
 
 
 @pytest.mark.parametrize(
-    ("name", "expected"),
-    [("jetson-tx2", errno.EBUSY), ("jetson-orin-nano", errno.EPERM), ("jetson-tx1", errno.ENOENT)],
+    ("name", "expected"), [("jetson-tx2", errno.EBUSY), ("jetson-orin-nano", errno.EPERM), ("jetson-tx1", errno.ENOENT)]
 )
 def test_07_cpu0_stays(name: str, expected: int) -> None:
     board = EmulatedBoard(name)
@@ -387,11 +381,7 @@ def test_15_reads_fail_now_and_then_and_hwmon_numbers_differ_per_boot() -> None:
 @pytest.mark.parametrize(
     ("name", "release", "labels"),
     [
-        (
-            "jetson-agx-orin",
-            "36.4",
-            ["VDD_GPU_SOC", "VDD_CPU_CV", "VIN_SYS_5V0", "NC", "VDDQ_VDD2_1V8AO", "NC"],
-        ),
+        ("jetson-agx-orin", "36.4", ["VDD_GPU_SOC", "VDD_CPU_CV", "VIN_SYS_5V0", "NC", "VDDQ_VDD2_1V8AO", "NC"]),
         ("jetson-agx-xavier", "35.4", ["GPU", "CPU", "SOC", "CV", "VDDRQ", "SYS5V"]),
         ("jetson-orin-nano", "36.4", ["VDD_IN", "VDD_CPU_GPU_CV", "VDD_SOC"]),
         ("jetson-xavier-nx", "35.4", ["VDD_IN", "VDD_CPU_GPU_CV", "VDD_SOC"]),
@@ -414,9 +404,7 @@ def test_16_labels_of_iio_and_a_board_without_a_sensor() -> None:
     assert [c.rsplit("/", 1)[1] for c in chips] == ["0-0040", "0-0041", "0-0042", "0-0043"]
     (total,) = board.glob("/sys/bus/i2c/drivers/ina3221x/0-0041/iio:device*")
     assert board.read_text(f"{total}/rail_name_0") == "VDD_IN\n"
-    volts, amps, watts = (
-        int(board.read_text(f"{total}/in_{q}0_input")) for q in ("voltage", "current", "power")
-    )
+    volts, amps, watts = (int(board.read_text(f"{total}/in_{q}0_input")) for q in ("voltage", "current", "power"))
     assert watts == pytest.approx(volts * amps / 1000, abs=1)
     assert not EmulatedBoard("jetson-nano-2gb").glob("/sys/bus/i2c/drivers/ina*/*-*")
 
@@ -424,9 +412,7 @@ def test_16_labels_of_iio_and_a_board_without_a_sensor() -> None:
 def test_17_over_current_counters_only_grow_in_bursts_until_a_reboot() -> None:
     board = orin()
     board.nvpmodel(2)  # MAXN_SUPER
-    folder = next(
-        p for p in board.glob("/sys/class/hwmon/hwmon*") if board.read_text(f"{p}/name") == "soctherm_oc\n"
-    )
+    folder = next(p for p in board.glob("/sys/class/hwmon/hwmon*") if board.read_text(f"{p}/name") == "soctherm_oc\n")
     assert board.read_text(f"{folder}/oc3_event_cnt") == "0\n"
     board.set_load("constant 1")
     seen, halved = [], 0
@@ -440,9 +426,7 @@ def test_17_over_current_counters_only_grow_in_bursts_until_a_reboot() -> None:
     assert 3 <= len(set(seen)) <= 12  # about every 2 s
     assert halved < 40
     board.reboot()
-    folder = next(
-        p for p in board.glob("/sys/class/hwmon/hwmon*") if board.read_text(f"{p}/name") == "soctherm_oc\n"
-    )
+    folder = next(p for p in board.glob("/sys/class/hwmon/hwmon*") if board.read_text(f"{p}/name") == "soctherm_oc\n")
     assert board.read_text(f"{folder}/oc3_event_cnt") == "0\n"
 
 
@@ -523,26 +507,11 @@ def test_21_writes_take_their_time_and_so_do_power_and_temperature() -> None:
 @pytest.mark.parametrize(
     ("name", "release", "device", "aliases"),
     [
-        (
-            "jetson-nano",
-            "32.7",
-            "/sys/devices/57000000.gpu",
-            ["devfreq/57000000.gpu", "../gpu.0/devfreq/57000000.gpu"],
-        ),
+        ("jetson-nano", "32.7", "/sys/devices/57000000.gpu", ["devfreq/57000000.gpu", "../gpu.0/devfreq/57000000.gpu"]),
         ("jetson-tx2", "32.7", "/sys/devices/17000000.gp10b", ["devfreq/17000000.gp10b", "devfreq/devfreq0"]),
-        (
-            "jetson-agx-xavier",
-            "32.7",
-            "/sys/devices/17000000.gv11b",
-            ["devfreq/17000000.gv11b", "devfreq_dev"],
-        ),
+        ("jetson-agx-xavier", "32.7", "/sys/devices/17000000.gv11b", ["devfreq/17000000.gv11b", "devfreq_dev"]),
         ("jetson-agx-orin", "35.4", "/sys/devices/17000000.ga10b", ["devfreq/17000000.ga10b", "devfreq_dev"]),
-        (
-            "jetson-agx-orin",
-            "36.4",
-            "/sys/devices/platform/17000000.gpu",
-            ["devfreq/17000000.gpu", "devfreq_dev"],
-        ),
+        ("jetson-agx-orin", "36.4", "/sys/devices/platform/17000000.gpu", ["devfreq/17000000.gpu", "devfreq_dev"]),
         ("jetson-agx-orin", "36.4", "/sys/devices/platform/bus@0/17000000.gpu", ["devfreq/17000000.gpu"]),
     ],
 )
@@ -580,14 +549,10 @@ def test_23_no_fake_that_others_had(name: str, tmp_path: Path) -> None:
     """Numbers agree with one another, everything ends in a newline (01), and errors exist (02, 09, 14, 15)."""
     board = EmulatedBoard(name, eagain_rate=0, load="constant 1")
     for folder in board.glob(f"{CPU}/cpufreq/policy*"):
-        if not board.read_text(
-            f"{CPU}/{'cpu' + folder[-1]}/online" if folder[-1] != "0" else f"{CPU}/online"
-        ).strip():
+        if not board.read_text(f"{CPU}/{'cpu' + folder[-1]}/online" if folder[-1] != "0" else f"{CPU}/online").strip():
             continue
         try:
-            low, current, high = (
-                int(board.read_text(f"{folder}/scaling_{n}_freq")) for n in ("min", "cur", "max")
-            )
+            low, current, high = (int(board.read_text(f"{folder}/scaling_{n}_freq")) for n in ("min", "cur", "max"))
         except OSError:
             continue  # an offline cluster
         assert low <= current <= high

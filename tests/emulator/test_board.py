@@ -58,9 +58,10 @@ def test_unknown_names_are_typed_errors() -> None:
 
 def _writable(board: EmulatedBoard) -> list[str]:
     return sorted(
-        path for path, node in board.tree.files()
+        path
+        for path, node in board.tree.files()
         if path.startswith("/sys/") and not path.endswith("/reboot") and getattr(node, "write", None) is not None
-    )  # fmt: skip
+    )
 
 
 @given(st.data())
@@ -79,9 +80,7 @@ def test_dirty_lists_what_reads_differently_and_nothing_else(data: st.DataObject
             assert error.errno in (errno.EINVAL, errno.EBUSY, errno.EPERM, errno.ENODEV, errno.ENOENT)  # noqa: PT017
     listed = {line.split("\t")[0] for line in board.dirty()}
     for path in paths:
-        driven = path.endswith(
-            ("/clk/emc/rate", "/rate", "clk_update_rate")
-        )  # follow the load while unlocked
+        driven = path.endswith(("/clk/emc/rate", "/rate", "clk_update_rate"))  # follow the load while unlocked
         if not driven and _read(board, path) != before[path]:
             assert path in listed
 
@@ -97,11 +96,14 @@ def test_dirty_is_empty_again_once_values_are_put_back() -> None:
     board = EmulatedBoard("jetson-agx-orin", "36.4")
     gpu, emc = "/sys/class/devfreq/17000000.gpu", "/sys/kernel/debug/bpmp/debug/clk/emc"
     writes = [
-        (f"{CPU}/cpu5/online", "0", "1"), (f"{CPU}/cpu0/cpufreq/scaling_max_freq", "1113600", "1728000"),
-        (f"{CPU}/cpu0/cpufreq/scaling_min_freq", "1113600", "729600"), (f"{gpu}/max_freq", "408000000", "612000000"),
-        (f"{gpu}/device/railgate_enable", "0", "1"), (f"{emc}/mrq_rate_locked", "1", "0"),
+        (f"{CPU}/cpu5/online", "0", "1"),
+        (f"{CPU}/cpu0/cpufreq/scaling_max_freq", "1113600", "1728000"),
+        (f"{CPU}/cpu0/cpufreq/scaling_min_freq", "1113600", "729600"),
+        (f"{gpu}/max_freq", "408000000", "612000000"),
+        (f"{gpu}/device/railgate_enable", "0", "1"),
+        (f"{emc}/mrq_rate_locked", "1", "0"),
         (f"{emc}/rate", "665600000", None),
-    ]  # fmt: skip
+    ]
     for path, value, _ in writes:
         board.write_text(path, value)
     assert len(board.dirty()) == 7

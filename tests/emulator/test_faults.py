@@ -29,11 +29,14 @@ _faults = st.one_of(
     st.builds(lambda t, a: Fault(t, a), _triggers, st.sampled_from(["kill", "kill after"])),
     st.builds(
         lambda t, f, e, n: Fault(t, "errno", f, e, n),
-        _triggers, _word, st.sampled_from(["EIO", "EAGAIN", "EBUSY", "ENODATA"]), st.none() | st.integers(1, 99),
+        _triggers,
+        _word,
+        st.sampled_from(["EIO", "EAGAIN", "EBUSY", "ENODATA"]),
+        st.none() | st.integers(1, 99),
     ),
     st.builds(lambda t, f, v: Fault(t, "other", f, value=v), _triggers, _word, _value),
     st.builds(lambda t, f, d: Fault(t, "slow", f, delay_s=d), _triggers, _word, _milliseconds),
-)  # fmt: skip
+)
 
 
 @given(st.lists(_faults, max_size=6))

@@ -9,9 +9,12 @@ import pytest
 from tuner_emulator.board import EmulatedBoard
 
 BOARDS = [
-    ("jetson-tx1", "32.7"), ("jetson-tx2", "32.7"), ("jetson-agx-xavier", "35.4"), ("jetson-orin-nano", "36.4"),
+    ("jetson-tx1", "32.7"),
+    ("jetson-tx2", "32.7"),
+    ("jetson-agx-xavier", "35.4"),
+    ("jetson-orin-nano", "36.4"),
     ("jetson-agx-orin", "36.4"),
-]  # fmt: skip
+]
 LOADS = ["constant 0.6", "square 0.5s 0..1", "square 3s 0.2..0.9", "ramp 2s 0..1"]
 
 
@@ -60,9 +63,7 @@ def test_rails_sum_to_the_truth_and_no_power_is_lost(name: str, release: str) ->
     board = EmulatedBoard(name, release, load="square 0.7s 0..1")
     board.clock.sleep(20)
     total_j = board.energy_j
-    assert sum(board.plant.rail_j[label] for label in board.spec.total_rails) == pytest.approx(
-        total_j, rel=1e-9
-    )
+    assert sum(board.plant.rail_j[label] for label in board.spec.total_rails) == pytest.approx(total_j, rel=1e-9)
 
 
 def test_the_truth_does_not_depend_on_how_often_it_is_asked() -> None:

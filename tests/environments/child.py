@@ -48,12 +48,7 @@ def run(
         pid = os.fork()
         if pid == 0:
             _be_command(
-                [os.fsdecode(a) for a in arguments],
-                folder,
-                environment or {},
-                setup,
-                out.fileno(),
-                err.fileno(),
+                [os.fsdecode(a) for a in arguments], folder, environment or {}, setup, out.fileno(), err.fileno()
             )
         code = _end_of(pid, f"tuner {arguments}")
         out.seek(0)
@@ -75,12 +70,7 @@ def _end_of(pid: int, what: str) -> int:
 
 
 def _be_command(
-    arguments: list[str],
-    folder: Path,
-    environment: Mapping[str, str],
-    setup: Setup | None,
-    out: int,
-    err: int,
+    arguments: list[str], folder: Path, environment: Mapping[str, str], setup: Setup | None, out: int, err: int
 ) -> NoReturn:
     code = 97
     try:

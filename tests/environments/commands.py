@@ -5,9 +5,19 @@ from __future__ import annotations
 FILE, OUTPUT = "{file}", "{output}"
 EMULATED = ("--device", "emulated:jetson-tx2", "--strategy", "random", "--budget", "1", "--max-repeats", "1")
 BENCH = (
-    "bench", "optimise", "--source", "none", "--strategies", "random", "--seeds", "1", "--jobs", "1",
-    "--evaluations", "2",
-)  # fmt: skip
+    "bench",
+    "optimise",
+    "--source",
+    "none",
+    "--strategies",
+    "random",
+    "--seeds",
+    "1",
+    "--jobs",
+    "1",
+    "--evaluations",
+    "2",
+)
 
 #: Commands as they are used, in folders that may be anything.
 COMMANDS: tuple[tuple[str, ...], ...] = (
@@ -54,7 +64,7 @@ COMMANDS: tuple[tuple[str, ...], ...] = (
     ("--help",),
     ("start", "--help"),
     ("--version",),
-)  # fmt: skip
+)
 
 #: Commands that read a file that the user names.
 READERS: tuple[tuple[str, ...], ...] = (
@@ -87,7 +97,7 @@ READERS: tuple[tuple[str, ...], ...] = (
     (*BENCH, "--target", FILE),
     ("bench", "model", "--source", FILE, "--target", "t.csv", "--strategies", "gs", "--seeds", "1", "--jobs", "1"),
     ("daemon", "--socket", FILE),
-)  # fmt: skip
+)
 
 #: Commands that write a file that the user names.
 WRITERS: tuple[tuple[str, ...], ...] = (
@@ -95,4 +105,4 @@ WRITERS: tuple[tuple[str, ...], ...] = (
     ("profile", "export", "p.toml", "--format", "json", "-o", OUTPUT),
     ("source", "learn", "t.csv", "-o", OUTPUT),
     (*BENCH, "--target", "t.csv", "--json", OUTPUT),
-)  # fmt: skip
+)

@@ -13,12 +13,7 @@ from tests.environments.child import run, without_rights
 _REMEDY = ("TUNER_STATE_DIR", "TUNER_DATA_DIR")
 EMULATED = ("--device", "emulated:jetson-tx2", "--strategy", "random", "--budget", "1")
 #: Commands that keep something in the folders.
-COMMANDS = (
-    ("start", "--plain", *EMULATED),
-    ("status",),
-    ("restore",),
-    ("daemon", "--socket", "d.sock"),
-)
+COMMANDS = (("start", "--plain", *EMULATED), ("status",), ("restore",), ("daemon", "--socket", "d.sock"))
 UNUSABLE = {
     "HOME is a file": {"HOME": "/etc/hostname"},
     "HOME is not to be written": {"HOME": "/proc/self"},
@@ -79,24 +74,24 @@ def _leave_behind() -> None:
     [(("start", "--plain", *EMULATED), 0), (("status",), 0), (("restore",), 0), (("config", "show"), 0)],
     ids=lambda x: x[0] if isinstance(x, tuple) else "",
 )
-def test_a_working_directory_that_is_gone_has_no_settings(
-    command: tuple[str, ...], code: int, tmp_path: Path
-) -> None:
+def test_a_working_directory_that_is_gone_has_no_settings(command: tuple[str, ...], code: int, tmp_path: Path) -> None:
     environment = {"TUNER_STATE_DIR": str(tmp_path / "state"), "TUNER_DATA_DIR": str(tmp_path / "data")}
     ended = run(command, tmp_path, environment, _leave_behind)
     assert ended.code == code, ended.err
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["nowhere", "file", "file/below"],
-)
+@pytest.mark.parametrize("name", ["nowhere", "file", "file/below"])
 @pytest.mark.parametrize(
     "command",
-    [("doctor",), ("restore",), ("start", "--workload", "command:true"), ("start", "--device", "host"),
-     ("profile", "import", "--nvpmodel", "x", "--mode", "1", "-o", "y")],
+    [
+        ("doctor",),
+        ("restore",),
+        ("start", "--workload", "command:true"),
+        ("start", "--device", "host"),
+        ("profile", "import", "--nvpmodel", "x", "--mode", "1", "-o", "y"),
+    ],
     ids=" ".join,
-)  # fmt: skip
+)
 def test_a_root_of_the_board_that_is_not_there_is_a_missing_file(
     command: tuple[str, ...], name: str, tmp_path: Path
 ) -> None:
@@ -111,10 +106,6 @@ def test_a_root_of_the_board_that_is_not_there_is_a_missing_file(
 
 def test_the_variables_of_other_programs_do_not_matter(tmp_path: Path) -> None:
     """The folders that are used are the ones that the variables name, made where they are missing."""
-    environment = {
-        "TUNER_STATE_DIR": str(tmp_path / "a/b"),
-        "TUNER_DATA_DIR": str(tmp_path / "c"),
-        "HOME": "/proc/x",
-    }
+    environment = {"TUNER_STATE_DIR": str(tmp_path / "a/b"), "TUNER_DATA_DIR": str(tmp_path / "c"), "HOME": "/proc/x"}
     assert run(("restore",), tmp_path, environment).code == 0
     assert (tmp_path / "a/b/journals").is_dir()

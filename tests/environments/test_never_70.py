@@ -54,10 +54,13 @@ def place(tmp_path: Path) -> Path:
 def own(place: Path) -> dict[str, str]:
     """Return what keeps a command within the test's folder."""
     return {
-        "TUNER_STATE_DIR": str(place / "state"), "TUNER_DATA_DIR": str(place / "data"),
-        "TUNER_CONFIG_DIR": str(place / "config"), "TUNER_SYSTEM_CONFIG_DIR": str(place / "etc"),
-        "TUNER_SOCKET": str(place / "d.sock"), "HOME": str(place / "home"),
-    }  # fmt: skip
+        "TUNER_STATE_DIR": str(place / "state"),
+        "TUNER_DATA_DIR": str(place / "data"),
+        "TUNER_CONFIG_DIR": str(place / "config"),
+        "TUNER_SYSTEM_CONFIG_DIR": str(place / "etc"),
+        "TUNER_SOCKET": str(place / "d.sock"),
+        "HOME": str(place / "home"),
+    }
 
 
 def wrong(ended: Ended, arguments: Sequence[object]) -> str:
@@ -134,7 +137,7 @@ FOLDERS = {
     "a lock is a folder": _file_is_a_folder("state/journals/emulated%3Ajetson-tx2.lock"),
     "socket is a folder": _file_is_a_folder("d.sock"),
     "socket is a file": _folder_is_a_file("d.sock"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("share", SHARES)
@@ -265,20 +268,7 @@ def test_inputs_that_are_none(command: Sequence[str], place: Path, bad_files: di
 
 
 @pytest.mark.parametrize("command", _slow_unless(("export",), WRITERS))
-def test_outputs_that_are_none(
-    command: Sequence[str], place: Path, bad_files: dict[str, str | bytes]
-) -> None:
-    names = (
-        "folder",
-        "full",
-        "fifo",
-        "below a file",
-        "long",
-        "longer",
-        "not UTF-8",
-        "loop",
-        "blank",
-        "new line",
-    )
+def test_outputs_that_are_none(command: Sequence[str], place: Path, bad_files: dict[str, str | bytes]) -> None:
+    names = ("folder", "full", "fifo", "below a file", "long", "longer", "not UTF-8", "loop", "blank", "new line")
     paths = [*(bad_files[name] for name in names), "/proc/x/y"]
     check((filled(command, path) for path in paths), place / "work", own(place))

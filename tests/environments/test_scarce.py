@@ -18,10 +18,26 @@ from tests.remote.conftest import CPU, Machine, machine
 __all__ = ["machine"]
 
 _SESSION = (
-    "start", "--plain", "--foreground", "--objective", "latency", "--strategy", "random", "--budget", "4",
-    "--max-repeats", "1", "--warmup-runs", "0", "--meter", "rapl", "--study", "s",
-    "--workload", "command:echo latency_s=0.01",
-)  # fmt: skip
+    "start",
+    "--plain",
+    "--foreground",
+    "--objective",
+    "latency",
+    "--strategy",
+    "random",
+    "--budget",
+    "4",
+    "--max-repeats",
+    "1",
+    "--warmup-runs",
+    "0",
+    "--meter",
+    "rapl",
+    "--study",
+    "s",
+    "--workload",
+    "command:echo latency_s=0.01",
+)
 #: How a command may end for want of space, of permission, of descriptors; or well, or with nothing to do.
 _FAIR = {0, 2, 16, 30, 31, 49}
 
@@ -117,8 +133,11 @@ def _kill_a_session(machine: Machine, environment: dict[str, str], folder: Path)
     inherited = {k: v for k, v in os.environ.items() if not k.startswith(("TUNER_", "XDG_"))}
     process = subprocess.Popen(
         [sys.executable, "-m", "tuner", *_SESSION],
-        env={**inherited, **environment}, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+        env={**inherited, **environment},
+        cwd=folder,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     deadline_s = time.monotonic() + 90
     while machine.files() == before and process.poll() is None and time.monotonic() < deadline_s:
         time.sleep(0.001)

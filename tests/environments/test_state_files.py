@@ -33,7 +33,7 @@ SPOILT: dict[str, Callable[[Path], object]] = {
     "endless": lambda path: (path.unlink(), path.symlink_to("/dev/zero")),
     "huge": lambda path: os.truncate(path, 1 << 40),
     "loop": lambda path: (path.unlink(), path.symlink_to(path.name)),
-}  # fmt: skip
+}
 COMMANDS: tuple[tuple[str, ...], ...] = (
     ("status",),
     ("status", "--json"),
@@ -67,9 +67,7 @@ def environment(place: Path) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize(
-    "how", [h if h in QUICK else pytest.param(h, marks=pytest.mark.slow) for h in SPOILT]
-)
+@pytest.mark.parametrize("how", [h if h in QUICK else pytest.param(h, marks=pytest.mark.slow) for h in SPOILT])
 def test_no_command_fails_or_hangs(how: str, kind: str, used: Path, tmp_path: Path) -> None:
     assert list((used / "state").glob(kind))
     found = []

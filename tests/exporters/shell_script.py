@@ -53,8 +53,14 @@ def run(
     environ |= {"TUNER_STATE": str(state)} if state else {}
     return subprocess.run(
         ["/bin/sh", "-s", "--", *arguments],
-        input=script, env=environ, capture_output=True, text=True, timeout=PATIENCE_S, cwd="/", user=user,
-    )  # fmt: skip
+        input=script,
+        env=environ,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        cwd="/",
+        user=user,
+    )
 
 
 def stopped_at(script: str, write: int, signal: str) -> str:
@@ -88,7 +94,5 @@ def copied(board: EmulatedBoard, root: Path) -> Path:
 def contents(root: Path) -> dict[str, bytes]:
     """Return the text of every file below a folder, by its path."""
     # What a memory clock that nothing holds runs at is the load's doing, which copied files have none of.
-    files = (
-        p for p in root.rglob("*") if p.is_file() and not p.is_symlink() and p.parts[-2:] != ("emc", "rate")
-    )
+    files = (p for p in root.rglob("*") if p.is_file() and not p.is_symlink() and p.parts[-2:] != ("emc", "rate"))
     return {str(p.relative_to(root)): p.read_bytes() for p in files}

@@ -22,16 +22,22 @@ __all__ = ["mounted"]
 QUICK = ("--budget", "4", "--max-repeats", "2", "--warmup-runs", "1", "--plain")
 TABLE = "core_freq,gpu_freq,batch,inference_time_s\n" + "".join(
     f"{cpu},{gpu},{batch},{1e9 / cpu + 1e9 / gpu + batch}\n"
-    for cpu in (345600, 2035200) for gpu in (140250000, 1300500000) for batch in (1, 8)
-)  # fmt: skip
+    for cpu in (345600, 2035200)
+    for gpu in (140250000, 1300500000)
+    for batch in (1, 8)
+)
 
 
 def tuner(*arguments: object, sysroot: Path | None = None) -> subprocess.CompletedProcess[str]:
     more = {"TUNER_SYSROOT": str(sysroot)} if sysroot else {}
     return subprocess.run(
         [sys.executable, "-m", "tuner", *map(str, arguments)],
-        capture_output=True, text=True, env={**os.environ, **more}, timeout=PATIENCE_S, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        env={**os.environ, **more},
+        timeout=PATIENCE_S,
+        check=False,
+    )
 
 
 def tuned(folder: Path, *arguments: str, sysroot: Path | None = None) -> Path:
@@ -81,9 +87,7 @@ def test_a_table(tmp_path: Path) -> None:
 
 def test_a_host(mounted: Mount, tmp_path: Path) -> None:
     root = mounted("jetson-orin-nano", "--l4t", "36.4")  # a Linux machine with cpufreq, taken as one
-    profile = tuned(
-        tmp_path, "--objective", "latency", "--device", f"host:{root}", "--workload", "command:true"
-    )
+    profile = tuned(tmp_path, "--objective", "latency", "--device", f"host:{root}", "--workload", "command:true")
     assert dirty(root) == []
     assert as_json(profile)["board"] == "host"
     assert "has no nvpmodel" in refusal(profile, "nvpmodel")

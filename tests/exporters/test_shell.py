@@ -185,9 +185,7 @@ def test_a_host_without_what_is_to_be_set(host: Path) -> None:
         value = ProfileOption("schedutil" if option == "cpu_governor" else 2_500_000)
         assert "nothing was changed" in refused(export(host_profile({option: value})), host)
     (host / CPU / "cpu5/online").unlink()
-    assert "CPU 5 cannot be taken offline" in refused(
-        export(host_profile({"cpus_online": ProfileOption("0-1")})), host
-    )
+    assert "CPU 5 cannot be taken offline" in refused(export(host_profile({"cpus_online": ProfileOption("0-1")})), host)
     shutil.rmtree(host / CPU / "cpufreq")
     said = refused(export(host_profile({"cpu_governor": ProfileOption("performance")})), host)
     assert "no cpufreq policy" in said
@@ -243,9 +241,7 @@ def test_what_a_killed_script_left_is_put_back_before_the_next_is_set(tx2: Path)
 
 def test_a_value_that_does_not_hold_is_an_error(tx2: Path) -> None:
     before = contents(tx2)
-    deaf = export(tx2_profile()).replace(
-        "put() { # path value\n", "put() {\n case $1 in */rate) return 0 ;; esac\n"
-    )
+    deaf = export(tx2_profile()).replace("put() { # path value\n", "put() {\n case $1 in */rate) return 0 ;; esac\n")
     done = run(deaf, tx2, "echo", "started")
     assert (done.returncode, done.stdout) == (1, "")
     assert "emc/lock was set to fixed@1331200000 but reads" in done.stderr
@@ -312,16 +308,17 @@ NASTY = [
 
 @pytest.mark.parametrize("value", NASTY)
 def test_runtime_options_reach_the_program_unchanged(tmp_path: Path, value: str) -> None:
-    options = {
-        "execution-mode": ProfileOption(value, scope="workload"),
-        "arena": ProfileOption(True, scope="workload"),
-    }
+    options = {"execution-mode": ProfileOption(value, scope="workload"), "arena": ProfileOption(True, scope="workload")}
     script = export(host_profile(options, name=value, objective=value, study=value))
     program = 'printf "%s|%s" "$TUNER_OPTION_EXECUTION_MODE" "$TUNER_OPTION_ARENA"'
     done = subprocess.run(
         ["/bin/sh", "-s", "--", "sh", "-c", program],
-        input=script, capture_output=True, text=True, timeout=PATIENCE_S, cwd=tmp_path,
-    )  # fmt: skip
+        input=script,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        cwd=tmp_path,
+    )
     assert (done.returncode, done.stdout, done.stderr) == (0, f"{value}|1", "")
     assert not list(tmp_path.iterdir())
 
@@ -341,9 +338,7 @@ def test_what_is_no_such_value_is_refused(name: str, value: str | float) -> None
         export(host_profile({name: ProfileOption(value)}))
 
 
-@pytest.mark.parametrize(
-    "cpus", [1, "1", "1-3", "0-", "-1", "0-99999999999", "0,,1", "3-0", "0 1", "²", "0-9000"]
-)
+@pytest.mark.parametrize("cpus", [1, "1", "1-3", "0-", "-1", "0-99999999999", "0,,1", "3-0", "0 1", "²", "0-9000"])
 def test_what_is_no_list_of_cpus_is_refused(cpus: str | int) -> None:
     with pytest.raises(OptionValueError, match="'cpus_online'"):
         export(host_profile({"cpus_online": ProfileOption(cpus)}))
@@ -373,9 +368,7 @@ def test_options_without_a_file_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("board", sorted({name for name, _ in BOARDS} | {GENERIC}))
 def test_every_boards_script_is_of_the_shells_grammar(board: str) -> None:
     profile = board_profile(board, {"cpu_freq_khz": 1, "gpu_governor": "fixed", "emc_freq_hz": 1})
-    done = subprocess.run(
-        ["/bin/sh", "-n"], input=export(profile), capture_output=True, text=True, timeout=PATIENCE_S
-    )
+    done = subprocess.run(["/bin/sh", "-n"], input=export(profile), capture_output=True, text=True, timeout=PATIENCE_S)
     assert (done.returncode, done.stderr) == (0, "")
 
 

@@ -32,9 +32,7 @@ def inside(root: Path, commands: str, *scripts: str) -> subprocess.CompletedProc
     """Run shell commands as root of the machine below `root`; the scripts are $2, $3, ..."""
     if os.geteuid() != 0 or shutil.which("unshare") is None:
         pytest.skip("only root has mount namespaces")
-    if subprocess.run(
-        ["unshare", "-m", "mount", "-t", "tmpfs", "none", "/run"], capture_output=True
-    ).returncode:
+    if subprocess.run(["unshare", "-m", "mount", "-t", "tmpfs", "none", "/run"], capture_output=True).returncode:
         pytest.skip("nothing can be mounted here")
     paths = []
     for number, script in enumerate(scripts):
@@ -43,8 +41,11 @@ def inside(root: Path, commands: str, *scripts: str) -> subprocess.CompletedProc
     environ = {"PATH": os.environ["PATH"]}
     return subprocess.run(
         ["unshare", "-m", "sh", "-c", _INSIDE + commands, "sh", root, *paths],
-        env=environ, capture_output=True, text=True, timeout=PATIENCE_S,
-    )  # fmt: skip
+        env=environ,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+    )
 
 
 def test_a_host_is_set_and_put_back(host: Path) -> None:

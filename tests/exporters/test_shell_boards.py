@@ -123,9 +123,7 @@ def test_a_kill_or_a_refusal_at_each_write_leaves_the_board_as_before(
 ) -> None:
     root, state = mounted(name, "--l4t", l4t), tmp_path / "originals"
     faults = root / ".emulator/faults"
-    target = next(
-        t for t in configurations(name, l4t, 7) if len(applied(name, l4t, t, tmp_path / "j") or ()) > 4
-    )
+    target = next(t for t in configurations(name, l4t, 7) if len(applied(name, l4t, t, tmp_path / "j") or ()) > 4)
     script = export(board_profile(name, target))
     for fault in ("kill", "kill after", "EBUSY on /sys*"):
         for number in range(1, 1000) if every(request) else (2, 5):

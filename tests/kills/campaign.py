@@ -140,9 +140,7 @@ def numbers_of(name: str, count: int) -> range:
     return range(list(PLACES).index(name), count, len(PLACES))
 
 
-def run_all(
-    count: int, seed: int, folder: Path, only: int | None, keep: bool, tell: Callable[[Verdict], None]
-) -> None:
+def run_all(count: int, seed: int, folder: Path, only: int | None, keep: bool, tell: Callable[[Verdict], None]) -> None:
     """Run `count` cases on all places (or the one case `only`)."""
     for name in PLACES:
         numbers = numbers_of(name, count)

@@ -66,26 +66,38 @@ class Case:
     def environment(self) -> dict[str, str]:
         """What every process of the case has, and by which it is found."""
         own = {
-            "HOME": "home", "TMPDIR": "tmp", "TUNER_STATE_DIR": "state", "TUNER_DATA_DIR": "data",
-            "TUNER_CONFIG_DIR": "config", "TUNER_SYSTEM_CONFIG_DIR": "config",
-        }  # fmt: skip
+            "HOME": "home",
+            "TMPDIR": "tmp",
+            "TUNER_STATE_DIR": "state",
+            "TUNER_DATA_DIR": "data",
+            "TUNER_CONFIG_DIR": "config",
+            "TUNER_SYSTEM_CONFIG_DIR": "config",
+        }
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("TUNER_", "XDG_"))}
         return {
-            **kept, **{k: str(self.folder / v) for k, v in own.items()}, **self.place.environment,
-            "TUNER_SOCKET": str(self.folder / "d.sock"), "PYTHONPATH": str(HOOK), "PYTHONDONTWRITEBYTECODE": "1",
+            **kept,
+            **{k: str(self.folder / v) for k, v in own.items()},
+            **self.place.environment,
+            "TUNER_SOCKET": str(self.folder / "d.sock"),
+            "PYTHONPATH": str(HOOK),
+            "PYTHONDONTWRITEBYTECODE": "1",
             _MARK: self.mark,
-        }  # fmt: skip
+        }
 
-    def start(
-        self, command: Sequence[str], plan: Mapping[str, object] | None = None
-    ) -> subprocess.Popen[str]:
+    def start(self, command: Sequence[str], plan: Mapping[str, object] | None = None) -> subprocess.Popen[str]:
         """Start a program on the place; `plan` is the hook's."""
         more = {"TUNER_KILL": json.dumps(plan)} if plan else {}
         with (self.folder / "said").open("a") as said:
             return subprocess.Popen(
-                [*self.place.prefix, *command], env={**self.environment, **more}, cwd=self.folder, text=True,
-                stdin=subprocess.DEVNULL, stdout=said, stderr=said, start_new_session=True,
-            )  # fmt: skip
+                [*self.place.prefix, *command],
+                env={**self.environment, **more},
+                cwd=self.folder,
+                text=True,
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=said,
+                start_new_session=True,
+            )
 
     def tuner(self, *arguments: str) -> list[str]:
         """Return the command line of a `tuner` command."""
@@ -94,9 +106,15 @@ class Case:
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run a `tuner` command undisturbed."""
         return subprocess.run(
-            [*self.place.prefix, *self.tuner(*arguments)], env=self.environment, cwd=self.folder, text=True,
-            stdin=subprocess.DEVNULL, capture_output=True, timeout=PATIENCE_S, check=False,
-        )  # fmt: skip
+            [*self.place.prefix, *self.tuner(*arguments)],
+            env=self.environment,
+            cwd=self.folder,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=PATIENCE_S,
+            check=False,
+        )
 
     def must(self, *arguments: str, codes: Sequence[int] = (0,)) -> str:
         """Run a `tuner` command undisturbed; it has to end well.
@@ -134,9 +152,7 @@ class Case:
             self.told.append("the profile is complete")
             self.must("profile", "apply", str(self.profile()), "--revert")
             if self.place.dirty():
-                raise CaseError(
-                    "after --revert these are not as they were:\n" + "\n".join(self.place.dirty())
-                )
+                raise CaseError("after --revert these are not as they were:\n" + "\n".join(self.place.dirty()))
         else:
             self.told.append("as before")
         self._check_leftovers()
@@ -152,9 +168,7 @@ class Case:
         left = [*journals, *map(str, (self.folder / "tmp").iterdir())]
         if left:
             raise CaseError(f"files are left: {', '.join(left)}")
-        mounts = [
-            line for line in Path("/proc/self/mounts").read_text().splitlines() if str(self.folder) in line
-        ]
+        mounts = [line for line in Path("/proc/self/mounts").read_text().splitlines() if str(self.folder) in line]
         if mounts:
             raise CaseError(f"mounts are left: {mounts}")
 

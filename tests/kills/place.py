@@ -62,30 +62,10 @@ class Place:
 
 
 _FIRST: Mapping[str, Mapping[str, object]] = {
-    "tx1": {
-        "cpu_cores_online": 2,
-        "cpu_freq_khz": 1428000,
-        "gpu_freq_hz": 614400000,
-        "gpu_governor": "fixed",
-    },
-    "tx2": {
-        "denver_cores_online": 0,
-        "cpu_freq_khz": 806400,
-        "gpu_freq_hz": 854250000,
-        "emc_freq_hz": 1331200000,
-    },
-    "xavier": {
-        "cpu_cores_online": 2,
-        "cpu_freq_khz": 1190400,
-        "gpu_freq_hz": 522750000,
-        "emc_governor": "fixed",
-    },
-    "orin": {
-        "cpu_cores_online": 4,
-        "cpu_freq_khz": 960000,
-        "gpu_freq_hz": 612000000,
-        "emc_freq_hz": 665600000,
-    },
+    "tx1": {"cpu_cores_online": 2, "cpu_freq_khz": 1428000, "gpu_freq_hz": 614400000, "gpu_governor": "fixed"},
+    "tx2": {"denver_cores_online": 0, "cpu_freq_khz": 806400, "gpu_freq_hz": 854250000, "emc_freq_hz": 1331200000},
+    "xavier": {"cpu_cores_online": 2, "cpu_freq_khz": 1190400, "gpu_freq_hz": 522750000, "emc_governor": "fixed"},
+    "orin": {"cpu_cores_online": 4, "cpu_freq_khz": 960000, "gpu_freq_hz": 612000000, "emc_freq_hz": 665600000},
     "host": {"cpus_online": "0-1", "cpu_governor": "performance", "cpu_max_freq_khz": 1036800},
 }
 _SECOND: Mapping[str, Mapping[str, object]] = {
@@ -118,23 +98,9 @@ def standing(name: str, folder: Path) -> Iterator[Place]:
 
 @contextlib.contextmanager
 def _mounted(board: str, l4t: str, root: Path) -> Iterator[None]:
-    if (
-        os.geteuid() != 0
-        or not os.access("/dev/fuse", os.R_OK | os.W_OK)
-        or shutil.which("fusermount3") is None
-    ):
+    if os.geteuid() != 0 or not os.access("/dev/fuse", os.R_OK | os.W_OK) or shutil.which("fusermount3") is None:
         raise NoFuseError("this needs root and FUSE (/dev/fuse and fusermount3)")
-    command = [
-        sys.executable,
-        "-m",
-        "tuner_emulator.main",
-        "--board",
-        board,
-        "--l4t",
-        l4t,
-        "--mount",
-        str(root),
-    ]
+    command = [sys.executable, "-m", "tuner_emulator.main", "--board", board, "--l4t", l4t, "--mount", str(root)]
     process = subprocess.Popen([*command, "--load", "idle"], stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
@@ -156,8 +122,10 @@ def _namespace(root: Path) -> Iterator[int]:
     script = f"mount --bind '{root / CPUS}' /{CPUS} && mount -t tmpfs none /run && echo ready && exec cat"
     holder = subprocess.Popen(
         ["unshare", "--mount", "--propagation", "private", "sh", "-c", script],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     try:
         assert holder.stdout is not None
         if holder.stdout.readline() != "ready\n":

@@ -17,10 +17,22 @@ from tuner.daemon.probe import daemon_answers
 from tuner.remote import bundle
 
 _SESSION = (
-    "--objective", "latency", "--strategy", "random", "--budget", "2", "--max-repeats", "1", "--warmup-runs", "0",
-    "--meter", "rapl", "--plain",
-    "--workload", "command:echo latency_s=0.0$(tr -dc 1-9 < /proc/sys/kernel/random/uuid)",
-)  # fmt: skip
+    "--objective",
+    "latency",
+    "--strategy",
+    "random",
+    "--budget",
+    "2",
+    "--max-repeats",
+    "1",
+    "--warmup-runs",
+    "0",
+    "--meter",
+    "rapl",
+    "--plain",
+    "--workload",
+    "command:echo latency_s=0.0$(tr -dc 1-9 < /proc/sys/kernel/random/uuid)",
+)
 
 
 def _nothing(case: Case) -> None:
@@ -83,9 +95,7 @@ def _leave_half_set(case: Case) -> None:
 def _start_daemon(case: Case, hook: Mapping[str, object] | None) -> None:
     daemon = case.start(case.tuner("daemon", "--device", case.place.device), hook)
     path = case.environment["TUNER_SOCKET"]
-    eventually(
-        lambda: daemon.poll() is not None or daemon_answers(path), lambda: "the daemon does not answer"
-    )
+    eventually(lambda: daemon.poll() is not None or daemon_answers(path), lambda: "the daemon does not answer")
     if daemon.poll() is not None:
         raise CaseError(f"the daemon ended with {daemon.returncode}")
 
@@ -148,20 +158,27 @@ def _start_actuator(case: Case) -> None:
     sysroot = case.place.environment.get("TUNER_SYSROOT", "/")
     device = "host" if case.place.device == "host" else "jetson"
     service = case.start(
-        [sys.executable, "-I", "-S", str(program), "--socket", _socket(case), "--device", device, "--sysroot", sysroot,
-         "--state-dir", str(case.folder / "state")],
-    )  # fmt: skip
-    eventually(
-        lambda: service.poll() is not None or _listens(_socket(case)),
-        lambda: "the actuator does not listen",
+        [
+            sys.executable,
+            "-I",
+            "-S",
+            str(program),
+            "--socket",
+            _socket(case),
+            "--device",
+            device,
+            "--sysroot",
+            sysroot,
+            "--state-dir",
+            str(case.folder / "state"),
+        ]
     )
+    eventually(lambda: service.poll() is not None or _listens(_socket(case)), lambda: "the actuator does not listen")
 
 
 def _session_at_actuator(case: Case, hook: dict[str, object] | None) -> subprocess.Popen[str]:
     _start_actuator(case)
-    return case.start(
-        case.tuner("start", "--foreground", "--board", f"unix:{_socket(case)}", *_SESSION), hook
-    )
+    return case.start(case.tuner("start", "--foreground", "--board", f"unix:{_socket(case)}", *_SESSION), hook)
 
 
 def _actuator_recovers(case: Case) -> None:
@@ -193,9 +210,7 @@ SCENARIOS: Mapping[str, Scenario] = {
         after="both",
         weight=2,
     ),
-    "revert": Scenario(
-        Victim("-m tuner profile"), _command(*_REVERT), _apply_first, before="first", weight=3
-    ),
+    "revert": Scenario(Victim("-m tuner profile"), _command(*_REVERT), _apply_first, before="first", weight=3),
     "start over a profile": Scenario(
         Victim("-m tuner start"), _start(), prepare=_apply_first, before="first", after="first"
     ),
@@ -204,21 +219,12 @@ SCENARIOS: Mapping[str, Scenario] = {
         Victim("tuner.daemon.task_process"), _apply_over_http, recover=_daemon_recovers, after="first"
     ),
     "daemon, at an apply": Scenario(
-        Victim("tuner.daemon.task_process", "parent"),
-        _apply_over_http,
-        recover=_daemon_recovers,
-        after="first",
+        Victim("tuner.daemon.task_process", "parent"), _apply_over_http, recover=_daemon_recovers, after="first"
     ),
-    "daemon": Scenario(
-        Victim("tuner.daemon.session_process", "parent"), _session_of_daemon, recover=_daemon_recovers
-    ),
-    "session process": Scenario(
-        Victim("tuner.daemon.session_process"), _session_of_daemon, recover=_daemon_recovers
-    ),
+    "daemon": Scenario(Victim("tuner.daemon.session_process", "parent"), _session_of_daemon, recover=_daemon_recovers),
+    "session process": Scenario(Victim("tuner.daemon.session_process"), _session_of_daemon, recover=_daemon_recovers),
     "actuator, exec": Scenario(Victim(_EXEC, isolated=True), _start("--board", "exec:")),
     "session at exec": Scenario(Victim("-m tuner start"), _start("--board", "exec:")),
-    "actuator, unix": Scenario(
-        Victim("actuator.pyz", isolated=True), _session_at_actuator, recover=_actuator_recovers
-    ),
+    "actuator, unix": Scenario(Victim("actuator.pyz", isolated=True), _session_at_actuator, recover=_actuator_recovers),
     "session at unix": Scenario(Victim("-m tuner start"), _session_at_actuator, recover=_actuator_recovers),
 }

@@ -147,9 +147,13 @@ def strike(case: Case, launch: Launch, victim: Victim, plan: Plan, course: Cours
 def _hook(case: Case, victim: Victim, step: int, number: int) -> dict[str, object]:
     stem = case.folder / f"hook-{case.rng.getrandbits(32):08x}"
     return {
-        "record": f"{stem}.record", "steps": f"{stem}.steps", "where": victim.where, "step": step,
-        "signal": int(number), "whom": victim.whom,
-    }  # fmt: skip
+        "record": f"{stem}.record",
+        "steps": f"{stem}.steps",
+        "where": victim.where,
+        "step": step,
+        "signal": int(number),
+        "whom": victim.whom,
+    }
 
 
 def _struck_by_hook(case: Case, process: subprocess.Popen[str], hook: dict[str, object]) -> int | None:

@@ -117,6 +117,14 @@ def measured(
     told: list[Any] = [] if progress is None else progress
     said: list[str] = [] if phases is None else phases
     return measure(
-        run, plan or MeasurementPlan(), objective, metrics, meter, clock or Clock(), sensors, stop or Stop(),
-        lambda repeats, values, precision: told.append((repeats, dict(values), precision)), said.append,
-    )  # fmt: skip
+        run,
+        plan or MeasurementPlan(),
+        objective,
+        metrics,
+        meter,
+        clock or Clock(),
+        sensors,
+        stop or Stop(),
+        lambda repeats, values, precision: told.append((repeats, dict(values), precision)),
+        said.append,
+    )

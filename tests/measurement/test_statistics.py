@@ -97,9 +97,7 @@ def test_a_savings_interval_holds_the_saving(seed: int, ratio: float) -> None:
     assert (low, high) == ratio_saving_ci(baseline, best, seed)
 
 
-@pytest.mark.parametrize(
-    ("baseline", "best"), [([], [1.0]), ([1.0], []), ([0.0], [1.0]), ([-1.0, 2.0], [1.0])]
-)
+@pytest.mark.parametrize(("baseline", "best"), [([], [1.0]), ([1.0], []), ([0.0], [1.0]), ([-1.0, 2.0], [1.0])])
 def test_a_saving_of_nothing_is_an_error(baseline: list[float], best: list[float]) -> None:
     with pytest.raises(MeasurementError):
         ratio_saving_ci(baseline, best, 0)

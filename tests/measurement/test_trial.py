@@ -77,12 +77,7 @@ def test_a_repeat_grows_where_the_warm_up_was_slower_than_the_rest() -> None:
 def test_a_repeat_stays_within_half_of_the_time_limit() -> None:
     clock = Clock()
     run = Run(clock, lambda _: 0.4)
-    measured(
-        run,
-        clock=clock,
-        meter=Meter(clock, window_s=30.0),
-        plan=MeasurementPlan(timeout_s=4.0, max_repeats=1),
-    )
+    measured(run, clock=clock, meter=Meter(clock, window_s=30.0), plan=MeasurementPlan(timeout_s=4.0, max_repeats=1))
     assert run.calls[-1] == 5
 
 
@@ -137,9 +132,7 @@ def test_recorded_energies_that_cannot_be(row: dict[str, float]) -> None:
 def test_other_metrics_may_be_zero_and_temperatures_negative_but_nothing_else() -> None:
     accuracy = Metric("accuracy", "accuracy", "")
     metrics = (accuracy, TEMPERATURE)
-    result = measured(
-        Recording([{"accuracy": 0.0, "temperature_c": -4.0}]), objective=accuracy, metrics=metrics
-    )
+    result = measured(Recording([{"accuracy": 0.0, "temperature_c": -4.0}]), objective=accuracy, metrics=metrics)
     assert result.values == {"accuracy": 0.0, "temperature_c": -4.0}
     with pytest.raises(MeasurementError, match="accuracy"):
         measured(Recording([{"accuracy": -0.5}]), objective=accuracy, metrics=metrics)
@@ -181,8 +174,10 @@ def workload(*own: Metric, recorded: bool | None = None) -> Any:
 
 def test_metrics_of_a_real_workload() -> None:
     assert {m.name for m in available_metrics(workload(), None, False)} == {
-        "latency_s", "latency_p95_s", "latency_p99_s",
-    }  # fmt: skip
+        "latency_s",
+        "latency_p95_s",
+        "latency_p99_s",
+    }
     assert set(available_metrics(workload(), Meter(Clock()), True)) == set(ALL)
     assert {POWER, EDP} <= set(available_metrics(workload(ENERGY), None, False))
     assert {ENERGY, EDP} <= set(available_metrics(workload(POWER), None, False))

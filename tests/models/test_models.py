@@ -89,10 +89,7 @@ def test_uncertainty_grows_away_from_the_data(name: str) -> None:
     design = rng.uniform(-1.0, 0.0, size=(40, 2))
     values = np.exp(0.5 * design[:, 0] + 0.05 * rng.standard_normal(40))
     model = models.create(name).fit(design, values)
-    near, far = (
-        model.predict(np.full((1, 2), -0.5), return_std=True),
-        model.predict(np.ones((1, 2)), return_std=True),
-    )
+    near, far = (model.predict(np.full((1, 2), -0.5), return_std=True), model.predict(np.ones((1, 2)), return_std=True))
     assert near[1][0] >= 0
     assert far[1][0] / far[0][0] >= near[1][0] / near[0][0] or name == "forest"  # trees are flat outside
 
@@ -114,10 +111,7 @@ def test_saved_and_loaded(name: str) -> None:
     np.testing.assert_allclose(again.predict(unseen), model.predict(unseen), rtol=1e-9)
     if name in WITH_STD:
         np.testing.assert_allclose(
-            again.predict(unseen, return_std=True)[1],
-            model.predict(unseen, return_std=True)[1],
-            rtol=1e-6,
-            atol=1e-9,
+            again.predict(unseen, return_std=True)[1], model.predict(unseen, return_std=True)[1], rtol=1e-6, atol=1e-9
         )
 
 
@@ -139,14 +133,7 @@ def test_a_source_is_saved_with_the_model() -> None:
 
 @pytest.mark.parametrize(
     "document",
-    [
-        None,
-        [],
-        {},
-        {"format": 99},
-        {"format": 1, "learner": "rt"},
-        {"format": 1, "learner": "rt", "columns": 0},
-    ],
+    [None, [], {}, {"format": 99}, {"format": 1, "learner": "rt"}, {"format": 1, "learner": "rt", "columns": 0}],
 )
 def test_what_is_no_document(document: Any) -> None:
     with pytest.raises(MalformedFileError):
@@ -262,9 +249,7 @@ def test_the_process_predicts_as_scikit_learns_own() -> None:
     mean, deviation = theirs.predict(unseen, return_std=True)
     spread = np.log(values).std()
     expected = np.exp(np.log(values).mean() + spread * mean)
-    latent = spread**2 * np.maximum(
-        deviation**2 - ours.noise_, 0.0
-    )  # theirs holds one measurement's noise too
+    latent = spread**2 * np.maximum(deviation**2 - ours.noise_, 0.0)  # theirs holds one measurement's noise too
     predicted, std = ours.predict(unseen, return_std=True)
     np.testing.assert_allclose(predicted, expected, rtol=1e-6)
     np.testing.assert_allclose(std, predicted * np.sqrt(np.expm1(latent)), rtol=1e-3, atol=1e-6)
@@ -282,9 +267,7 @@ def test_stepwise_agrees_with_statsmodels_refit(shared_data: Path, metric: str) 
     columns = [np.prod(design[:, [names.index(o) for o in t.options]], axis=1) for t in model.fit_.terms]
     refit = OLS(np.log(values), np.column_stack([np.ones(len(values)), *columns])).fit()
     np.testing.assert_allclose([t.coefficient for t in model.fit_.terms], refit.params[1:], rtol=1e-8)
-    np.testing.assert_allclose(
-        [t.p_value for t in model.fit_.terms], refit.pvalues[1:], rtol=1e-6, atol=1e-12
-    )
+    np.testing.assert_allclose([t.p_value for t in model.fit_.terms], refit.pvalues[1:], rtol=1e-6, atol=1e-12)
     assert max(t.p_value for t in model.fit_.terms) <= 0.05
     assert str(model.fit_.formula).startswith("log(y) ~ ")
     predicted = refit.get_prediction(np.column_stack([np.ones(len(values)), *columns])).se_mean
@@ -296,14 +279,8 @@ def test_stepwise_agrees_with_statsmodels_refit(shared_data: Path, metric: str) 
 def test_stepwise_keeps_to_the_order(order: int) -> None:
     rng = np.random.default_rng(0)
     design = rng.choice([-1.0, 1.0], size=(200, 4))
-    response = (
-        design[:, 0] + design[:, 1] + 0.5 * design[:, 2] + 0.7 * design[:, 0] * design[:, 1] * design[:, 2]
-    )
-    model = (
-        models.create("stepwise")
-        .set_params(order=order)
-        .fit(design, np.exp(response + 0.01 * rng.random(200)))
-    )
+    response = design[:, 0] + design[:, 1] + 0.5 * design[:, 2] + 0.7 * design[:, 0] * design[:, 1] * design[:, 2]
+    model = models.create("stepwise").set_params(order=order).fit(design, np.exp(response + 0.01 * rng.random(200)))
     assert from_document(to_document(model)).fit_ == model.fit_
     longest = max(len(t.options) for t in model.fit_.terms)
     assert longest <= order

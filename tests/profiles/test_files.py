@@ -30,10 +30,7 @@ values = st.one_of(st.booleans(), st.integers(-(2**63), 2**63 - 1), floats, text
 names = texts
 intervals = st.tuples(floats, floats).map(lambda ends: (min(ends), max(ends)))
 metrics = st.builds(
-    lambda value, unit, ci: ProfileMetric(value, unit, *(ci or (None, None))),
-    floats,
-    texts,
-    st.none() | intervals,
+    lambda value, unit, ci: ProfileMetric(value, unit, *(ci or (None, None))), floats, texts, st.none() | intervals
 )
 profiles = st.builds(
     Profile,
@@ -42,10 +39,7 @@ profiles = st.builds(
     device=texts,
     environment=st.dictionaries(names, texts, max_size=3),
     options=st.dictionaries(
-        names,
-        st.builds(ProfileOption, values, texts, st.sampled_from(["board", "workload"])),
-        min_size=1,
-        max_size=4,
+        names, st.builds(ProfileOption, values, texts, st.sampled_from(["board", "workload"])), min_size=1, max_size=4
     ),
     objective=texts,
     metrics=st.dictionaries(names, metrics, max_size=3),
@@ -95,9 +89,7 @@ def test_bad_file(path: Path) -> None:
 
 
 def test_messages_name_the_key_and_the_column() -> None:
-    with pytest.raises(
-        MalformedFileError, match=r"there is no key 'objectve'; did you mean 'objective'\?"
-    ) as e:
+    with pytest.raises(MalformedFileError, match=r"there is no key 'objectve'; did you mean 'objective'\?") as e:
         read_profile(CORPUS / "bad" / "20-9-unknown-key.toml")
     assert ":9:1:" in e.value.what
     with pytest.raises(MalformedFileError, match=r"'options\.cpu_freq_khz\.scope' must be .board. or") as e:

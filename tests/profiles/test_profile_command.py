@@ -58,9 +58,7 @@ def test_validate_names_every_problem(tmp_path: Path, capsys: pytest.CaptureFixt
     assert "Traceback" not in err
 
 
-def test_validate_without_the_device_checks_the_form(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_validate_without_the_device_checks_the_form(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     profile = tx2_profile(board="a-table", device="replay:gone.csv")
     write_profile(tmp_path / "p.toml", profile)
     assert tuner("validate", tmp_path / "p.toml") == 0

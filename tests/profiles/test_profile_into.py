@@ -51,9 +51,7 @@ def backup(conf: Path) -> Path:
     return real.with_name(real.name + BACKUP_SUFFIX)
 
 
-def test_a_mode_is_added_and_the_original_kept(
-    best: Path, conf: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_mode_is_added_and_the_original_kept(best: Path, conf: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert into(best, conf) == 0
     said = capsys.readouterr().out
     assert f"Added mode 5 TUNER_ENERGY in {conf.resolve()} (the original is kept as {backup(conf)})." in said
@@ -80,8 +78,10 @@ def test_again_and_anew(best: Path, conf: Path, tmp_path: Path, capsys: pytest.C
     write_profile(tmp_path / "b.toml", tx2_profile(options=options))
     assert into(tmp_path / "b.toml", conf) == 0
     assert "Replaced mode 5 TUNER_ENERGY" in capsys.readouterr().out
-    assert conf.read_bytes() == first.replace(b"CORE_4 0\nCPU_ONLINE CORE_5 0\nCPU_A57 MIN_FREQ 345600", b"CORE_4 1\n"
-                                              b"CPU_ONLINE CORE_5 1\nCPU_A57 MIN_FREQ 345600")  # fmt: skip
+    assert conf.read_bytes() == first.replace(
+        b"CORE_4 0\nCPU_ONLINE CORE_5 0\nCPU_A57 MIN_FREQ 345600",
+        b"CORE_4 1\nCPU_ONLINE CORE_5 1\nCPU_A57 MIN_FREQ 345600",
+    )
     assert backup(conf).read_bytes() == STOCK, "the oldest original stays"
 
 
@@ -137,10 +137,7 @@ def test_unfit_arguments(best: Path, conf: Path, tmp_path: Path, capsys: pytest.
 
 
 def test_a_host_has_no_modes(tmp_path: Path, conf: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert (
-        tuner("import", "--nvpmodel", conf, "--mode", "0", "-o", tmp_path / "p.toml", "--device", "host")
-        == 23
-    )
+    assert tuner("import", "--nvpmodel", conf, "--mode", "0", "-o", tmp_path / "p.toml", "--device", "host") == 23
     assert "has no power modes" in capsys.readouterr().err
     write_profile(tmp_path / "h.toml", host_profile({"cpus_online": ProfileOption(1)}))
     assert into(tmp_path / "h.toml", conf) == 22, "made for another machine"
@@ -155,8 +152,11 @@ def test_import_by_name_and_id(conf: Path, tmp_path: Path, capsys: pytest.Captur
     assert "mode MAXQ as a profile of 4 options" in capsys.readouterr().out
     profile = read_profile(tmp_path / "p.toml")
     assert profile.configuration() == {
-        "cpu_cores_online": 4, "cpu_freq_khz": 1_113_600, "gpu_freq_hz": 854_250_000, "emc_freq_hz": 1_331_200_000,
-    }  # fmt: skip
+        "cpu_cores_online": 4,
+        "cpu_freq_khz": 1_113_600,
+        "gpu_freq_hz": 854_250_000,
+        "emc_freq_hz": 1_331_200_000,
+    }
     assert (profile.name, profile.board, profile.emulated) == ("MAXQ", "jetson-tx2", True)
     assert profile.options["gpu_freq_hz"].unit == "Hz"
     assert bring(conf, "1", tmp_path / "q.toml") == 0
@@ -172,9 +172,7 @@ def test_an_exported_mode_imports_as_the_profile(best: Path, conf: Path, tmp_pat
     assert read_profile(tmp_path / "p.toml").configuration() == read_profile(best).configuration()
 
 
-def test_an_imported_mode_keeps_its_name(
-    conf: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_imported_mode_keeps_its_name(conf: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     profile = tmp_path / "p.toml"
     assert bring(conf, "MAXQ", profile) == 0
     capsys.readouterr()
@@ -195,16 +193,12 @@ def test_an_imported_mode_keeps_its_name(
     assert "Added mode 5 MAXQ" in capsys.readouterr().out
 
 
-def test_a_minimum_that_no_option_says_is_named(
-    conf: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_minimum_that_no_option_says_is_named(conf: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert bring(conf, "MAXQ", tmp_path / "p.toml") == 0
     assert "MIN_FREQ" not in capsys.readouterr().out
     maxq = STOCK.index(b"NAME=MAXQ")
     at = STOCK.index(b"CPU_A57 MIN_FREQ 0", maxq)
-    conf.resolve().write_bytes(
-        STOCK[:at] + b"CPU_A57 MIN_FREQ 806400" + STOCK[at + len(b"CPU_A57 MIN_FREQ 0") :]
-    )
+    conf.resolve().write_bytes(STOCK[:at] + b"CPU_A57 MIN_FREQ 806400" + STOCK[at + len(b"CPU_A57 MIN_FREQ 0") :])
     assert bring(conf, "MAXQ", tmp_path / "q.toml") == 0
     said = capsys.readouterr().out
     assert "MIN_FREQ keeps cpu_freq_khz at 806400 or more" in said

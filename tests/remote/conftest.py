@@ -38,18 +38,18 @@ class Machine:
         return {str(p): p.read_text().split("\n")[0] for p in self.root.rglob("*") if p.is_file()}
 
     def limits(self) -> list[str]:
-        return [
-            (self.root / CPU / f"cpufreq/policy{p}/scaling_max_freq").read_text().split()[0] for p in (0, 1)
-        ]
+        return [(self.root / CPU / f"cpufreq/policy{p}/scaling_max_freq").read_text().split()[0] for p in (0, 1)]
 
 
 @pytest.fixture
 def machine(tmp_path: Path) -> Machine:
     root = tmp_path / "board"
     files = {
-        f"{CPU}/online": "0-1", f"{CPU}/present": "0-1", f"{CPU}/cpu1/online": "1",
+        f"{CPU}/online": "0-1",
+        f"{CPU}/present": "0-1",
+        f"{CPU}/cpu1/online": "1",
         "proc/sys/kernel/random/boot_id": "b",
-    }  # fmt: skip
+    }
     for policy in (0, 1):
         base = f"{CPU}/cpufreq/policy{policy}"
         files |= {
@@ -100,7 +100,5 @@ def oldest_python() -> str:
         return sys.executable
     found = next((p for p in wanted if os.access(p, os.X_OK)), None)
     if found is None:
-        pytest.skip(
-            "no Python 3.8 is here, the oldest of a board: pyenv install 3.8, or uv python install 3.8"
-        )
+        pytest.skip("no Python 3.8 is here, the oldest of a board: pyenv install 3.8, or uv python install 3.8")
     return found

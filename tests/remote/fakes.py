@@ -29,8 +29,12 @@ OPTIONS = (
     Option("share", (0.25, 0.5, 1.0), condition=Condition("governor", ("ondemand",))),
 )
 START: dict[str, OptionValue] = {
-    "cores": 4, "freq_hz": 1300500000, "governor": "ondemand", "boost": False, "share": 1.0,
-}  # fmt: skip
+    "cores": 4,
+    "freq_hz": 1300500000,
+    "governor": "ondemand",
+    "boost": False,
+    "share": 1.0,
+}
 
 
 class FakeDevice:

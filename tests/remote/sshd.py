@@ -61,9 +61,7 @@ def far_board(folder: Path) -> Iterator[Far]:
     binaries.mkdir()
     (binaries / "ssh").write_text(f'#!/bin/sh\nexec {shutil.which("ssh")} -F {folder}/config "$@"\n')
     (binaries / "ssh").chmod(0o755)
-    server = subprocess.Popen(
-        [_SSHD, "-D", "-e", "-f", folder / "sshd_config"], stderr=subprocess.PIPE, text=True
-    )
+    server = subprocess.Popen([_SSHD, "-D", "-e", "-f", folder / "sshd_config"], stderr=subprocess.PIPE, text=True)
     try:
         assert server.stderr is not None
         for line in server.stderr:

@@ -23,9 +23,25 @@ from tuner.remote.transport import end, parse_address
 
 #: What Python 3.8 does not have, of what one reaches for.
 _NEWER = frozenset(
-    {"removesuffix", "removeprefix", "pairwise", "batched", "cache", "slots", "kw_only", "bit_count",
-     "TypeAlias", "ParamSpec", "Self", "StrEnum", "to_thread", "randbytes", "file_digest", "aclosing"}
-)  # fmt: skip
+    {
+        "removesuffix",
+        "removeprefix",
+        "pairwise",
+        "batched",
+        "cache",
+        "slots",
+        "kw_only",
+        "bit_count",
+        "TypeAlias",
+        "ParamSpec",
+        "Self",
+        "StrEnum",
+        "to_thread",
+        "randbytes",
+        "file_digest",
+        "aclosing",
+    }
+)
 _OWN = ("tuner", "tuner_plugins", "tuner_profiles")
 
 
@@ -57,16 +73,19 @@ def too_new(source: str) -> list[str]:
         return [f"line {error.lineno}: {error.msg}"]
     abstract = {
         alias.asname or alias.name
-        for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module == "collections.abc"
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.module == "collections.abc"
         for alias in node.names
-    }  # fmt: skip
+    }
     builtin = {"dict", "list", "tuple", "set", "frozenset", "type"}
     types = {"int", "str", "bool", "float", "bytes", "None", "dict", "list", "tuple"}
     found = [
         f"line {node.lineno}: {alias.name}"
-        for node in tree.body if isinstance(node, (ast.Import, ast.ImportFrom))
-        for alias in node.names if alias.name in {*_NEWER, "tomllib", "files"}
-    ]  # fmt: skip
+        for node in tree.body
+        if isinstance(node, (ast.Import, ast.ImportFrom))
+        for alias in node.names
+        if alias.name in {*_NEWER, "tomllib", "files"}
+    ]
     for node in executed(tree):
         what = ""
         if isinstance(node, ast.Attribute):
@@ -105,9 +124,7 @@ def test_only_the_standard_library_is_imported(sources: dict[str, str]) -> None:
             if isinstance(node, ast.ImportFrom) and not node.level:
                 named = [str(node.module)]
             foreign |= {
-                (name, n)
-                for n in named
-                if n.partition(".")[0] not in {*sys.stdlib_module_names, *_OWN, "tomli"}
+                (name, n) for n in named if n.partition(".")[0] not in {*sys.stdlib_module_names, *_OWN, "tomli"}
             }
     assert foreign == set()
 
@@ -118,12 +135,22 @@ def test_nothing_is_too_new_for_python_3_8(sources: dict[str, str]) -> None:
 
 @pytest.mark.parametrize(
     "source",
-    ["match 1:\n  case 1: pass", "with (open('a') as a, open('b') as b): pass", "A = int | None", "x = {} | {}",
-     "x |= {'a': 1}", "zip(a, b, strict=True)", "'a'.removesuffix('b')", "from itertools import pairwise",
-     "import tomllib",
-     "from collections.abc import Mapping\nA = Mapping[str, int]", "A = dict[str, int]", "isinstance(a, int | str)",
-     "from dataclasses import dataclass\n@dataclass(slots=True)\nclass A: pass"],
-)  # fmt: skip
+    [
+        "match 1:\n  case 1: pass",
+        "with (open('a') as a, open('b') as b): pass",
+        "A = int | None",
+        "x = {} | {}",
+        "x |= {'a': 1}",
+        "zip(a, b, strict=True)",
+        "'a'.removesuffix('b')",
+        "from itertools import pairwise",
+        "import tomllib",
+        "from collections.abc import Mapping\nA = Mapping[str, int]",
+        "A = dict[str, int]",
+        "isinstance(a, int | str)",
+        "from dataclasses import dataclass\n@dataclass(slots=True)\nclass A: pass",
+    ],
+)
 def test_the_check_finds_what_is_too_new(source: str) -> None:
     assert too_new(source)
 
@@ -156,9 +183,7 @@ def test_every_module_imports_and_a_board_is_served_under_python_3_8(
     end(program)
 
 
-def test_an_emulated_jetson_is_set_metered_and_put_back_under_python_3_8(
-    archive: bytes, tmp_path: Path
-) -> None:
+def test_an_emulated_jetson_is_set_metered_and_put_back_under_python_3_8(archive: bytes, tmp_path: Path) -> None:
     python = oldest_python()
     if why_no_fuse():
         pytest.skip(why_no_fuse())
@@ -190,8 +215,6 @@ def test_the_hardware_files_are_in_it(archive: bytes) -> None:
 
 
 def test_outside_of_an_archive_the_actuator_says_how_to_make_one() -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "tuner.remote.main"], capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([sys.executable, "-m", "tuner.remote.main"], capture_output=True, text=True, check=False)
     assert done.returncode == 42
     assert "tuner.remote.bundle" in done.stderr

@@ -25,9 +25,23 @@ from tuner.remote.transport import end, parse_address
 
 @pytest.mark.parametrize(
     "text",
-    ["", "ssh", "ssh:", "ssh://", "ssh:host", "ssh://-oProxyCommand=reboot", "ssh://a@-b", "ssh://a b", "ssh://h:x",
-     "ssh://h/path", "ssh://h;reboot", "http://h", "unix:", "exec:'"],
-)  # fmt: skip
+    [
+        "",
+        "ssh",
+        "ssh:",
+        "ssh://",
+        "ssh:host",
+        "ssh://-oProxyCommand=reboot",
+        "ssh://a@-b",
+        "ssh://a b",
+        "ssh://h:x",
+        "ssh://h/path",
+        "ssh://h;reboot",
+        "http://h",
+        "unix:",
+        "exec:'",
+    ],
+)
 def test_what_is_no_address(text: str) -> None:
     with pytest.raises(UsageError):
         parse_address(text)
@@ -124,7 +138,7 @@ def not_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "id": "echo 1000",
         "sudo": f'echo "$*" >> {asked}; [ "$1" = -n ] && [ ! -e {folder}/password ] && shift && exec "$@"\n'
         "echo sudo: a password is required >&2; exit 1",
-    }  # fmt: skip
+    }
     for name, script in scripts.items():
         (folder / name).write_text(f"#!/bin/sh\n{script}\n")
         (folder / name).chmod(0o755)

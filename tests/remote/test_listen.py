@@ -59,8 +59,9 @@ def service(machine: Machine, archive: bytes, place: Path, tmp_path: Path) -> It
             systemd.settimeout(PATIENCE_S)
             process = subprocess.Popen(
                 [sys.executable, "-I", "-S", str(program), "--socket", str(place), *machine.arguments, *arguments],
-                env={"NOTIFY_SOCKET": str(told)}, stderr=subprocess.PIPE,
-            )  # fmt: skip
+                env={"NOTIFY_SOCKET": str(told)},
+                stderr=subprocess.PIPE,
+            )
             running.append(process)
             assert systemd.recv(64) == b"READY=1"
         return process
@@ -195,9 +196,7 @@ def test_a_member_of_the_group_sets_the_board_and_may_not_write_its_files(
     limit = machine.root / CPU / "cpufreq/policy0/scaling_max_freq"
     command = [sys.executable, "-c", _MEMBER, place, limit]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.stdout.splitlines() == ['{"id":2,"ok":{"values":{"cpu_max_freq_khz":345600}}}', "denied"], (
-        done.stderr
-    )
+    assert done.stdout.splitlines() == ['{"id":2,"ok":{"values":{"cpu_max_freq_khz":345600}}}', "denied"], done.stderr
     session = connected(place)  # waits until the board has been put back
     session.close()
     assert machine.files() == before
@@ -210,19 +209,28 @@ def test_a_session_sets_by_the_service_and_runs_its_workload_itself(
     before = machine.files()
     service()
     run = tuner(
-        "start", "--board", f"unix:{place}", "--objective", "latency", "--strategy", "random", "--budget", "3",
-        "--max-repeats", "2", "--json",
-        "--workload", f"command:echo run >> {tmp_path}/who; echo latency_s=0.0$TUNER_OPTION_CPU_MAX_FREQ_KHZ",
-    )  # fmt: skip
+        "start",
+        "--board",
+        f"unix:{place}",
+        "--objective",
+        "latency",
+        "--strategy",
+        "random",
+        "--budget",
+        "3",
+        "--max-repeats",
+        "2",
+        "--json",
+        "--workload",
+        f"command:echo run >> {tmp_path}/who; echo latency_s=0.0$TUNER_OPTION_CPU_MAX_FREQ_KHZ",
+    )
     assert run.code == 0, run.err
     assert all(t["value"] == float(f"0.0{t['configuration']['cpu_max_freq_khz']}") for t in run.trials())
     assert (tmp_path / "who").read_text() != ""
     assert machine.files() == before
 
 
-def test_the_workload_of_a_services_board_runs_on_this_machine(
-    machine: Machine, service: Service, place: Path
-) -> None:
+def test_the_workload_of_a_services_board_runs_on_this_machine(machine: Machine, service: Service, place: Path) -> None:
     service()
     device = open_board(f"unix:{place}", "auto", default_context({}))
     try:
@@ -237,10 +245,15 @@ def test_the_workload_of_a_services_board_runs_on_this_machine(
 
 @pytest.mark.parametrize(
     ("address", "spec", "elsewhere"),
-    [("unix:/s", "auto", True), ("unix:/s", "jetson", True), ("unix:/s", "host", True),
-     ("unix:/s", "emulated:jetson-tx2", False), ("unix:/s", "replay:t.csv", False),
-     ("ssh://b", "emulated:jetson-tx2", True)],
-)  # fmt: skip
+    [
+        ("unix:/s", "auto", True),
+        ("unix:/s", "jetson", True),
+        ("unix:/s", "host", True),
+        ("unix:/s", "emulated:jetson-tx2", False),
+        ("unix:/s", "replay:t.csv", False),
+        ("ssh://b", "emulated:jetson-tx2", True),
+    ],
+)
 def test_what_is_no_board_is_opened_here(address: str, spec: str, elsewhere: bool) -> None:
     assert is_elsewhere(address, spec) == elsewhere
 
@@ -263,9 +276,7 @@ def under_systemd(listener: socket.socket, program: Path, machine: Machine) -> s
     command = [sys.executable, "-I", "-S", str(program), "--socket", "unused", *machine.arguments]
     handed = str(listener.fileno())
     return subprocess.Popen(
-        [sys.executable, "-c", HAND_OVER, handed, *command],
-        pass_fds=(int(handed),),
-        stderr=subprocess.DEVNULL,
+        [sys.executable, "-c", HAND_OVER, handed, *command], pass_fds=(int(handed),), stderr=subprocess.DEVNULL
     )
 
 

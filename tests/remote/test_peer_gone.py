@@ -101,9 +101,7 @@ def test_silence_longer_than_the_heartbeat_ends_the_session(machine: Machine, co
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
-def test_a_signal_to_the_actuator_puts_the_board_back(
-    number: int, machine: Machine, connect: Connect
-) -> None:
+def test_a_signal_to_the_actuator_puts_the_board_back(number: int, machine: Machine, connect: Connect) -> None:
     before = machine.files()
     connection = connect()
     connection.request("apply", target=TARGET)
@@ -115,9 +113,7 @@ def test_a_signal_to_the_actuator_puts_the_board_back(
     assert machine.journals == []
 
 
-def test_a_killed_actuator_leaves_a_journal_from_which_the_next_puts_back(
-    machine: Machine, connect: Connect
-) -> None:
+def test_a_killed_actuator_leaves_a_journal_from_which_the_next_puts_back(machine: Machine, connect: Connect) -> None:
     before = machine.files()
     connection = connect()
     connection.request("apply", target=TARGET)
@@ -161,9 +157,8 @@ sys.stdin.read()
 def test_a_killed_session_has_its_board_put_back(machine: Machine, local: Address) -> None:
     before = machine.files()
     client = subprocess.Popen(
-        [sys.executable, "-c", _CLIENT, *machine.arguments],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
+        [sys.executable, "-c", _CLIENT, *machine.arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
     assert client.stdout is not None
     gone = exit_of(int(client.stdout.readline()))
     assert machine.limits() == ["345600", "345600"]

@@ -91,9 +91,18 @@ def test_apply_verify_read_and_restore(peer: Peer, device: FakeDevice, tmp_path:
 
 @pytest.mark.parametrize(
     "target",
-    [{"cores": 3}, {"cores": "2"}, {"cores": True}, {"boost": 1}, {"governor": "powersave"}, {"policy0/limits": "1-2"},
-     {"/sys/x": 1}, {"cores": 2, "emc_freq_hz": 1}, {"freq_hz": 114750000.5}],
-)  # fmt: skip
+    [
+        {"cores": 3},
+        {"cores": "2"},
+        {"cores": True},
+        {"boost": 1},
+        {"governor": "powersave"},
+        {"policy0/limits": "1-2"},
+        {"/sys/x": 1},
+        {"cores": 2, "emc_freq_hz": 1},
+        {"freq_hz": 114750000.5},
+    ],
+)
 def test_what_no_table_has_is_refused_and_nothing_is_written(
     peer: Peer, device: FakeDevice, target: dict[str, Any]
 ) -> None:
@@ -111,13 +120,28 @@ def test_the_tables_own_value_is_written_not_the_peers(peer: Peer, device: FakeD
 
 @pytest.mark.parametrize(
     "line",
-    [b"", b"{", b"[]", b"null", b"\xff\xfe", b'{"id":1}', b'{"id":1,"do":"write"}', b'{"id":"1","do":"ping"}',
-     b'{"id":true,"do":"ping"}', b'{"id":1,"do":"ping","path":"/sys"}', b'{"id":1,"do":"apply"}',
-     b'{"id":1,"do":"apply","target":[]}', b'{"id":1,"do":"apply","target":{"cores":null}}',
-     b'{"id":1,"do":"apply","target":{"cores":[2]}}', b'{"id":1,"do":"apply","target":{"cores":2,"cores":2}}',
-     b'{"id":1,"do":"read","options":"cores"}', b'{"id":1,"do":"read","options":[1]}',
-     b'{"id":1,"do":"apply","target":{"cores":NaN}}', b'{"id":1,"do":["apply"],"target":{"cores":2}}'],
-)  # fmt: skip
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"null",
+        b"\xff\xfe",
+        b'{"id":1}',
+        b'{"id":1,"do":"write"}',
+        b'{"id":"1","do":"ping"}',
+        b'{"id":true,"do":"ping"}',
+        b'{"id":1,"do":"ping","path":"/sys"}',
+        b'{"id":1,"do":"apply"}',
+        b'{"id":1,"do":"apply","target":[]}',
+        b'{"id":1,"do":"apply","target":{"cores":null}}',
+        b'{"id":1,"do":"apply","target":{"cores":[2]}}',
+        b'{"id":1,"do":"apply","target":{"cores":2,"cores":2}}',
+        b'{"id":1,"do":"read","options":"cores"}',
+        b'{"id":1,"do":"read","options":[1]}',
+        b'{"id":1,"do":"apply","target":{"cores":NaN}}',
+        b'{"id":1,"do":["apply"],"target":{"cores":2}}',
+    ],
+)
 def test_what_is_not_of_the_protocol_is_answered_and_nothing_is_written(
     peer: Peer, device: FakeDevice, line: bytes
 ) -> None:

@@ -27,10 +27,24 @@ def start(tuner: Tuner, machine: Machine) -> Tuner:
 
     def run(*arguments: str, env: dict[str, str] | None = None, timeout_s: float = 240) -> Run:
         return tuner(
-            "start", "--board", f"exec:env TUNER_STATE_DIR={machine.state}", "--device", "host",
-            "--sysroot", str(machine.root), "--objective", "latency", "--strategy", "random", "--json",
-            "--max-repeats", "2", *arguments, env=env, timeout_s=timeout_s,
-        )  # fmt: skip
+            "start",
+            "--board",
+            f"exec:env TUNER_STATE_DIR={machine.state}",
+            "--device",
+            "host",
+            "--sysroot",
+            str(machine.root),
+            "--objective",
+            "latency",
+            "--strategy",
+            "random",
+            "--json",
+            "--max-repeats",
+            "2",
+            *arguments,
+            env=env,
+            timeout_s=timeout_s,
+        )
 
     return run
 
@@ -115,9 +129,7 @@ def far(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Far]:
         yield found
 
 
-def test_over_ssh_a_board_is_set_runs_a_command_and_is_put_back(
-    far: Far, machine: Machine, archive: bytes
-) -> None:
+def test_over_ssh_a_board_is_set_runs_a_command_and_is_put_back(far: Far, machine: Machine, archive: bytes) -> None:
     before = machine.files()
     address = parse_address(far.address)
     connection = Connection(address.connect(archive, machine.arguments), far.address)

@@ -34,14 +34,10 @@ def source_of(options: list[Option], configurations: list[Configuration]) -> Sou
 
 
 def knowledge(data: SourceData) -> Knowledge:
-    return Knowledge(
-        Origin("table", "k"), "2026-01-01T00:00:00+00:00", "0", data, len(data.configurations), {}
-    )
+    return Knowledge(Origin("table", "k"), "2026-01-01T00:00:00+00:00", "0", data, len(data.configurations), {})
 
 
-def said_by_all(
-    source: SourceData, options: tuple[Option, ...], quantity: str | None
-) -> set[tuple[str, ...]]:
+def said_by_all(source: SourceData, options: tuple[Option, ...], quantity: str | None) -> set[tuple[str, ...]]:
     """Return what notice, sampler `transfer`, the study's strategies and `source compare` call matched."""
     said = matching_text(match(source, options)).split(";")[0].removeprefix("speaks of ")
     notice = () if said.startswith("no option") else tuple(said.split(", "))
@@ -95,16 +91,20 @@ def test_an_option_that_the_source_holds_teaches_nothing_and_is_lacking_on_neith
 
 def test_each_reason_to_leave_an_option_out_is_named_once() -> None:
     options = (
-        Option("a", (1, 2)), Option("fixed", (7,)), Option("mixed", (1, 2)), Option("new", (0, 1)),
+        Option("a", (1, 2)),
+        Option("fixed", (7,)),
+        Option("mixed", (1, 2)),
+        Option("new", (0, 1)),
         Option("kind", ("x", "y"), "categorical"),
-    )  # fmt: skip
+    )
     theirs = [
-        Option("a", (1, 2)), Option("fixed", (7, 8)), Option("mixed", ("one", "two"), "categorical"),
-        Option("old", (0, 1)), Option("kind", ("p", "q"), "categorical"),
-    ]  # fmt: skip
-    rows = [
-        {"a": 1 + i, "fixed": 7 + i, "mixed": ("one", "two")[i], "old": i, "kind": "pq"[i]} for i in (0, 1)
+        Option("a", (1, 2)),
+        Option("fixed", (7, 8)),
+        Option("mixed", ("one", "two"), "categorical"),
+        Option("old", (0, 1)),
+        Option("kind", ("p", "q"), "categorical"),
     ]
+    rows = [{"a": 1 + i, "fixed": 7 + i, "mixed": ("one", "two")[i], "old": i, "kind": "pq"[i]} for i in (0, 1)]
     found = match(source_of(theirs, rows), options)
     assert found.names == ("a",)
     assert (found.fixed, found.incomparable) == (("fixed",), ("mixed", "kind"))
@@ -157,15 +157,14 @@ def _options(draw: st.DrawFn) -> Option:
 
 @st.composite
 def _sides(draw: st.DrawFn) -> tuple[SourceData, tuple[Option, ...]]:
-    target, theirs = (
-        draw(st.lists(_options(), min_size=1, max_size=3, unique_by=lambda o: o.name)) for _ in range(2)
-    )
+    target, theirs = (draw(st.lists(_options(), min_size=1, max_size=3, unique_by=lambda o: o.name)) for _ in range(2))
     rows = draw(
         st.lists(
             st.fixed_dictionaries({}, optional={o.name: st.sampled_from(o.values) for o in theirs}),
-            min_size=1, max_size=6,
+            min_size=1,
+            max_size=6,
         )
-    )  # fmt: skip
+    )
     return source_of(theirs, rows), tuple(target)
 
 
@@ -175,9 +174,7 @@ def test_all_agree_on_anything(sides: tuple[SourceData, tuple[Option, ...]]) -> 
     assert len(said_by_all(source, options, "latency")) == 1
     found = match(source, options)
     several = [o.name for o in options if len(o.values) > 1]
-    sorted_out = [
-        *found.names, *(m.option.name for m in found.held), *found.incomparable, *found.unmatched_target,
-    ]  # fmt: skip
+    sorted_out = [*found.names, *(m.option.name for m in found.held), *found.incomparable, *found.unmatched_target]
     assert sorted(sorted_out) == sorted(several)
     assert not set(found.unmatched_source) & {o.name for o in options}
     assert np.isfinite(found.design).all()

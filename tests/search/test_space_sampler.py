@@ -53,11 +53,7 @@ def test_every_suggestion_exists_and_none_comes_twice(strategy: str, space: Conf
 @pytest.mark.parametrize("strategy", PLAIN)
 def test_a_table_is_exhausted_and_then_said_to_be(strategy: str) -> None:
     rows = [{"a": i, "b": (i * i) % 5, "c": "xy"[i % 2]} for i in range(5)]
-    options = (
-        Option("a", tuple(range(5))),
-        Option("b", tuple(range(5))),
-        Option("c", ("x", "y"), "categorical"),
-    )
+    options = (Option("a", tuple(range(5))), Option("b", tuple(range(5))), Option("c", ("x", "y"), "categorical"))
     space = table_space(options, rows)
     found = exhaust(space, strategy, 20)
     assert sorted(map(str, found)) == sorted(map(str, rows))

@@ -14,9 +14,7 @@ from tuner.events import Event, SessionFinished
 from tuner.session.stop import SignalStop
 
 
-def test_a_database_removed_after_the_last_trial_is_missed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_database_removed_after_the_last_trial_is_missed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     database, profile = tmp_path / "s.db", tmp_path / "best.toml"
     flags = {
         "device": "emulated:jetson-tx2",

@@ -9,12 +9,8 @@ from tuner.space import ConfigurationSpace, Option
 
 
 def test_the_option_that_matters_gets_the_share() -> None:
-    space = ConfigurationSpace(
-        (Option("matters", (1, 2, 3)), Option("idle", (1, 2, 3)), Option("constant", (7,)))
-    )
-    trials = [
-        ({"matters": a, "idle": b, "constant": 7}, float(a * 10)) for a, b in product((1, 2, 3), (1, 2, 3))
-    ]
+    space = ConfigurationSpace((Option("matters", (1, 2, 3)), Option("idle", (1, 2, 3)), Option("constant", (7,))))
+    trials = [({"matters": a, "idle": b, "constant": 7}, float(a * 10)) for a, b in product((1, 2, 3), (1, 2, 3))]
     importance = option_importance(space, trials)
     assert importance["matters"] == pytest.approx(1.0)
     assert importance["idle"] == importance["constant"] == 0.0

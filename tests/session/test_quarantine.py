@@ -10,14 +10,7 @@ from typing import Any
 import pytest
 
 from tuner.config.load import load
-from tuner.events import (
-    ConfigurationQuarantined,
-    Event,
-    SessionFinished,
-    SessionStarted,
-    TrialFinished,
-    TrialStarted,
-)
+from tuner.events import ConfigurationQuarantined, Event, SessionFinished, SessionStarted, TrialFinished, TrialStarted
 from tuner.session.run import run_session
 from tuner.session.stop import SignalStop
 from tuner.session.supervision import Supervision
@@ -28,11 +21,15 @@ class PowerCut(BaseException):
 
 
 def settings(tmp_path: Path, **more: str) -> Any:
-    flags = {"device": "emulated:jetson-tx2", "strategy": "random", "study": "s", "max_repeats": "2",
-             "budget": "8", **more}  # fmt: skip
-    return load(
-        flags, {"TUNER_SYSTEM_CONFIG_DIR": str(tmp_path), "TUNER_CONFIG_DIR": str(tmp_path)}, tmp_path
-    )
+    flags = {
+        "device": "emulated:jetson-tx2",
+        "strategy": "random",
+        "study": "s",
+        "max_repeats": "2",
+        "budget": "8",
+        **more,
+    }
+    return load(flags, {"TUNER_SYSTEM_CONFIG_DIR": str(tmp_path), "TUNER_CONFIG_DIR": str(tmp_path)}, tmp_path)
 
 
 def reboot() -> None:
@@ -40,9 +37,7 @@ def reboot() -> None:
     (Path(os.environ["TUNER_STATE_DIR"]) / "emulated" / "jetson-tx2.json").unlink()
 
 
-def cut_at(
-    trial: int | dict[str, Any], tmp_path: Path, supervision: Supervision | None = None
-) -> dict[str, Any]:
+def cut_at(trial: int | dict[str, Any], tmp_path: Path, supervision: Supervision | None = None) -> dict[str, Any]:
     """Run until this session's `trial`-th trial begins, or one with that configuration; return it."""
     tried: list[TrialStarted] = []
 

@@ -46,9 +46,7 @@ def test_an_outer_token_without_a_descriptor_is_asked() -> None:
 def test_a_trip_ends_a_running_command(tmp_path: Path) -> None:
     started = tmp_path / "started"
     with TripStop(SignalStop()) as stop:
-        workload = CommandWorkloadPlugin().open(
-            f"touch {started}; sleep 1000", OpenContext(0, str(tmp_path), {}, stop)
-        )
+        workload = CommandWorkloadPlugin().open(f"touch {started}; sleep 1000", OpenContext(0, str(tmp_path), {}, stop))
         run = workload.start({}, 500.0)
         ended = threading.Event()
 

@@ -87,19 +87,12 @@ def test_a_trial_that_throttles_twice_is_infeasible_for_every_strategy(tmp_path:
     assert [list(t.constraints.values()) for t in told] == [[-1.0], [1.0]]
 
 
-def test_numbers_under_throttling_are_not_passed_on(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_numbers_under_throttling_are_not_passed_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     url = f"sqlite:///{tmp_path / 'study.db'}"
     store = new_store(url)
     store.claim(
         StudyIdentity(
-            {"device": "fake", "board": "fake", "workload": "fake"},
-            "latency",
-            "latency_s",
-            "s",
-            (),
-            SPACE.signature(),
+            {"device": "fake", "board": "fake", "workload": "fake"}, "latency", "latency_s", "s", (), SPACE.signature()
         )
     )
     other = {"cpu_freq_khz": 400, "cores": 2}
@@ -191,10 +184,7 @@ def test_a_rounded_baseline_stays_the_baseline(tmp_path: Path) -> None:
     board = Board(lambda name, value: max(200, int(value)) if name == "cpu_freq_khz" else value)
     board.values["cpu_freq_khz"] = 300  # the baseline is not what is set
     ran = run_session(board, tmp_path, trials=2)
-    assert [(r.state, r.origin) for r in ran.outcome.records] == [
-        ("failed", "baseline"),
-        ("complete", "baseline"),
-    ]
+    assert [(r.state, r.origin) for r in ran.outcome.records] == [("failed", "baseline"), ("complete", "baseline")]
     assert ran.outcome.baseline is not None
     assert ran.outcome.baseline.configuration["cpu_freq_khz"] == 200
 
@@ -219,9 +209,7 @@ def test_five_failures_of_another_kind_do(tmp_path: Path) -> None:
         def write_option(self, name: str, value: OptionValue) -> None:
             raise DeviceError(f"{name} is refused.", "")
 
-    wanted = [{"cpu_freq_khz": f, "cores": 2} for f in (100, 200, 300, 400)] + [
-        {"cpu_freq_khz": 400, "cores": 1}
-    ]
+    wanted = [{"cpu_freq_khz": f, "cores": 2} for f in (100, 200, 300, 400)] + [{"cpu_freq_khz": 400, "cores": 1}]
     with pytest.raises(DeviceError):
         run_session(Refusing(), tmp_path, *wanted, trials=8)
 
@@ -285,9 +273,17 @@ def test_records_of_before_still_load() -> None:
     store.enqueue(FAST, "test")
     trial = store.study.ask()
     old = {
-        "state": "complete", "configuration": FAST, "origin": "tpe", "value": 1.0, "values": {"latency_s": 1.0},
-        "samples": [1.0], "ci": [0.9, 1.1], "violations": {}, "reason": "", "duration_s": 2.0,
-    }  # fmt: skip
+        "state": "complete",
+        "configuration": FAST,
+        "origin": "tpe",
+        "value": 1.0,
+        "values": {"latency_s": 1.0},
+        "samples": [1.0],
+        "ci": [0.9, 1.1],
+        "violations": {},
+        "reason": "",
+        "duration_s": 2.0,
+    }
     trial.set_user_attr("tuner", json.dumps(old))
     (record,) = store.records()
     assert record.asked == record.configuration == FAST
@@ -296,9 +292,18 @@ def test_records_of_before_still_load() -> None:
 
 def test_a_record_survives_its_storage() -> None:
     record = TrialRecord(
-        0, "infeasible", {"a": 1}, "tpe", 1.0, samples=[1.0], violations={NO_THROTTLING: 1.0}, reason="hot",
-        asked={"a": 2}, effective={"a": 0.9}, throttled=2,
-    )  # fmt: skip
+        0,
+        "infeasible",
+        {"a": 1},
+        "tpe",
+        1.0,
+        samples=[1.0],
+        violations={NO_THROTTLING: 1.0},
+        reason="hot",
+        asked={"a": 2},
+        effective={"a": 0.9},
+        throttled=2,
+    )
     store = new_store()
     trial = store.study.ask()
     trial.set_user_attr("tuner", record.to_json())
@@ -309,8 +314,7 @@ def test_a_record_survives_its_storage() -> None:
 @pytest.mark.parametrize("error", [OverheatedError, BoardLostError, DiskFullError])
 def test_an_error_after_which_a_session_can_go_on_says_how(error: type[TunerError]) -> None:
     session = SimpleNamespace(
-        store=SimpleNamespace(name="fake"),
-        supervision=SimpleNamespace(resume="tuner start --study {}".format),
+        store=SimpleNamespace(name="fake"), supervision=SimpleNamespace(resume="tuner start --study {}".format)
     )
     with pytest.raises(error) as caught, going_on(session):  # type: ignore[arg-type]
         raise error("It ended.", "Remove the cause.")

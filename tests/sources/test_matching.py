@@ -47,9 +47,7 @@ def test_names(target: Option, source: list[Option], names: tuple[str, ...]) -> 
 
 def test_what_matched_and_what_did_not_is_listed() -> None:
     options = (level("GPU"), level("c0"), level("c1"), level("odd"), Option("constant", (1,)))
-    configurations = tuple(
-        {"GPU": a, "c0": b, "c1": 1, "odd": a, "constant": 1} for a in (1, 2, 3) for b in (1, 2)
-    )
+    configurations = tuple({"GPU": a, "c0": b, "c1": 1, "odd": a, "constant": 1} for a in (1, 2, 3) for b in (1, 2))
     source = SourceData("s", options, configurations, {"latency_s": (1.0,) * 6}, (LATENCY,))
     found = match(source, (level("gpu"), level("cores", "c0", "c1"), level("new")))
     assert {m.option.name: m.names for m in found.matched} == {"gpu": ("GPU",), "cores": ("c0", "c1")}
@@ -92,9 +90,7 @@ def test_units(source: str, target: str, factor: float | None) -> None:
 
 def test_an_unstated_unit_agrees_with_itself_under_one_name_only() -> None:
     assert not units_agree(metric("", "a"), metric("", "b"))
-    with pytest.raises(
-        UnitMismatchError, match="'s' measured m in mW-samples, the objective is in J"
-    ) as caught:
+    with pytest.raises(UnitMismatchError, match="'s' measured m in mW-samples, the objective is in J") as caught:
         require_factor("s", metric("mW-samples"), metric("J"))
     assert caught.value.exit_code == 44
     assert caught.value.hint

@@ -57,15 +57,23 @@ def example(**changes: object) -> Knowledge:
         {"gpu_freq_hz": 5e8, "governor": "ondemand", "rate": 1, "turbo": False},
     )
     data = SourceData(
-        "s", OPTIONS, configurations, {"latency_s": (3.0, 1.0, 2.5), "energy_j": (1.0, 4.0, 0.1 + 0.2)},
-        (LATENCY, ENERGY), {"latency_s": {"some": {"format": 1, "state": [1, 2.5]}}},
-    )  # fmt: skip
+        "s",
+        OPTIONS,
+        configurations,
+        {"latency_s": (3.0, 1.0, 2.5), "energy_j": (1.0, 4.0, 0.1 + 0.2)},
+        (LATENCY, ENERGY),
+        {"latency_s": {"some": {"format": 1, "state": [1, 2.5]}}},
+    )
     names = tuple(c.name for c in columns_of(OPTIONS))
     terms = (Term(("gpu_freq_hz", "governor[performance]"), -0.25, 1e-9), Term(("rate",), 0.1, 0.04))
     known = Knowledge(
         Origin("study", "s", "jetson-tx2", "onnx:m", "emulated:jetson-tx2", True, {"l4t": "32"}),
-        "2026-01-01T00:00:00+00:00", "0.1.0", data, 3, {"latency_s": StepwiseFit(names, terms, 0.5, 0.9)},
-    )  # fmt: skip
+        "2026-01-01T00:00:00+00:00",
+        "0.1.0",
+        data,
+        3,
+        {"latency_s": StepwiseFit(names, terms, 0.5, 0.9)},
+    )
     return replace(known, **changes)
 
 
@@ -86,10 +94,7 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
 
 def test_reformatting_keeps_the_hash_and_a_changed_number_does_not() -> None:
     text = knowledge_text(example())
-    assert (
-        parse_knowledge(json.dumps(json.loads(text), indent=4).encode(), "x").data.values["latency_s"][0]
-        == 3.0
-    )
+    assert parse_knowledge(json.dumps(json.loads(text), indent=4).encode(), "x").data.values["latency_s"][0] == 3.0
     changed = text.replace("[3.0,1.0,2.5]", "[3.0,1.0,2.6]")
     assert changed != text
     with pytest.raises(MalformedFileError, match="was changed since it was written"):
@@ -103,9 +108,7 @@ def test_a_mutated_file_is_refused_or_says_the_same(data: st.DataObject) -> None
     raw = bytearray(knowledge_text(example()).encode())
     start = data.draw(st.integers(0, len(raw) - 1))
     end = data.draw(st.sampled_from([start, start + 1, start + 7, len(raw)]))
-    raw[start:end] = data.draw(
-        st.binary(max_size=3) | st.sampled_from([b"NaN", b"1e999", b"{", b'"', b"-", b"[["])
-    )
+    raw[start:end] = data.draw(st.binary(max_size=3) | st.sampled_from([b"NaN", b"1e999", b"{", b'"', b"-", b"[["]))
     try:
         found = parse_knowledge(bytes(raw), "x")
     except TunerError as error:
@@ -117,11 +120,14 @@ def test_a_mutated_file_is_refused_or_says_the_same(data: st.DataObject) -> None
 
 
 json_values = st.recursive(
-    st.none() | st.booleans() | st.integers(-(10**400), 10**400) | st.floats(allow_nan=False, allow_infinity=False)
+    st.none()
+    | st.booleans()
+    | st.integers(-(10**400), 10**400)
+    | st.floats(allow_nan=False, allow_infinity=False)
     | st.text(max_size=3),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
     max_leaves=4,
-)  # fmt: skip
+)
 
 
 @settings(max_examples=300)
@@ -238,10 +244,7 @@ def test_a_kill_while_writing_leaves_the_old_file(tmp_path: Path) -> None:
     write_knowledge(path, example())
     before = path.read_bytes()
     done = subprocess.run(
-        [sys.executable, "-c", _KILLED, str(path)],
-        cwd=Path(__file__).parents[2],
-        timeout=PATIENCE_S,
-        check=False,
+        [sys.executable, "-c", _KILLED, str(path)], cwd=Path(__file__).parents[2], timeout=PATIENCE_S, check=False
     )
     assert done.returncode == -signal.SIGKILL
     assert path.read_bytes() == before
@@ -270,9 +273,7 @@ def test_a_large_source_is_thinned_to_its_best_and_a_spread_of_the_others() -> N
         assert counts.min() > 0.05 * counts.sum()
     assert thinned(source, ["latency_s", "energy_j"]) == kept
     small = replace(
-        source,
-        configurations=source.configurations[:1000],
-        values={n: v[:1000] for n, v in source.values.items()},
+        source, configurations=source.configurations[:1000], values={n: v[:1000] for n, v in source.values.items()}
     )
     assert thinned(small, ["latency_s"]) is small
 

@@ -61,24 +61,21 @@ def made(url: str, name: str = "s", device: str = "replay:nowhere.csv") -> Study
     where = {"device": device, "board": "a board", "workload": "onnx:m.onnx"}
     store.claim(StudyIdentity(where, "energy", "energy_j", "J", (), SPACE.signature()))
     for i, chosen in enumerate(CONFIGURATIONS):
-        values = {
-            "latency_s": 0.1 + i / 7,
-            "energy_j": 1.0 / (3 + i),
-            "temperature_c": -1.5,
-            "score": 2.0 * i,
-        }
+        values = {"latency_s": 0.1 + i / 7, "energy_j": 1.0 / (3 + i), "temperature_c": -1.5, "score": 2.0 * i}
         store.finish(
             store.study.ask(),
             TrialRecord(
-                i, "complete", chosen, "baseline" if i == 0 else "random", values["energy_j"],
+                i,
+                "complete",
+                chosen,
+                "baseline" if i == 0 else "random",
+                values["energy_j"],
                 {k: v for k, v in values.items() if k != "temperature_c" or i != 2},
             ),
-        )  # fmt: skip
+        )
     for state in ("failed", "interrupted"):
         store.finish(store.study.ask(), TrialRecord(0, state, CONFIGURATIONS[0], "random", reason="no"))  # type: ignore[arg-type]
-    hot = TrialRecord(
-        0, "infeasible", CONFIGURATIONS[1], "random", 9.0, values, violations={"no throttling": 1.0}
-    )
+    hot = TrialRecord(0, "infeasible", CONFIGURATIONS[1], "random", 9.0, values, violations={"no throttling": 1.0})
     store.finish(store.study.ask(), hot)
     store.study.tell(store.study.ask(), state=optuna.trial.TrialState.PRUNED)
     store.study.ask()
@@ -87,9 +84,7 @@ def made(url: str, name: str = "s", device: str = "replay:nowhere.csv") -> Study
 
 def described(source: SourceData) -> dict[str, Any]:
     return {
-        "options": {
-            o.name: ([(type(v), v) for v in o.values], o.kind, o.unit, o.aliases) for o in source.options
-        },
+        "options": {o.name: ([(type(v), v) for v in o.values], o.kind, o.unit, o.aliases) for o in source.options},
         "configurations": [{n: (type(v), v) for n, v in c.items()} for c in source.configurations],
         "values": source.values,
         "metrics": set(source.metrics),
@@ -143,9 +138,7 @@ def test_studies_that_sessions_made(
     assert_same("s", url, tmp_path / "out.csv")
 
 
-def test_to_stdout_the_table_is_read_too(
-    url: str, tmp_path: Path, capsysbinary: pytest.CaptureFixture[bytes]
-) -> None:
+def test_to_stdout_the_table_is_read_too(url: str, tmp_path: Path, capsysbinary: pytest.CaptureFixture[bytes]) -> None:
     store = made(url)
     assert cli(["study", "export", "s", "--storage", url], False) == 0
     out, err = capsysbinary.readouterr()
@@ -155,9 +148,7 @@ def test_to_stdout_the_table_is_read_too(
     table = table_source(read_table(path))
     assert b"order of the texts of graph" in err
     assert b"temperature_c, which not every trial measured" in err
-    assert [
-        dict(c) for c in table.configurations if "score" in c
-    ]  # the name does not say that it was measured
+    assert [dict(c) for c in table.configurations if "score" in c]  # the name does not say that it was measured
     assert b"score" in err
     found = match(table, study.options)
     assert set(match(study, study.options).names) <= set(found.names)
@@ -215,13 +206,7 @@ def table(tmp_path: Path, *lines: str) -> Path:
 
 def test_an_empty_cell_is_an_inactive_option_where_another_one_says_so(tmp_path: Path) -> None:
     path = table(
-        tmp_path,
-        "denver,denver_khz,governor,time_s",
-        "2,100,a,1",
-        "2,200,b,2",
-        "0,,,3",
-        "1,100,b,4",
-        "1,200,a,5",
+        tmp_path, "denver,denver_khz,governor,time_s", "2,100,a,1", "2,200,b,2", "0,,,3", "1,100,b,4", "1,200,a,5"
     )
     read = read_table(path)
     assert [dict(c) for c in read.configurations][2] == {"denver": 0}
@@ -241,9 +226,7 @@ def test_an_empty_cell_is_an_inactive_option_where_another_one_says_so(tmp_path:
         ("a,b,time_s", "1,2,1", "2,,2", ",1,3"),
     ],
 )
-def test_an_empty_cell_that_nothing_explains_is_a_missing_value(
-    tmp_path: Path, lines: tuple[str, ...]
-) -> None:
+def test_an_empty_cell_that_nothing_explains_is_a_missing_value(tmp_path: Path, lines: tuple[str, ...]) -> None:
     with pytest.raises(TableError, match=r"line \d+, column \d+ .*: the option has no value"):
         read_table(table(tmp_path, *lines))
 
@@ -251,11 +234,15 @@ def test_an_empty_cell_that_nothing_explains_is_a_missing_value(
 @pytest.mark.parametrize(
     ("said", "word"),
     [
-        ("levels = [1, 'a']", "levels"), ("levels = []", "levels"), ("levels = [[1]]", "levels"),
-        ("levels = [2, 2]", "levels"), ("levels = ['1']\norder = ['1']", "order"),
-        ("levels = [2, 3]", "not one of the option's declared levels"), ("role = 'metric'\nlevels = [1]", "levels"),
+        ("levels = [1, 'a']", "levels"),
+        ("levels = []", "levels"),
+        ("levels = [[1]]", "levels"),
+        ("levels = [2, 2]", "levels"),
+        ("levels = ['1']\norder = ['1']", "order"),
+        ("levels = [2, 3]", "not one of the option's declared levels"),
+        ("role = 'metric'\nlevels = [1]", "levels"),
     ],
-)  # fmt: skip
+)
 def test_levels_are_checked(tmp_path: Path, said: str, word: str) -> None:
     path = table(tmp_path, "a,b,time_s", "1,1,1", "2,1,2")
     (tmp_path / "t.csv.toml").write_text(f"[columns.a]\n{said}\n")
@@ -271,11 +258,15 @@ def test_declared_levels_keep_their_type_and_order_and_those_that_were_not_tried
     )
     read = read_table(path)
     assert [(o.name, o.values, o.kind) for o in read.options] == [
-        ("n", (2, 1300), "ordinal"), ("t", ("b", "a"), "ordinal"), ("f", (False, True), "categorical"),
-    ]  # fmt: skip
+        ("n", (2, 1300), "ordinal"),
+        ("t", ("b", "a"), "ordinal"),
+        ("f", (False, True), "categorical"),
+    ]
     assert {o.name: o.values for o in table_source(read).options} == {
-        "n": (2, 7, 1300), "t": ("c", "b", "a"), "f": (False, True),
-    }  # fmt: skip
+        "n": (2, 7, 1300),
+        "t": ("c", "b", "a"),
+        "f": (False, True),
+    }
 
 
 def test_the_field_s_export_is_read(tmp_path: Path) -> None:

@@ -50,8 +50,9 @@ def test_first_suggestions_are_good_on_every_pair(shared_data: Path) -> None:
         target = tables[b]
         space = table_space(target.options, target.configurations)
         for metric in target.metrics[:2]:
-            value = {space.indices(c): r[metric.name][0] for c, r in zip(
-                target.configurations, target.repeats, strict=True)}  # fmt: skip
+            value = {
+                space.indices(c): r[metric.name][0] for c, r in zip(target.configurations, target.repeats, strict=True)
+            }
             context = StrategyContext(
                 space, Objective(metric.quantity, metric), 1, 19, (table_source(tables[a]),), {"seed": 1}
             )

@@ -39,11 +39,7 @@ def test_random_spaces_are_exhausted_by_the_bare_samplers(
     name: str, space: ConfigurationSpace, known: int, seed: int
 ) -> None:
     """Conditional, single-level and constant options included; the source knows the first few options."""
-    part = (
-        shared_by(space, known)
-        if space.rows is None and not any(o.condition for o in space.options)
-        else space
-    )
+    part = shared_by(space, known) if space.rows is None and not any(o.condition for o in space.options) else space
     count = min(12, space.size)
     context = replace(context_for(space, (source(part),), seed), budget_trials=count)
     strategy = registry.create("strategies", name)
@@ -159,8 +155,10 @@ def test_the_factorial_costs_more_than_the_budget(shared_data: Path, quantity: i
 
 def test_shifts_predict_what_direct_transfer_cannot(shared_data: Path) -> None:
     context, target = _study_context(shared_data, 0, 19)
-    values = {configuration_key(c): r[context.objective.metric.name][0] for c, r in zip(
-        target.configurations, target.repeats, strict=True)}  # fmt: skip
+    values = {
+        configuration_key(c): r[context.objective.metric.name][0]
+        for c, r in zip(target.configurations, target.repeats, strict=True)
+    }
     errors = {}
     for name in STUDY:
         strategy = registry.create("strategies", name)

@@ -40,9 +40,7 @@ class Target:
         assert self.space.rows is not None
         self.values = dict(zip(self.space.rows, source.values[metric.name], strict=True))
 
-    def until_best(
-        self, sources: tuple[SourceData, ...], most: int, seed: int = 0
-    ) -> tuple[int, Belief | None]:
+    def until_best(self, sources: tuple[SourceData, ...], most: int, seed: int = 0) -> tuple[int, Belief | None]:
         """Return after how many measurements the table's least value was found (`most` + 1: not)."""
         land = Landscape(self.candidates, sources, self.quantity)
         sampler = TransferSampler(self.space, seed=seed, landscape=land)
@@ -61,9 +59,14 @@ class Target:
 def observations(rows: list[Any], values: list[float], width: int) -> Observations:
     n, none = len(rows), np.zeros((0, width), dtype=np.int64)
     return Observations(
-        np.array(rows, dtype=np.int64).reshape(n, width), np.array(values), np.zeros((n, 0)), np.zeros(n),
-        np.full(n, np.nan), none, none,
-    )  # fmt: skip
+        np.array(rows, dtype=np.int64).reshape(n, width),
+        np.array(values),
+        np.zeros((n, 0)),
+        np.zeros(n),
+        np.full(n, np.nan),
+        none,
+        none,
+    )
 
 
 def source_of(folder: Path, stem: str = SOURCE) -> SourceData:
@@ -121,9 +124,7 @@ def test_of_two_sources_the_one_that_is_borne_out_counts(shared_data: Path) -> N
 
 def test_noise_is_no_source(shared_data: Path) -> None:
     target = Target(shared_data, "xception_600x600", "latency")
-    assert not Landscape(
-        target.candidates, (shuffled(source_of(shared_data), target.metric.name),), "latency"
-    ).guides
+    assert not Landscape(target.candidates, (shuffled(source_of(shared_data), target.metric.name),), "latency").guides
 
 
 def test_levels_that_the_source_never_saw_are_found(shared_data: Path) -> None:

@@ -31,9 +31,7 @@ def space_of(*counts: int) -> ConfigurationSpace:
 
 
 def source(options: tuple[Option, ...], configurations: list[dict[str, Any]], values: Any) -> SourceData:
-    return SourceData(
-        "s", options, tuple(configurations), {"latency_s": tuple(map(float, values))}, (METRIC,)
-    )
+    return SourceData("s", options, tuple(configurations), {"latency_s": tuple(map(float, values))}, (METRIC,))
 
 
 def test_frequencies_are_spaced_by_their_logarithm() -> None:
@@ -60,17 +58,13 @@ def test_levels_correspond_by_value_on_one_board_and_by_rank_across() -> None:
 @settings(max_examples=40)
 def test_orders_are_sums_over_subsets_and_positive(counts: list[int], seed: int) -> None:
     rng = np.random.default_rng(seed)
-    options = [
-        Option(f"o{i}", tuple(range(n)), "categorical" if i % 2 else "ordinal") for i, n in enumerate(counts)
-    ]
+    options = [Option(f"o{i}", tuple(range(n)), "categorical" if i % 2 else "ordinal") for i, n in enumerate(counts)]
     axes = [axis(o) for o in options]
     rows = rng.integers(0, counts, size=(7, len(counts)))
     weights = rng.uniform(0.1, 1.0, len(counts))
     kernels = LevelKernels(axes, SHORT)
     orders = kernels.between(rows, rows, weights)
-    unit = [
-        LevelKernels([a], SHORT).between(rows[:, [i]], rows[:, [i]], np.ones(1)) for i, a in enumerate(axes)
-    ]
+    unit = [LevelKernels([a], SHORT).between(rows[:, [i]], rows[:, [i]], np.ones(1)) for i, a in enumerate(axes)]
     single = [u.full for u in unit]
     varying = [i for i, n in enumerate(counts) if n > 1]
     for size, found in ((1, orders.first), (2, orders.second), (3, orders.third)):

@@ -18,13 +18,7 @@ import pytest
 
 from tests.session.fakes import Board, new_store, run_session
 from tuner.cli.main import run as cli
-from tuner.errors import (
-    FileMissingError,
-    NoTrialError,
-    StorageError,
-    StudyMismatchError,
-    UnknownStudyError,
-)
+from tuner.errors import FileMissingError, NoTrialError, StorageError, StudyMismatchError, UnknownStudyError
 from tuner.sources.study_data import study_data
 from tuner.study.database_file import snapshot, sqlite_path, tables
 from tuner.study.storage import open_storage, read_storage
@@ -133,11 +127,7 @@ def test_another_programs_study_is_said_to_be_one_and_stays_as_it_is(
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_study_is_read_where_nothing_may_be_written(
-    command: str,
-    folder: Path,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
+    command: str, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TUNER_DATA_DIR", str(folder / "data"))
     url = ours(folder / "s.db", tmp_path)
@@ -246,9 +236,7 @@ def test_what_is_no_database_of_studies_is_refused_as_it_is(folder: Path) -> Non
 
 
 @pytest.mark.parametrize(("revision", "word"), [("v99.0.0.a", "newer"), ("v3.0.0.d", "an older")])
-def test_a_schema_of_another_version_is_refused_plainly_and_kept(
-    folder: Path, revision: str, word: str
-) -> None:
+def test_a_schema_of_another_version_is_refused_plainly_and_kept(folder: Path, revision: str, word: str) -> None:
     path = folder / "o.db"
     url = foreign(path)
     with contextlib.closing(sqlite3.connect(path)) as connection:
@@ -306,9 +294,7 @@ def test_a_damaged_record_is_said_to_be_one(folder: Path, tmp_path: Path) -> Non
     assert len(read_study(url, "fake").records) == 3
 
 
-def test_a_study_without_a_finished_trial_is_said_to_be_one(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_study_without_a_finished_trial_is_said_to_be_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     url = f"sqlite:///{tmp_path / 's.db'}"
     claimed(url)
     assert cli(COMMANDS["show"](url), False) == 0

@@ -35,8 +35,10 @@ def mirror() -> str:
     """Return the package mirror that this machine's own apt is set to."""
     listed = subprocess.run(
         ["apt-get", "indextargets", "--format", "$(SITE) $(CODENAME) $(COMPONENT)", "Identifier: Packages"],
-        check=True, capture_output=True, text=True,
-    ).stdout.split("\n")  # fmt: skip
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout.split("\n")
     found = [line.split()[0] for line in listed if line.split()[1:] == [SUITE, "main"]]
     if not found:
         raise StepError(f"this machine's apt has no {SUITE}: name a mirror with --mirror")
@@ -162,13 +164,24 @@ class Container:
         """Start it and wait until systemd says that it is up."""
         with self._log.open("ab") as log:
             self._nspawn = subprocess.Popen(
-                [*self._inside_group(),
-                 "systemd-nspawn", "--quiet", "--boot", "--register=no", "--keep-unit", "--private-network",
-                 "--console=pipe", f"--directory={self.root}", f"--bind={self._board.place}:/board",
-                 f"--bind-ro={self._packages}:/packages",
-                 f"--machine=tuner-{os.getpid()}"],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-            )  # fmt: skip
+                [
+                    *self._inside_group(),
+                    "systemd-nspawn",
+                    "--quiet",
+                    "--boot",
+                    "--register=no",
+                    "--keep-unit",
+                    "--private-network",
+                    "--console=pipe",
+                    f"--directory={self.root}",
+                    f"--bind={self._board.place}:/board",
+                    f"--bind-ro={self._packages}:/packages",
+                    f"--machine=tuner-{os.getpid()}",
+                ],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
         until(self._found_leader, "the container's first process")
         until(lambda: self._state() in {"running", "degraded"}, "the container is up")
 
@@ -230,18 +243,14 @@ class Container:
             StepError: it ended with another status than `code` (None for any).
         """
         become = [] if user == "root" else ["setpriv", f"--reuid={user}", f"--regid={user}", "--init-groups"]
-        environment = [
-            "env",
-            "--chdir=/",
-            "-i",
-            "PATH=/usr/sbin:/usr/bin:/sbin:/bin",
-            "HOME=/tmp",
-            "LANG=C.UTF-8",
-        ]
+        environment = ["env", "--chdir=/", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/tmp", "LANG=C.UTF-8"]
         done = subprocess.run(
             ["nsenter", "--target", str(self._leader), "--all", *environment, *become, "sh", "-c", line],
-            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=900,
-        )  # fmt: skip
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=900,
+        )
         if not quiet and code is not None and done.returncode != code:
             raise StepError(f"`{line}` ended with {done.returncode}: {(done.stdout + done.stderr)[-2000:]}")
         return done.stdout

@@ -129,11 +129,7 @@ def settings(scene: Scene) -> None:
 def text(scene: Scene) -> None:
     """Escape sequences of a member, in a session and in a profile, do not reach root's terminal."""
     made = [scene.session]
-    for settings_ in (
-        {"study": ESCAPES},
-        {"workload": f"onnx:/tmp/{ESCAPES}"},
-        {"device": f"replay:/tmp/{ESCAPES}"},
-    ):
+    for settings_ in ({"study": ESCAPES}, {"workload": f"onnx:/tmp/{ESCAPES}"}, {"device": f"replay:/tmp/{ESCAPES}"}):
         _, body = _post(scene, "/sessions", {"settings": settings_})
         assert "\x1b" not in body
         if body.startswith('{"id"'):
@@ -143,9 +139,12 @@ def text(scene: Scene) -> None:
     every = f"for s in {' '.join(made)}; do tuner status $s; tuner logs $s; done; tuner attach {made[-1]}"
     seen = 0
     for line in (
-        "tuner status", "tuner study list", "journalctl --no-pager --all --unit 'tuner*'", every,
+        "tuner status",
+        "tuner study list",
+        "journalctl --no-pager --all --unit 'tuner*'",
+        every,
         "for c in show validate apply 'diff /root/evil.toml'; do tuner profile $c /root/evil.toml; done",
-    ):  # fmt: skip
+    ):
         for shown in (line, f"script --quiet --return --command {shlex.quote(line)} /dev/null"):
             said = scene.machine.run(f"{{ {shown}; }} 2>&1", code=None)
             found = [part for part in DANGEROUS if part in said]

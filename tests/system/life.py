@@ -15,9 +15,11 @@ def install(scene: Scene) -> None:
     for unit in ("tuner.service", "tuner-actuator.service", "tuner-actuator.socket"):
         scene.machine.run(f"systemctl is-active {unit} && systemctl is-enabled {unit}")
     for path in (
-        "share/man/man1/tuner.1.gz", "share/bash-completion/completions/tuner",
-        "share/zsh/vendor-completions/_tuner", "share/fish/vendor_completions.d/tuner.fish",
-    ):  # fmt: skip
+        "share/man/man1/tuner.1.gz",
+        "share/bash-completion/completions/tuner",
+        "share/zsh/vendor-completions/_tuner",
+        "share/fish/vendor_completions.d/tuner.fish",
+    ):
         scene.machine.run(f"test -s /usr/{path}")
     scene.said.append(scene.machine.run("tuner --version").strip())
     scene.point_at_board()

@@ -39,9 +39,7 @@ def unprivileged(scene: Scene) -> None:
         (user,) = uids
         name = scene.machine.run(f"id -nu {user}").strip()
         assert name == ("tuner-workload" if kind == "workload" else "tuner")
-        place = (
-            scene.machine.run(f"grep -E 'name=systemd|^0::/.+' /proc/{pid}/cgroup").strip().rpartition("/")[2]
-        )
+        place = scene.machine.run(f"grep -E 'name=systemd|^0::/.+' /proc/{pid}/cgroup").strip().rpartition("/")[2]
         assert ("tuner-workload@" in place) == (kind == "workload"), place
         scene.said.append(f"{kind}: user {name}, no capability ({place})")
 

@@ -79,10 +79,18 @@ def _command(line: str) -> None:
 
 
 KINDS: dict[str, Callable[[str], None]] = {
-    "read": _read, "list": _list, "overwrite": _overwrite, "open": _open, "make": _make,
-    "connect": _connect, "tcp": _tcp,
-    "family": _family, "signal": _signal, "trace": _trace, "command": _command,
-}  # fmt: skip
+    "read": _read,
+    "list": _list,
+    "overwrite": _overwrite,
+    "open": _open,
+    "make": _make,
+    "connect": _connect,
+    "tcp": _tcp,
+    "family": _family,
+    "signal": _signal,
+    "trace": _trace,
+    "command": _command,
+}
 
 
 def main() -> None:

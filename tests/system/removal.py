@@ -12,9 +12,7 @@ def profile_at_boot(scene: Scene) -> None:
     """Apply the session's profile by the unit of the boot, and take it back."""
     best = scene.machine.run("ls /var/lib/tuner/data/profiles/*/best.toml").split()[0]
     # A memory clock that is not the stock one, whatever the session has found.
-    locked = (
-        "s/^emc_freq_hz = {value = [0-9]*/emc_freq_hz = {value = 2133000000/; s/^emc_governor.*bwmgr/{fixed}/"
-    )
+    locked = "s/^emc_freq_hz = {value = [0-9]*/emc_freq_hz = {value = 2133000000/; s/^emc_governor.*bwmgr/{fixed}/"
     locked = locked.replace("{fixed}", 'emc_governor = {value = "fixed')
     scene.machine.run(f"sed '{locked}' {best} >/root/fast.toml && grep -c 'fixed' /root/fast.toml")
     scene.machine.run("tuner profile enable /root/fast.toml --name fast && systemctl start tuner-apply@fast")

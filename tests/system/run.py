@@ -27,19 +27,40 @@ CACHE = Path("/var/cache/tuner-system-test")
 BOARD = "jetson-orin-nano"
 #: In this order; each leaves behind what the next needs.
 STEPS: tuple[Callable[[Scene], None], ...] = (
-    life.install, life.scores, hostile.settings, life.start, privileges.unprivileged, privileges.out_of_reach,
-    hostile.text, hostile.crowd, life.upgrade, life.sigkill_daemon, life.sigkill_session, life.sigkill_actuator,
-    life.sigterm, life.watchdog, shortage.memory, life.power_cut, life.power_cut_of_the_board, life.stop,
-    removal.profile_at_boot, removal.profile_by_hand, shortage.disk, removal.remove, removal.purge,
-)  # fmt: skip
+    life.install,
+    life.scores,
+    hostile.settings,
+    life.start,
+    privileges.unprivileged,
+    privileges.out_of_reach,
+    hostile.text,
+    hostile.crowd,
+    life.upgrade,
+    life.sigkill_daemon,
+    life.sigkill_session,
+    life.sigkill_actuator,
+    life.sigterm,
+    life.watchdog,
+    shortage.memory,
+    life.power_cut,
+    life.power_cut_of_the_board,
+    life.stop,
+    removal.profile_at_boot,
+    removal.profile_by_hand,
+    shortage.disk,
+    removal.remove,
+    removal.purge,
+)
 
 
 def build(work: Path) -> Path:
     """Build the package, uncompressed: it is unpacked four times."""
     done = subprocess.run(
         [sys.executable, str(ROOT / "systemd/package/build.py"), "--compression", "none", "--output", str(work)],
-        check=True, stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     return Path(done.stdout.strip())
 
 
@@ -102,9 +123,7 @@ def _run(given: argparse.Namespace, log: TextIO, work: Path) -> int:
     packages = (folder / package.name, folder / package.name.replace("_amd64", "+next_amd64"))
     os.link(package, packages[0])
     with_version(package, packages[1], "+next")
-    systemd = subprocess.run(
-        ["systemd-nspawn", "--version"], capture_output=True, text=True
-    ).stdout.splitlines()[0]
+    systemd = subprocess.run(["systemd-nspawn", "--version"], capture_output=True, text=True).stdout.splitlines()[0]
     _say(
         log,
         f"{time.strftime('%Y-%m-%d %H:%M')} UTC, {BOARD} (EMULATED), Debian bookworm under {systemd}, {package.name}",

@@ -43,9 +43,7 @@ class Scene:
 
     def dpkg(self, line: str, code: int = 0) -> None:
         """Run dpkg; a file of settings that was changed is kept."""
-        self.machine.run(
-            f"DEBIAN_FRONTEND=noninteractive dpkg --force-unsafe-io --force-confold {line}", code=code
-        )
+        self.machine.run(f"DEBIAN_FRONTEND=noninteractive dpkg --force-unsafe-io --force-confold {line}", code=code)
 
     def point_at_board(self) -> None:
         """Tell the actuator where the emulated board is; on a real one nothing of this is needed."""
@@ -123,10 +121,7 @@ class Scene:
     def wait_for_trials(self, count: int) -> None:
         """Wait until so many more trials have finished, and remember all that have."""
         wanted = len(self.complete()) + count
-        until(
-            lambda: self.running_state() is not None and len(self.complete()) >= wanted,
-            f"{count} more trials",
-        )
+        until(lambda: self.running_state() is not None and len(self.complete()) >= wanted, f"{count} more trials")
         self.finished = self.complete()
 
     def complete(self) -> list[tuple[Any, ...]]:
@@ -138,9 +133,7 @@ class Scene:
             found.clear()
             if not path.exists():
                 return True
-            with contextlib.closing(
-                sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=60)
-            ) as database:
+            with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=60)) as database:
                 try:
                     found.extend(database.execute(COUNT))
                 except sqlite3.OperationalError as error:

@@ -25,9 +25,7 @@ def memory(scene: Scene) -> None:
         " --value tuner"
     )
     if "[not set]" in limits:
-        scene.said.append(
-            "MemoryMax= is set and not enforced here: systemd has no memory controller (cgroup v1)"
-        )
+        scene.said.append("MemoryMax= is set and not enforced here: systemd has no memory controller (cgroup v1)")
 
 
 def disk(scene: Scene) -> None:

@@ -34,9 +34,7 @@ def test_the_manual_page_has_every_command(texts: ModuleType) -> None:
     for command in COMMANDS:
         assert rf"\fBtuner {command}" in page
     assert r"\-\-objective NAME" in page
-    assert not re.search(
-        r"^['.](?!(TH|SH|SS|TP)\b)", page, re.MULTILINE
-    )  # no text that roff takes for a request
+    assert not re.search(r"^['.](?!(TH|SH|SS|TP)\b)", page, re.MULTILINE)  # no text that roff takes for a request
 
 
 def test_there_are_completions_for_three_shells(texts: ModuleType) -> None:
@@ -47,8 +45,7 @@ def test_there_are_completions_for_three_shells(texts: ModuleType) -> None:
 
 def test_versions_are_the_targets_not_ours(wheels: ModuleType) -> None:
     pins = {
-        python: wheels.pins(ROOT / "constraints.txt", wheels.Target("aarch64", python))
-        for python in ("3.10", "3.11")
+        python: wheels.pins(ROOT / "constraints.txt", wheels.Target("aarch64", python)) for python in ("3.10", "3.11")
     }
     assert pins["3.10"]["numpy"] != pins["3.11"]["numpy"]
     assert "tomli" in pins["3.10"]
@@ -63,12 +60,8 @@ def test_scripts_are_shell_and_name_units_that_exist(script: str) -> None:
 
 
 def test_units_and_settings_agree_on_the_sockets() -> None:
-    actuator = re.search(
-        r"^ListenStream=(.*)$", (ROOT / "systemd/tuner-actuator.socket").read_text(), re.MULTILINE
-    )
-    workload = re.search(
-        r"^ListenStream=(.*)$", (ROOT / "systemd/tuner-workload.socket").read_text(), re.MULTILINE
-    )
+    actuator = re.search(r"^ListenStream=(.*)$", (ROOT / "systemd/tuner-actuator.socket").read_text(), re.MULTILINE)
+    workload = re.search(r"^ListenStream=(.*)$", (ROOT / "systemd/tuner-workload.socket").read_text(), re.MULTILINE)
     assert actuator
     assert workload
     assert f'board = "unix:{actuator[1]}"' in (FILES / "tuner.toml").read_text()

@@ -11,14 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tuner.errors import (
-    FileMissingError,
-    FileTooLargeError,
-    Interrupted,
-    MalformedFileError,
-    TableError,
-    TunerError,
-)
+from tuner.errors import FileMissingError, FileTooLargeError, Interrupted, MalformedFileError, TableError, TunerError
 from tuner.tables import text as table_text
 from tuner.tables.table import Table, read_table
 
@@ -35,9 +28,7 @@ def read(folder: Path, text: str | bytes, toml: str = "") -> Table:
 
 def same(table: Table, folder: Path) -> bool:
     plain = read(folder, PLAIN)
-    return (table.options, table.configurations, table.repeats) == (
-        plain.options, plain.configurations, plain.repeats,
-    )  # fmt: skip
+    return (table.options, table.configurations, table.repeats) == (plain.options, plain.configurations, plain.repeats)
 
 
 @pytest.mark.parametrize(
@@ -152,12 +143,8 @@ def test_a_name_with_a_dot_is_a_setting_of_the_kernel(tmp_path: Path) -> None:
     assert [m.name for m in table.metrics] == ["latency_s"]
 
 
-@pytest.mark.parametrize(
-    "toml", ['[objectives]\nlatency = "t"\n', '[columns]\nt = { quantity = "latency" }\n']
-)
-def test_where_a_quantity_is_declared_no_other_column_is_guessed_to_measure_it(
-    tmp_path: Path, toml: str
-) -> None:
+@pytest.mark.parametrize("toml", ['[objectives]\nlatency = "t"\n', '[columns]\nt = { quantity = "latency" }\n'])
+def test_where_a_quantity_is_declared_no_other_column_is_guessed_to_measure_it(tmp_path: Path, toml: str) -> None:
     text = "sched_rt_runtime_us,sched_latency_ns,gpu_energy_mj,latency_p95_s,t\n1,2,3,4,5\n"
     table = read(tmp_path, text, toml)
     assert [o.name for o in table.options] == ["sched_rt_runtime_us", "sched_latency_ns"]
@@ -172,9 +159,7 @@ def test_a_metric_by_its_name_is_said(tmp_path: Path) -> None:
 # --- limits --------------------------------------------------------------------------------------
 
 
-def test_more_than_the_limits_is_refused_with_the_limit(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_more_than_the_limits_is_refused_with_the_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(FileTooLargeError, match="1,000 columns"):
         read(tmp_path, ",".join(f"c{i}" for i in range(1_001)) + "\n")
     for name, limit in (("LIMIT_ROWS", "2 rows"), ("LIMIT_CELLS", "5 cells"), ("LIMIT_BYTES", "60 bytes")):
@@ -189,9 +174,7 @@ def test_text_of_thousands_of_levels_is_no_option(tmp_path: Path) -> None:
     with pytest.raises(TableError, match="Column run has more than 2,000 different texts") as caught:
         read(tmp_path, "run,cores,latency_s\n" + rows)
     assert "'run' = 'ignore'" in caught.value.hint
-    table = read(
-        tmp_path, "run,cores,latency_s\n" + rows, "[columns]\n'run' = 'ignore'\n"
-    )  # as the hint says
+    table = read(tmp_path, "run,cores,latency_s\n" + rows, "[columns]\n'run' = 'ignore'\n")  # as the hint says
     assert len(table.configurations) == 5
 
 
@@ -250,9 +233,7 @@ HEADERS = st.lists(st.sampled_from(["a", "b", "latency_s", "energy_j", "x.y_ms",
 
 @settings(max_examples=400, deadline=None)
 @given(raw=st.one_of(BYTES, st.tuples(HEADERS, BYTES).map(lambda t: ",".join(t[0]).encode() + b"\n" + t[1])))
-def test_any_bytes_are_a_table_or_an_error_of_tuner(
-    raw: bytes, tmp_path_factory: pytest.TempPathFactory
-) -> None:
+def test_any_bytes_are_a_table_or_an_error_of_tuner(raw: bytes, tmp_path_factory: pytest.TempPathFactory) -> None:
     path = tmp_path_factory.mktemp("t") / "t.csv"
     path.write_bytes(raw)
     try:

@@ -16,9 +16,7 @@ from tuner.tables.table import Table, read_table, table_source
 def table(folder: Path, cells: list[str], declared: str = "", separator: str = ",") -> Table:
     """Read a table whose column `o` has these cells, each quoted, with a measurement of its own."""
     rows = [f'"{cell}"{separator}1{separator}{row + 1}' for row, cell in enumerate(cells)]
-    (folder / "t.csv").write_text(
-        "\n".join([separator.join(("o", "n", "latency_s")), *rows]), encoding="utf-8"
-    )
+    (folder / "t.csv").write_text("\n".join([separator.join(("o", "n", "latency_s")), *rows]), encoding="utf-8")
     if declared:
         (folder / "t.toml").write_text(f"[columns]\no = {{ role = 'option', {declared} }}\n")
     return read_table(folder / "t.csv")
@@ -55,7 +53,7 @@ def option(folder: Path, cells: list[str], declared: str = "") -> Option:
         ["1" * 400, "2" * 400],
         ["n/a", "5"],
     ],
-)  # fmt: skip
+)
 def test_text_stays_text_and_each_text_a_level(tmp_path: Path, cells: list[str]) -> None:
     found = option(tmp_path, cells)
     assert found.kind == "categorical"
@@ -76,9 +74,7 @@ def test_text_stays_text_and_each_text_a_level(tmp_path: Path, cells: list[str])
         (["18446744073692774399", "4096"], (4096, 18446744073692774399)),
     ],
 )
-def test_numbers_in_the_usual_writing_are_ordinal(
-    tmp_path: Path, cells: list[str], levels: tuple[float, ...]
-) -> None:
+def test_numbers_in_the_usual_writing_are_ordinal(tmp_path: Path, cells: list[str], levels: tuple[float, ...]) -> None:
     found = option(tmp_path, cells)
     assert (found.kind, found.values) == ("ordinal", levels)
 
@@ -96,9 +92,7 @@ def test_a_declared_categorical_keeps_the_text_of_its_cells(tmp_path: Path) -> N
         assert (found.kind, found.values) == ("categorical", tuple(sorted(cells)))
 
 
-@pytest.mark.parametrize(
-    "cells", [["low", "high"], ["1.1", "1.10"], ["1", "01"], ["True", "False"], ["4", "4_2"]]
-)
+@pytest.mark.parametrize("cells", [["low", "high"], ["1.1", "1.10"], ["1", "01"], ["True", "False"], ["4", "4_2"]])
 def test_a_declared_ordinal_is_of_numbers_or_has_its_order(tmp_path: Path, cells: list[str]) -> None:
     with pytest.raises(TableError, match="the option is ordinal") as caught:
         option(tmp_path, cells, "kind = 'ordinal'")
@@ -112,12 +106,7 @@ def test_an_order_has_each_text_once_and_all_of_them(tmp_path: Path) -> None:
     assert option(tmp_path, ["mid", "low"], "order = ['low', 'mid', 'high']").values == ("low", "mid")
     with pytest.raises(TableError, match=r"line 3.*'top' is not in the option's declared order"):
         option(tmp_path, ["low", "top"], "order = ['low', 'high']")
-    for order in (
-        "order = ['a', 'a']",
-        "order = 'a'",
-        "order = [1, 2]",
-        "kind = 'categorical', order = ['a']",
-    ):
+    for order in ("order = ['a', 'a']", "order = 'a'", "order = [1, 2]", "kind = 'categorical', order = ['a']"):
         with pytest.raises(MalformedFileError):
             option(tmp_path, ["a", "b"], order)
 
@@ -165,10 +154,7 @@ def test_a_measurement_may_be_written_otherwise(tmp_path: Path, cell: str) -> No
 
 def test_a_baseline_may_name_text_and_booleans(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("v,b,latency_s\n1.1,True,1\n1.10,False,2\n1.1,False,3\n")
-    for baseline, expected in (
-        ("v = '1.10'", {"v": "1.10", "b": False}),
-        ("b = true", {"v": "1.1", "b": True}),
-    ):
+    for baseline, expected in (("v = '1.10'", {"v": "1.10", "b": False}), ("b = true", {"v": "1.1", "b": True})):
         (tmp_path / "t.toml").write_text(f"[baseline]\n{baseline}\n")
         assert read_table(tmp_path / "t.csv").baseline == expected
 
@@ -206,9 +192,7 @@ def test_two_texts_are_one_level_only_where_they_are_one_decimal_number(
 
 @settings(max_examples=100, deadline=None)
 @given(cells=st.lists(NUMBERS, min_size=1, max_size=12))
-def test_numbers_as_programs_write_them_are_numbers(
-    cells: list[str], tmp_path_factory: pytest.TempPathFactory
-) -> None:
+def test_numbers_as_programs_write_them_are_numbers(cells: list[str], tmp_path_factory: pytest.TempPathFactory) -> None:
     found = option(tmp_path_factory.mktemp("t"), cells)
     if found.kind == "ordinal":
         assert found.values == tuple(sorted({float(cell) for cell in cells}))

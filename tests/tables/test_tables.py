@@ -44,24 +44,18 @@ def test_columns_that_always_move_together_are_one(tmp_path: Path) -> None:
 
 def test_units_are_multiplied_and_never_mixed(tmp_path: Path) -> None:
     joules = read_table(write(tmp_path, "a,time_s,energy_j\n1,2,6\n"))
-    assert {m.quantity: m.unit for m in joules.metrics} == {
-        "latency": "s",
-        "energy": "J",
-        "edp": "J·s",
-        "power": "W",
-    }
+    assert {m.quantity: m.unit for m in joules.metrics} == {"latency": "s", "energy": "J", "edp": "J·s", "power": "W"}
     assert joules.repeats[0]["power_w"] == (3,)
     samples = read_table(write(tmp_path, "a,time_s,energy_mw_samples\n1,2,6\n"))
     assert {m.quantity: m.unit for m in samples.metrics} == {
-        "latency": "s", "energy": "mW-samples", "edp": "mW-samples·s",
-    }  # fmt: skip
+        "latency": "s",
+        "energy": "mW-samples",
+        "edp": "mW-samples·s",
+    }
 
 
 def test_a_toml_beside_the_table_declares_what_names_do_not_say(tmp_path: Path) -> None:
-    toml = (
-        '[columns.speed]\nquantity = "latency"\nunit = "ticks"\n'
-        '[environment]\nboard = "mine"\n[baseline]\na = 1\n'
-    )
+    toml = '[columns.speed]\nquantity = "latency"\nunit = "ticks"\n[environment]\nboard = "mine"\n[baseline]\na = 1\n'
     table = read_table(write(tmp_path, "a,speed\n1,5\n2,6\n", toml))
     assert table.metrics[0].unit == "ticks"
     assert table.environment["board"] == "mine"
@@ -88,11 +82,7 @@ def test_what_cannot_be_a_measured_table(tmp_path: Path, text: str, error: type[
 
 
 @settings(max_examples=60)
-@given(
-    st.lists(
-        st.tuples(st.integers(0, 3), st.sampled_from("xyz"), st.floats(0.001, 1e6)), min_size=1, max_size=30
-    )
-)
+@given(st.lists(st.tuples(st.integers(0, 3), st.sampled_from("xyz"), st.floats(0.001, 1e6)), min_size=1, max_size=30))
 def test_random_tables_keep_every_measurement(rows: list[tuple[int, str, float]]) -> None:
     from tempfile import TemporaryDirectory
 

@@ -51,10 +51,24 @@ def events(
     rng = random.Random(1)
     now_s = start_s
     yield SessionStarted(
-        now_s, "fake-energy", "emulated:fake-board", "named by --device", "fake-board", "reference", True,
-        "energy", "J", ("latency <= 120 ms",), "tpe", options, {"fan_pwm": "no such file in sysfs"},
-        4800, f"{trials}", trials, None,
-    )  # fmt: skip
+        now_s,
+        "fake-energy",
+        "emulated:fake-board",
+        "named by --device",
+        "fake-board",
+        "reference",
+        True,
+        "energy",
+        "J",
+        ("latency <= 120 ms",),
+        "tpe",
+        options,
+        {"fan_pwm": "no such file in sysfs"},
+        4800,
+        f"{trials}",
+        trials,
+        None,
+    )
     yield Notice(now_s, "info", "weights of the reference network are synthetic")
     baseline: dict[str, OptionValue] = {name: values[-1] for name, values in options.items()}
     best_value, best_trial, best, baseline_value = math.inf, 0, baseline, 0.0
@@ -78,21 +92,45 @@ def events(
         if not failed and value < best_value:
             best_value, best_trial, best = value, trial, dict(chosen)
         yield TrialFinished(
-            now_s, trial, "failed" if failed else "complete", chosen, origin, None if failed else value,
-            {} if failed else {"energy_j": value}, None if failed else (value * 0.99, value * 1.01),
-            "gpu_freq_hz reads back 1134750000 Hz" if failed else "", best_value, best_trial, baseline_value,
-            100 * (1 - best_value / baseline_value), trial_s,
-        )  # fmt: skip
+            now_s,
+            trial,
+            "failed" if failed else "complete",
+            chosen,
+            origin,
+            None if failed else value,
+            {} if failed else {"energy_j": value},
+            None if failed else (value * 0.99, value * 1.01),
+            "gpu_freq_hz reads back 1134750000 Hz" if failed else "",
+            best_value,
+            best_trial,
+            baseline_value,
+            100 * (1 - best_value / baseline_value),
+            trial_s,
+        )
         if trial >= 5 and trial % 3 == 0:
             weights = [1 / (i + 1) for i in range(len(options))]
             shares = [w / sum(weights) for w in weights]
             yield ImportanceUpdated(now_s, dict(zip(options, shares, strict=True)))
     yield SessionFinished(
-        now_s, "fake-energy", "energy", "J", best, best_value, baseline_value,
-        100 * (1 - best_value / baseline_value), (30.1, 41.7), "bootstrap over repeats", trials, trials // 11,
-        True, "budget", "/nowhere/best.toml", "tuner profile apply /nowhere/best.toml",
-        {"energy_j": best_value, "latency_s": 0.05}, baseline,
-    )  # fmt: skip
+        now_s,
+        "fake-energy",
+        "energy",
+        "J",
+        best,
+        best_value,
+        baseline_value,
+        100 * (1 - best_value / baseline_value),
+        (30.1, 41.7),
+        "bootstrap over repeats",
+        trials,
+        trials // 11,
+        True,
+        "budget",
+        "/nowhere/best.toml",
+        "tuner profile apply /nowhere/best.toml",
+        {"energy_j": best_value, "latency_s": 0.05},
+        baseline,
+    )
 
 
 def main() -> None:
@@ -108,9 +146,7 @@ def main() -> None:
     parser.add_argument("--plain", action="store_true")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--crash-at", type=int, default=None, help="raise at this trial")
-    parser.add_argument(
-        "--hold-at", type=int, default=None, help="stop feeding at this trial till a signal comes"
-    )
+    parser.add_argument("--hold-at", type=int, default=None, help="stop feeding at this trial till a signal comes")
     given = parser.parse_args()
     finished = None
     with choose_face(given.json, given.plain, sys.stdout) as sink:

@@ -54,11 +54,7 @@ def test_a_falling_staircase_in_ascii() -> None:
     st.booleans(),
 )
 def test_a_curve_keeps_to_its_size(
-    best: list[tuple[int, float]],
-    values: list[tuple[int, float]],
-    width: int,
-    height: int,
-    ascii_only: bool,
+    best: list[tuple[int, float]], values: list[tuple[int, float]], width: int, height: int, ascii_only: bool
 ) -> None:
     lines = curve(sorted(best), values, width, height, lambda v: f"{v:.3g}", ascii_only)
     assert len(lines) in {0, height}

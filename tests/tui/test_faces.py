@@ -55,9 +55,17 @@ def test_json_is_one_strict_object_a_line() -> None:
     assert [p["event"] for p in parsed] == [e.event for e in feed]
     last = parsed[-1]
     assert {
-        "event", "study", "objective", "best", "best_value", "baseline_value", "saving_percent",
-        "saving_ci_percent", "trials", "profile",
-    } <= last.keys()  # fmt: skip
+        "event",
+        "study",
+        "objective",
+        "best",
+        "best_value",
+        "baseline_value",
+        "saving_percent",
+        "saving_ci_percent",
+        "trials",
+        "profile",
+    } <= last.keys()
     assert len(last["saving_ci_percent"]) == 2
 
 

@@ -18,9 +18,7 @@ from tests.waiting import PATIENCE_S
 
 FAKE = Path(__file__).with_name("fake_session.py")
 
-pytestmark = pytest.mark.skipif(
-    shutil.which("tmux") is None, reason="tmux is not installed: apt-get install tmux"
-)
+pytestmark = pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed: apt-get install tmux")
 
 
 class Terminal:
@@ -77,15 +75,7 @@ HELD = fake("--trials", "14", "--trial-s", "0.05", "--hold-at", "13")
 
 def in_place(screen: str, *, options: int = 6) -> bool:
     """Whether the whole dashboard of the held session is there."""
-    needed = (
-        "trial 13/14",
-        "Trial #13",
-        "repeat 5",
-        "saving",
-        "Best so far by trial",
-        "Events",
-        "#12 complete",
-    )
+    needed = ("trial 13/14", "Trial #13", "repeat 5", "saving", "Best so far by trial", "Events", "#12 complete")
     return all(words in screen for words in needed) and f"{options} options" in screen
 
 

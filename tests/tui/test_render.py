@@ -67,10 +67,25 @@ def test_tiny_terminals_get_what_fits(size: tuple[int, int]) -> None:
 def test_everything_asked_for_is_on_the_screen(size: tuple[int, int]) -> None:
     text = drawn(mid_session(), *size)
     for words in (
-        "study fake-energy", "emulated, no real hardware", "minimise energy in J", "trial 13/14", "left",
-        "Trial #13", "saving", "baseline", "405.4 mJ", "1300.5 MHz", "importance", "Best so far by trial",
-        "W", "°C", "#12 complete", "gpu_freq_hz", "scheduling_policy", "a57_cores_online",
-    ):  # fmt: skip
+        "study fake-energy",
+        "emulated, no real hardware",
+        "minimise energy in J",
+        "trial 13/14",
+        "left",
+        "Trial #13",
+        "saving",
+        "baseline",
+        "405.4 mJ",
+        "1300.5 MHz",
+        "importance",
+        "Best so far by trial",
+        "W",
+        "°C",
+        "#12 complete",
+        "gpu_freq_hz",
+        "scheduling_policy",
+        "a57_cores_online",
+    ):
         assert words.lower() in text.lower(), f"{words!r} is missing at {size}:\n{text}"
 
 
@@ -114,8 +129,7 @@ def test_a_new_baseline_is_zero_saving() -> None:
 
 
 @given(
-    st.integers(0, 80),
-    st.lists(st.builds(Rows, st.integers(1, 9), st.integers(9, 30), st.integers(0, 3)), max_size=6),
+    st.integers(0, 80), st.lists(st.builds(Rows, st.integers(1, 9), st.integers(9, 30), st.integers(0, 3)), max_size=6)
 )
 def test_rows_are_shared_within_the_height(height: int, wishes: list[Rows]) -> None:
     rows = share_rows(height, wishes)

@@ -7,15 +7,7 @@ import dataclasses
 import pytest
 
 from tests.tui.fake_session import events
-from tuner.events import (
-    Event,
-    Notice,
-    SessionFinished,
-    SessionStarted,
-    TrialFinished,
-    TrialReading,
-    TrialStarted,
-)
+from tuner.events import Event, Notice, SessionFinished, SessionStarted, TrialFinished, TrialReading, TrialStarted
 from tuner.tui.state import KEPT_LINES, ViewState, reduce
 
 
@@ -75,9 +67,21 @@ def test_resumed_trials_count() -> None:
 
 def test_the_best_of_an_earlier_session_has_no_configuration() -> None:
     finished = TrialFinished(
-        5.0, 8, "complete", {"a": 1}, "tpe", 3.0, {}, None, "", best_value=2.0, best_trial=4,
-        baseline_value=4.0, saving_percent=50.0, duration_s=1.0,
-    )  # fmt: skip
+        5.0,
+        8,
+        "complete",
+        {"a": 1},
+        "tpe",
+        3.0,
+        {},
+        None,
+        "",
+        best_value=2.0,
+        best_trial=4,
+        baseline_value=4.0,
+        saving_percent=50.0,
+        duration_s=1.0,
+    )
     state = after([finished])
     assert state.best is not None
     assert (state.best.trial, state.best.configuration) == (4, None)
@@ -116,16 +120,26 @@ def test_unknown_events_change_nothing() -> None:
 
 def test_a_line_tells_clocks_that_ran_elsewhere_than_set_and_why_a_trial_does_not_count() -> None:
     finished = TrialFinished(
-        5.0, 8, "infeasible", {"cpu_freq_khz": 1728000, "gpu_freq_hz": 612000000}, "tpe", 3.0, {}, None,
-        "throttled 2 times (cpu-thermal reached 91 °C)", best_value=2.0, best_trial=4, baseline_value=None,
-        saving_percent=None, duration_s=1.0, effective={"cpu_freq_khz": 862000, "gpu_freq_hz": 611900000},
+        5.0,
+        8,
+        "infeasible",
+        {"cpu_freq_khz": 1728000, "gpu_freq_hz": 612000000},
+        "tpe",
+        3.0,
+        {},
+        None,
+        "throttled 2 times (cpu-thermal reached 91 °C)",
+        best_value=2.0,
+        best_trial=4,
+        baseline_value=None,
+        saving_percent=None,
+        duration_s=1.0,
+        effective={"cpu_freq_khz": 862000, "gpu_freq_hz": 611900000},
         throttled=2,
-    )  # fmt: skip
+    )
     line = after([finished]).lines[-1]
     assert line.level == "warning"
-    assert line.text == (
-        "#8 infeasible, 3, cpu_freq_khz ran at 862 MHz: throttled 2 times (cpu-thermal reached 91 °C)"
-    )
+    assert line.text == ("#8 infeasible, 3, cpu_freq_khz ran at 862 MHz: throttled 2 times (cpu-thermal reached 91 °C)")
     assert "ran at" not in after([dataclasses.replace(finished, throttled=0)]).lines[-1].text
     told = finished.to_json()
     assert (told["throttled"], told["effective"]["cpu_freq_khz"], told["asked"]) == (2, 862000, {})

@@ -6,13 +6,7 @@ import pytest
 
 from tuner.printable import printable
 from tuner.space import OptionValue
-from tuner.tui.text import (
-    format_configuration,
-    format_duration,
-    format_metric,
-    format_option,
-    format_saving,
-)
+from tuner.tui.text import format_configuration, format_duration, format_metric, format_option, format_saving
 
 
 @pytest.mark.parametrize(
@@ -36,8 +30,13 @@ def test_options(name: str, value: OptionValue | None, shown: str) -> None:
 
 def test_durations() -> None:
     assert [format_duration(s) for s in (0, 7.4, 754, 3723, None, float("inf"))] == [
-        "0:00", "0:07", "12:34", "1:02:03", "?", "?",
-    ]  # fmt: skip
+        "0:00",
+        "0:07",
+        "12:34",
+        "1:02:03",
+        "?",
+        "?",
+    ]
 
 
 def test_metrics_savings_and_configurations() -> None:

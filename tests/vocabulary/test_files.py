@@ -22,9 +22,7 @@ def test_a_regular_file_is_read_whole_and_through_a_link(tmp_path: Path) -> None
 
 @settings(max_examples=50, deadline=None)
 @given(size=st.integers(0, 50), limit=st.integers(0, 50))
-def test_more_than_the_limit_is_never_given(
-    size: int, limit: int, tmp_path_factory: pytest.TempPathFactory
-) -> None:
+def test_more_than_the_limit_is_never_given(size: int, limit: int, tmp_path_factory: pytest.TempPathFactory) -> None:
     path = tmp_path_factory.mktemp("f") / "f"
     path.write_bytes(b"x" * size)
     if size <= limit:
@@ -53,8 +51,11 @@ def test_what_is_no_regular_file_is_refused_at_once_by_its_kind(tmp_path: Path) 
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(str(listening))
         for path, kind in (
-            (pipe, "a named pipe"), (listening, "a socket"), (Path("/dev/zero"), "a device"), (tmp_path, "a folder"),
-        ):  # fmt: skip
+            (pipe, "a named pipe"),
+            (listening, "a socket"),
+            (Path("/dev/zero"), "a device"),
+            (tmp_path, "a folder"),
+        ):
             with pytest.raises(FileMissingError, match=kind):
                 open_regular(path)
 

@@ -60,11 +60,7 @@ def test_no_link_leads_out(tree: Path, target: str, where: str) -> None:
     files = Root(tree)
     assert not files.exists(path)
     assert files.glob(path.replace("link", "lin?")) in ([], ["/etc/link"] if where == "file" else [])
-    for call in (
-        lambda: files.read(path),
-        lambda: files.write(path, b"mine"),
-        lambda: files.open(path, os.O_RDWR),
-    ):
+    for call in (lambda: files.read(path), lambda: files.write(path, b"mine"), lambda: files.open(path, os.O_RDWR)):
         with pytest.raises(OSError, match=r"No such file|Too many|Not a directory"):
             call()
     assert (outside / "secret").read_text() == "root's"
@@ -95,11 +91,7 @@ def test_nothing_stays_open(tree: Path) -> None:
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
-    st.lists(
-        st.sampled_from(["..", ".", "", "sys", "etc", "class", "secret", "root", "nvpmodel.conf"]), max_size=9
-    )
-)
+@given(st.lists(st.sampled_from(["..", ".", "", "sys", "etc", "class", "secret", "root", "nvpmodel.conf"]), max_size=9))
 def test_dots_never_leave(tree: Path, parts: list[str]) -> None:
     try:
         descriptor = Root(tree).open("/" + "/".join(parts), os.O_PATH)

@@ -46,10 +46,7 @@ def test_indices_round_trip_and_every_listed_configuration_is_contained(space: C
 
 def test_inactive_options_are_left_out() -> None:
     space = ConfigurationSpace(
-        (
-            Option("mode", ("one", "two"), "categorical"),
-            Option("n", (1, 2), condition=Condition("mode", ("two",))),
-        )
+        (Option("mode", ("one", "two"), "categorical"), Option("n", (1, 2), condition=Condition("mode", ("two",))))
     )
     assert space.normalise({"mode": "one", "n": 2}) == {"mode": "one"}
     assert space.size == 3
@@ -65,8 +62,7 @@ def test_a_table_space_holds_its_rows_and_nothing_else() -> None:
 
 
 @pytest.mark.parametrize(
-    ("configuration", "said"),
-    [({"a": 5}, "no value 5"), ({}, "has no value in"), ({"a": 0, "x": 1}, "no option 'x'")],
+    ("configuration", "said"), [({"a": 5}, "no value 5"), ({}, "has no value in"), ({"a": 0, "x": 1}, "no option 'x'")]
 )
 def test_wrong_configurations_are_explained(configuration: dict[str, int], said: str) -> None:
     with pytest.raises(OptionValueError, match=said):

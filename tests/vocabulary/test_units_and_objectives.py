@@ -7,15 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tuner.errors import ObjectiveUnavailableError, UnknownObjectiveError, UsageError
-from tuner.objective import (
-    ENERGY,
-    LATENCY,
-    LATENCY_P99,
-    POWER,
-    Metric,
-    parse_constraint,
-    resolve_objective,
-)
+from tuner.objective import ENERGY, LATENCY, LATENCY_P99, POWER, Metric, parse_constraint, resolve_objective
 from tuner.session.budget import parse_budget
 from tuner.units import format_quantity, parse_duration_s, parse_quantity
 
@@ -59,8 +51,7 @@ def test_durations(text: str, seconds: float) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "feasible"),
-    [("latency<=120ms", 0.12), ("latency <= 0.12", 0.12), ("p99<=0.2", 0.2), ("power<=7.5W", 7.5)],
+    ("text", "feasible"), [("latency<=120ms", 0.12), ("latency <= 0.12", 0.12), ("p99<=0.2", 0.2), ("power<=7.5W", 7.5)]
 )
 def test_constraints_hold_at_their_bound_and_not_beyond(text: str, feasible: float) -> None:
     constraint = parse_constraint(text, METRICS)

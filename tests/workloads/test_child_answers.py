@@ -27,9 +27,7 @@ class Printing:
 
     def start_program(self, module: str) -> subprocess.Popen[bytes]:
         """Start it."""
-        program = (
-            f"import sys; sys.stdout.buffer.write({self._printed!r}); sys.stdout.flush(); sys.stdin.read()"
-        )
+        program = f"import sys; sys.stdout.buffer.write({self._printed!r}); sys.stdout.flush(); sys.stdin.read()"
         return _python("-c", program)
 
 
@@ -39,16 +37,24 @@ class Endless:
     def start_program(self, module: str) -> subprocess.Popen[bytes]:
         """Start it."""
         return subprocess.Popen(
-            ["/bin/cat", "/dev/zero"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            bufsize=0, start_new_session=True,
-        )  # fmt: skip
+            ["/bin/cat", "/dev/zero"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            bufsize=0,
+            start_new_session=True,
+        )
 
 
 def _python(*arguments: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        [sys.executable, "-S", *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE, bufsize=0, start_new_session=True,
-    )  # fmt: skip
+        [sys.executable, "-S", *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        bufsize=0,
+        start_new_session=True,
+    )
 
 
 def asked(helper: Any, here: pytest.MonkeyPatch | None = None) -> dict[str, Any]:

@@ -113,9 +113,7 @@ def test_the_options_make_a_space_and_the_defaults_are_in_it(context: Context, i
     assert all(p.option.scope == "workload" for p in probes)
 
 
-def test_the_reference_model_is_built_once_and_is_the_same_everywhere(
-    context: Context, tmp_path: Path
-) -> None:
+def test_the_reference_model_is_built_once_and_is_the_same_everywhere(context: Context, tmp_path: Path) -> None:
     plugin = ReferenceWorkloadPlugin()
     plugin.open(None, context())
     (path,) = tmp_path.glob("reference-*.onnx")
@@ -213,9 +211,7 @@ def test_a_missing_model(context: Context, tmp_path: Path) -> None:
         OnnxWorkloadPlugin().open(None, context())
 
 
-def test_a_model_that_is_no_regular_file_is_refused_and_not_waited_for(
-    context: Context, tmp_path: Path
-) -> None:
+def test_a_model_that_is_no_regular_file_is_refused_and_not_waited_for(context: Context, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.onnx")
     with pytest.raises(FileMissingError, match="named pipe"):
         opened(tmp_path / "pipe.onnx", context)
@@ -237,10 +233,7 @@ def test_a_shape_that_was_asked_for_is_used(context: Context, save: Save) -> Non
         opened(path, context, input_shape=("a=5x2", "b=4x7")).check()
 
 
-@pytest.mark.parametrize(
-    ("shape", "said"),
-    [("z=1x3x8x8", "x"), ("x=1x3x8", "1x3x8"), ("x=1x4x8x8", "1x4x8x8")],
-)
+@pytest.mark.parametrize(("shape", "said"), [("z=1x3x8x8", "x"), ("x=1x3x8", "1x3x8"), ("x=1x4x8x8", "1x4x8x8")])
 def test_shapes_that_do_not_fit_the_model(context: Context, identity: Path, shape: str, said: str) -> None:
     with pytest.raises(UsageError, match=said):
         opened(identity, context, input_shape=(shape,)).check()

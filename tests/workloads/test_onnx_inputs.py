@@ -54,13 +54,7 @@ def test_free_dimensions(declared: list[int | str | None], shape: list[int]) -> 
 
 @pytest.mark.parametrize(
     ("cpus", "levels"),
-    [
-        (1, (1,)),
-        (2, (1, 2)),
-        (6, (1, 2, 3, 4, 5, 6)),
-        (12, (*range(1, 9), 12)),
-        (64, (*range(1, 9), 16, 32, 64)),
-    ],
+    [(1, (1,)), (2, (1, 2)), (6, (1, 2, 3, 4, 5, 6)), (12, (*range(1, 9), 12)), (64, (*range(1, 9), 16, 32, 64))],
 )
 def test_thread_levels(cpus: int, levels: tuple[int, ...]) -> None:
     assert thread_levels(cpus) == levels

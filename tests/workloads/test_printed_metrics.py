@@ -30,9 +30,7 @@ def test_any_text_is_understood_or_refused_but_never_fatal(text: str) -> None:
     assert all(value == value for value in metrics.values())
 
 
-@pytest.mark.parametrize(
-    "text", ["", "hello", "a=1\nhello", "a = 1", "a=x", "[1, 2]", "{", '{"a": "1"}', "1=2"]
-)
+@pytest.mark.parametrize("text", ["", "hello", "a=1\nhello", "a = 1", "a=x", "[1, 2]", "{", '{"a": "1"}', "1=2"])
 def test_texts_without_metrics_at_their_end(text: str) -> None:
     assert parse_metrics(text) == {}
 

@@ -70,9 +70,7 @@ def run(asked: Child, line: str) -> dict[str, object]:
 def test_a_command_runs_in_the_services_process(systemd: Systemd) -> None:
     asked = child()
     try:
-        answer = run(
-            asked, "echo $PPID; ps -o ppid= -p $PPID 2>/dev/null || cut -d' ' -f4 /proc/$PPID/stat; pwd"
-        )
+        answer = run(asked, "echo $PPID; ps -o ppid= -p $PPID 2>/dev/null || cut -d' ' -f4 /proc/$PPID/stat; pwd")
     finally:
         asked.close()
     assert answer["status"] == 0
@@ -108,8 +106,9 @@ def test_nothing_else_is_started(systemd: Systemd) -> None:
     path = os.environ[_service.VARIABLE]
     done = subprocess.run(
         [sys.executable, "-m", "tuner_plugins.workloads.service", "ask", path, "os"],
-        capture_output=True, stdin=subprocess.DEVNULL,
-    )  # fmt: skip
+        capture_output=True,
+        stdin=subprocess.DEVNULL,
+    )
     assert done.returncode == -signal.SIGKILL
     assert systemd.started[0].wait(PATIENCE_S) == 1
 

@@ -28,9 +28,7 @@ from tuner.session.stop import SignalStop
 
 
 def opened(name: str, argument: str | None, tmp_path: Path, **settings: Any) -> Any:
-    context = dataclasses.replace(
-        default_context(settings, 0, settings.pop("stop", None)), state_dir=str(tmp_path)
-    )
+    context = dataclasses.replace(default_context(settings, 0, settings.pop("stop", None)), state_dir=str(tmp_path))
     return registry.create("workloads", name).open(argument, context)
 
 
@@ -117,9 +115,7 @@ def test_a_command_sees_its_options_and_may_report_its_own_latency(tmp_path: Pat
         ("echo latency_s=-1", {}, TunerError),
     ],
 )
-def test_commands_that_fail(
-    tmp_path: Path, line: str, settings: dict[str, Any], error: type[Exception]
-) -> None:
+def test_commands_that_fail(tmp_path: Path, line: str, settings: dict[str, Any], error: type[Exception]) -> None:
     with pytest.raises(error):
         command(line, tmp_path, **settings)
 

@@ -110,9 +110,7 @@ def sources_of(case: Case) -> tuple[SourceData, ...]:
     """Return the case's source as its strategy gets to see it: none, or one."""
     if case.source is None:
         return ()
-    return (
-        _source(case.source, case.misleading, case.drops, case.seed if case.misleading == "shuffled" else 0),
-    )
+    return (_source(case.source, case.misleading, case.drops, case.seed if case.misleading == "shuffled" else 0),)
 
 
 def context_of(case: Case, target: TargetTable, budget_trials: int | None) -> StrategyContext:
@@ -121,9 +119,7 @@ def context_of(case: Case, target: TargetTable, budget_trials: int | None) -> St
 
     settings = {s.key: s.default for s in SETTINGS}
     settings.update(seed=case.seed, strategy=case.strategy, learner=case.learner)
-    return StrategyContext(
-        target.space, target.objective, case.seed, budget_trials, sources_of(case), settings
-    )
+    return StrategyContext(target.space, target.objective, case.seed, budget_trials, sources_of(case), settings)
 
 
 def pairs(

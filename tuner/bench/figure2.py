@@ -32,9 +32,7 @@ def figure2_report(rows: Sequence[Mapping[str, Any]]) -> str:
             ["target", *(f"{strategy} {learner}" for strategy, learner in columns)],
             [*body, ["mean", *means], ["measured", *measured], ["paper", *("n/a" for _ in columns)]],
         )
-        parts.append(
-            f"Err of {objective}, %, from {', '.join(dict.fromkeys(r['source'] for r in mine))}\n\n{table}"
-        )
+        parts.append(f"Err of {objective}, %, from {', '.join(dict.fromkeys(r['source'] for r in mine))}\n\n{table}")
     return "\n\n".join([*parts, PAPER])
 
 

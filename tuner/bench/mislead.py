@@ -47,8 +47,7 @@ def drop_levels(source: SourceData, drop: Drop) -> SourceData:
         raise OptionValueError(f"Source '{source.name}' has no option '{drop.option}'.", f"It has: {known}.")
     if len(option.values) <= drop.count:
         raise OptionValueError(
-            f"Option '{drop.option}' of source '{source.name}' has only {len(option.values)} levels.",
-            "Drop fewer.",
+            f"Option '{drop.option}' of source '{source.name}' has only {len(option.values)} levels.", "Drop fewer."
         )
     gone = set(option.values[-drop.count :] if drop.end == "high" else option.values[: drop.count])
     kept = [i for i, c in enumerate(source.configurations) if c.get(drop.option) not in gone]

@@ -26,11 +26,7 @@ class Modeller(Protocol):
     def design(self, context: StrategyContext, count: int, learner: str) -> Sequence[Configuration]: ...  # noqa: D102
 
     def target_model(  # noqa: D102
-        self,
-        context: StrategyContext,
-        learner: str,
-        configurations: Sequence[Configuration],
-        values: Sequence[float],
+        self, context: StrategyContext, learner: str, configurations: Sequence[Configuration], values: Sequence[float]
     ) -> TargetModel: ...
 
 
@@ -46,9 +42,7 @@ def parse_budget(text: str, rows: int) -> int:
     except (ValueError, OverflowError):
         count = 0
     if count < 2:
-        raise UsageError(
-            f"'{text}' is no budget of measurements.", "Write a share such as 2.44%, or a count above 1."
-        )
+        raise UsageError(f"'{text}' is no budget of measurements.", "Write a share such as 2.44%, or a count above 1.")
     return min(count, rows)
 
 
@@ -63,11 +57,7 @@ class RandomDesign:
         return [context.space.from_indices(rows[i]) for i in chosen]
 
     def target_model(
-        self,
-        context: StrategyContext,
-        learner: str,
-        configurations: Sequence[Configuration],
-        values: Sequence[float],
+        self, context: StrategyContext, learner: str, configurations: Sequence[Configuration], values: Sequence[float]
     ) -> TargetModel:
         """Return the learner, fitted."""
         import numpy as np
@@ -107,8 +97,7 @@ def modeller(name: str) -> tuple[Modeller, bool]:
     strategy = strategy_named(name if bounded else name[: -len(FULL)])
     if not isinstance(strategy, ModellingStrategy):
         raise UsageError(
-            f"Strategy '{name}' makes no performance model.",
-            "It can be benched with `tuner bench optimise`.",
+            f"Strategy '{name}' makes no performance model.", "It can be benched with `tuner bench optimise`."
         )
     return strategy, bounded
 
@@ -136,8 +125,7 @@ def model_rows(case: Case, budget: str, on_all: bool = False) -> list[dict[str, 
     scored = [i for i in range(len(target.values)) if on_all or i not in held]
     if not scored:
         raise SpaceExhaustedError(
-            f"Strategy '{case.strategy}' measured every row of {case.target.stem}.",
-            "Lower --budget, or use --on all.",
+            f"Strategy '{case.strategy}' measured every row of {case.target.stem}.", "Lower --budget, or use --on all."
         )
     predicted = model.predict([target.table.configurations[i] for i in scored])
     return [{**case.row(len(measured)), "err_percent": _err(predicted, [target.values[i] for i in scored])}]

@@ -51,9 +51,7 @@ class Run:
 def optimise_rows(case: Case, evaluations: int) -> list[dict[str, Any]]:
     """Run `case` and return its rows: one per checkpoint up to `evaluations`."""
     target = target_table(case.target, case.objective)
-    run = run_on_table(
-        strategy_named(case.strategy), context_of(case, target, evaluations), target, evaluations
-    )
+    run = run_on_table(strategy_named(case.strategy), context_of(case, target, evaluations), target, evaluations)
     return rows_of(case, run, target.values, denoised(case.target, case.objective).values, evaluations)
 
 
@@ -128,8 +126,7 @@ def run_strategy(
             break
         except ImportError as error:  # Optuna's samplers import what they need when they first suggest
             raise MissingDependencyError(
-                f"Strategy '{strategy.name}' cannot suggest: {error}.",
-                "Install what it needs, or leave it out.",
+                f"Strategy '{strategy.name}' cannot suggest: {error}.", "Install what it needs, or leave it out."
             ) from error
         if trial.number >= enqueued:
             ask_ms.append(1e3 * (time.perf_counter() - start_s))
@@ -138,9 +135,7 @@ def run_strategy(
     return Trace(tuple(measured), tuple(ask_ms))
 
 
-def ask(
-    study: optuna.Study, base: BaseSampler, near: Neighbourhood, seed: int
-) -> tuple[optuna.Trial, tuple[int, ...]]:
+def ask(study: optuna.Study, base: BaseSampler, near: Neighbourhood, seed: int) -> tuple[optuna.Trial, tuple[int, ...]]:
     """Return a trial and its configuration's level indices; asks as `tuner.session.loop` does."""
     sampler = study.sampler = SpaceSampler(base, near, seed)
     trial = study.ask()

@@ -34,29 +34,33 @@ def optimise_report(rows: Sequence[Row], evaluations: int) -> str:
     """
     checkpoints = sorted({r["evaluations"] for r in rows})
     header = ["source", "target", "objective", "strategy", "learner", "seeds"]
-    header += [f"smooth@{c}" for c in checkpoints] + [
-        f"raw@{checkpoints[-1]}",
-        "e to 1%",
-        "e to 5%",
-        "ask ms",
-    ]
+    header += [f"smooth@{c}" for c in checkpoints] + [f"raw@{checkpoints[-1]}", "e to 1%", "e to 5%", "ask ms"]
     body: list[list[object]] = []
     for key, group in _grouped(rows, _RUN).items():
         last = [r for r in group if r["evaluations"] == checkpoints[-1]]
-        smooth = [
-            _median(r["regret_smooth_percent"] for r in group if r["evaluations"] == c) for c in checkpoints
-        ]
+        smooth = [_median(r["regret_smooth_percent"] for r in group if r["evaluations"] == c) for c in checkpoints]
         body.append(
-            [*key, len(last), *smooth, _median(r["regret_raw_percent"] for r in last),
-             *(_median_reached([r[f"evaluations_to_{p}_percent"] for r in last], evaluations) for p in (1, 5)),
-             _median(r["ask_ms_median"] for r in last if r["ask_ms_median"] is not None)]
-        )  # fmt: skip
+            [
+                *key,
+                len(last),
+                *smooth,
+                _median(r["regret_raw_percent"] for r in last),
+                *(_median_reached([r[f"evaluations_to_{p}_percent"] for r in last], evaluations) for p in (1, 5)),
+                _median(r["ask_ms_median"] for r in last if r["ask_ms_median"] is not None),
+            ]
+        )
     overall = [
-        [*key, len({r["target"] for r in group}), len({(r["target"], r["seed"]) for r in group}),
-         *(_over_targets([r for r in group if r["evaluations"] == c], "regret_smooth_percent", mean)
-           for c in checkpoints)]
+        [
+            *key,
+            len({r["target"] for r in group}),
+            len({(r["target"], r["seed"]) for r in group}),
+            *(
+                _over_targets([r for r in group if r["evaluations"] == c], "regret_smooth_percent", mean)
+                for c in checkpoints
+            ),
+        ]
         for key, group in _grouped(rows, ("source", "objective", "strategy", "learner")).items()
-    ]  # fmt: skip
+    ]
     return "\n\n".join(
         [
             "Regret in percent; medians over seeds.",
@@ -74,34 +78,33 @@ def optimise_report(rows: Sequence[Row], evaluations: int) -> str:
 def model_report(rows: Sequence[Row]) -> str:
     """Return median errors over seeds of each case, then their means over targets."""
     body = [
-        [*key, len(group), _median(r["measured"] for r in group), _median(r["err_percent"] for r in group),
-         min(r["err_percent"] for r in group), max(r["err_percent"] for r in group)]
+        [
+            *key,
+            len(group),
+            _median(r["measured"] for r in group),
+            _median(r["err_percent"] for r in group),
+            min(r["err_percent"] for r in group),
+            max(r["err_percent"] for r in group),
+        ]
         for key, group in _grouped(rows, _RUN).items()
-    ]  # fmt: skip
+    ]
     overall = [
-        [*key, len({r["target"] for r in group}), _span(r["measured"] for r in group),
-         _over_targets(group, "err_percent", mean), _over_targets(group, "err_percent", max)]
+        [
+            *key,
+            len({r["target"] for r in group}),
+            _span(r["measured"] for r in group),
+            _over_targets(group, "err_percent", mean),
+            _over_targets(group, "err_percent", max),
+        ]
         for key, group in _grouped(rows, ("source", "objective", "strategy", "learner")).items()
-    ]  # fmt: skip
+    ]
     return "\n\n".join(
         [
             "Err: mean absolute percentage error; medians over seeds.",
-            markdown(
-                [*_RUN, "seeds", "measured", "Err %", "least", "most"],
-                body,
-            ),
+            markdown([*_RUN, "seeds", "measured", "Err %", "least", "most"], body),
             "Means over targets of those medians, and the worst target.",
             markdown(
-                [
-                    "source",
-                    "objective",
-                    "strategy",
-                    "learner",
-                    "targets",
-                    "measured",
-                    "mean Err %",
-                    "worst Err %",
-                ],
+                ["source", "objective", "strategy", "learner", "targets", "measured", "mean Err %", "worst Err %"],
                 overall,
             ),
         ]

@@ -98,11 +98,7 @@ def strategy_named(name: str) -> Strategy:
                 f"Strategy '{name}' cannot be imported: {error}.", "Install what it needs."
             ) from error
         found = None
-    if (
-        inspect.isclass(found)
-        and issubclass(found, optuna.samplers.BaseSampler)
-        and not inspect.isabstract(found)
-    ):
+    if inspect.isclass(found) and issubclass(found, optuna.samplers.BaseSampler) and not inspect.isabstract(found):
         return NamedSampler(name, found)
     if inspect.isclass(found) and callable(getattr(found, "sampler", None)):
         plugin: Any = found()

@@ -25,9 +25,16 @@ SCHEMA_VERSION = 1
 _PACKAGE = "tuner_profiles"
 _OPTION_KEYS = {"name", "values", "kind", "unit", "aliases", "description"}
 _BOARD_KEYS = {
-    "schema_version", "name", "description", "default_workload", "options", "boot", "nvpmodel", "physics",
+    "schema_version",
+    "name",
+    "description",
+    "default_workload",
+    "options",
+    "boot",
+    "nvpmodel",
+    "physics",
     "workloads",
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True)
@@ -68,9 +75,7 @@ def board_names() -> tuple[str, ...]:
     """Return the names of all board files, sorted."""
     entries = (entry.name for entry in (files(_PACKAGE) / "boards").iterdir())
     # A name has no second dot: `*.hardware.toml` are `tuner.boards.hardware`'s.
-    return tuple(
-        sorted(name[: -len(".toml")] for name in entries if name.endswith(".toml") and name.count(".") == 1)
-    )
+    return tuple(sorted(name[: -len(".toml")] for name in entries if name.endswith(".toml") and name.count(".") == 1))
 
 
 def load_board(name: str) -> Board:
@@ -177,9 +182,7 @@ def _option(document: _Document, entry: object) -> Option:
     description = document.get(entry, "description", str, "", after=name)
     level_kind: Literal["ordinal", "categorical"] = "ordinal" if kind == "ordinal" else "categorical"
     try:
-        return Option(
-            name, tuple(values), level_kind, unit=unit, aliases=tuple(aliases), description=description
-        )
+        return Option(name, tuple(values), level_kind, unit=unit, aliases=tuple(aliases), description=description)
     except OptionValueError as error:
         document.fail("values", f"declares a wrong option: {error.what.rstrip('.')}", name)
 
@@ -220,8 +223,7 @@ class _Document:
             self.data: dict[str, Any] = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
             raise MalformedFileError(
-                f"'{source}' is not valid TOML: {_with_position(str(error), self._lines)}.",
-                "Correct that place.",
+                f"'{source}' is not valid TOML: {_with_position(str(error), self._lines)}.", "Correct that place."
             ) from error
         version = self.data.get("schema_version")
         if version is None:
@@ -269,9 +271,7 @@ class _Document:
     def fail(self, key: str, what: str, after: str = "") -> NoReturn:
         """Raise MalformedFileError at `key`'s place (after the text `after`, if that occurs)."""
         line, column = self._position(key, after)
-        raise MalformedFileError(
-            f"'{self.source}' {what} (line {line}, column {column}).", "Correct that place."
-        )
+        raise MalformedFileError(f"'{self.source}' {what} (line {line}, column {column}).", "Correct that place.")
 
     def _position(self, key: str, after: str = "") -> tuple[int, int]:
         if not key:

@@ -23,9 +23,18 @@ GENERIC = "jetson-generic"
 PACKED = "tuner_profiles/hardware.json"
 _PACKAGE = "tuner_profiles"
 _KEYS = {
-    "schema_version", "name", "description", "detect", "core_groups", "clusters", "emc_hz", "emc_min_hz",
-    "writes", "power", "limits",
-}  # fmt: skip
+    "schema_version",
+    "name",
+    "description",
+    "detect",
+    "core_groups",
+    "clusters",
+    "emc_hz",
+    "emc_min_hz",
+    "writes",
+    "power",
+    "limits",
+}
 _LIMITS = {"measure_c", "abort_c", "cool_down_to_c", "oc_events_per_s"}
 
 

@@ -12,13 +12,7 @@ import click
 
 from tuner import filenames
 from tuner.cli.out import say
-from tuner.errors import (
-    PermissionDeniedError,
-    ServiceManagerError,
-    TunerError,
-    UnknownProfileError,
-    UsageError,
-)
+from tuner.errors import PermissionDeniedError, ServiceManagerError, TunerError, UnknownProfileError, UsageError
 
 _PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 # What `filenames.encode` writes and a unit's name may not have, in letters that no plain name has.
@@ -41,9 +35,7 @@ def enable(path: Path, name: str | None) -> None:
 
     profile = read_profile(path)
     if name is not None and not _PLAIN.fullmatch(name):
-        raise UsageError(
-            f"'{name}' is no name for a unit.", "Use letters, digits, '_', '.' and '-', a letter first."
-        )
+        raise UsageError(f"'{name}' is no name for a unit.", "Use letters, digits, '_', '.' and '-', a letter first.")
     _require_systemd()
     target = _target(name or profile.name)
     instance = target.stem

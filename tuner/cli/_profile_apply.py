@@ -34,9 +34,7 @@ def apply_profile(profile: Profile, spec: str) -> None:
         target = board_target(profile, device)
         current = _read(device, target)
         with SignalGuard() as guard:
-            values = apply_persistently(
-                device.actuator, device.spec, journal_dir(), target, guard.interruptible
-            )
+            values = apply_persistently(device.actuator, device.spec, journal_dir(), target, guard.interruptible)
         for name in target:
             say(_change(profile, name, current[name], values.get(name, target[name])))
         emulated = f"the emulated board {device.board}: no real hardware was touched"

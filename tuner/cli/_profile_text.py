@@ -68,10 +68,7 @@ def _saving(profile: Profile) -> list[str]:
         return []
     ci = profile.saving_ci_percent
     interval = f"  (95 % confidence: {ci[0]:.1f} to {ci[1]:.1f} %)" if ci else ""
-    return [
-        "",
-        f"saving     {profile.saving_percent:.1f} % of {profile.objective} against the baseline{interval}",
-    ]
+    return ["", f"saving     {profile.saving_percent:.1f} % of {profile.objective} against the baseline{interval}"]
 
 
 def _shown(value: object) -> str:

@@ -123,8 +123,10 @@ def _stays(client: DaemonClient, session: str, interactive: bool) -> bool:
         return False
     answer = click.prompt(
         "Detach, stop the session, or continue watching?",
-        type=click.Choice(["d", "s", "c"], case_sensitive=False), default="d", err=True,
-    )  # fmt: skip
+        type=click.Choice(["d", "s", "c"], case_sensitive=False),
+        default="d",
+        err=True,
+    )
     if answer == "s":
         client.stop_session(session)
     elif answer == "d":
@@ -132,9 +134,7 @@ def _stays(client: DaemonClient, session: str, interactive: bool) -> bool:
     return bool(answer != "d")
 
 
-def _conclude(
-    client: DaemonClient, session: str, end: Event | None, as_json: bool, output: str | None
-) -> int:
+def _conclude(client: DaemonClient, session: str, end: Event | None, as_json: bool, output: str | None) -> int:
     from tuner.daemon.wire_errors import error_of
     from tuner.events import SessionFailed, SessionFinished
 

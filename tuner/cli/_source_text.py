@@ -32,9 +32,7 @@ def show_document(knowledge: Knowledge) -> dict[str, Any]:
 def show_lines(knowledge: Knowledge) -> list[str]:
     """Return what a source file says, for people."""
     origin, data = knowledge.origin, knowledge.data
-    kept = (
-        "all kept" if len(data.configurations) == knowledge.measured else f"{len(data.configurations)} kept"
-    )
+    kept = "all kept" if len(data.configurations) == knowledge.measured else f"{len(data.configurations)} kept"
     lines = [
         f"learned from  {origin.kind} {origin.name}",
         f"board         {origin.board or 'not stated'}",
@@ -120,9 +118,7 @@ def _comparison_metric(metric: MetricComparison) -> list[str]:
     if metric.shared:
         width = max(len(":".join(t.options)) for t in metric.shared)
         lines.append(f"  {'shared term':{width + 2}}{'in A':>10}{'in B':>10}")
-        lines += [
-            f"    {':'.join(t.options):{width}}{t.left:>+10.3g}{t.right:>+10.3g}" for t in metric.shared
-        ]
+        lines += [f"    {':'.join(t.options):{width}}{t.left:>+10.3g}{t.right:>+10.3g}" for t in metric.shared]
     for side, names in (("A", metric.left_only), ("B", metric.right_only)):
         if names:
             lines.append(f"  terms of {side} only: {', '.join(names)}")
@@ -135,7 +131,4 @@ def _best_lines(best: Best | None, of: str, there: str, unit: str, common: int) 
     value = format_quantity(best.there, unit)
     worse = "" if best.worse_percent is None else f", {best.worse_percent:.1f} % above the best there"
     options = " ".join(f"{k}={v}" for k, v in best.configuration.items())
-    return [
-        f"  best of {of}, in {there}: rank {best.rank_there} of {common}, {value}{worse}",
-        f"    {options}",
-    ]
+    return [f"  best of {of}, in {there}: rank {best.rank_there} of {common}, {value}{worse}", f"    {options}"]

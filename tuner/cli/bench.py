@@ -18,22 +18,53 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 _OPTIONS = (
-    click.option("--source", "sources", metavar="CSV", multiple=True, required=True,
-                 help="Table of a source, or 'none'; may be given several times."),
-    click.option("--target", "targets", metavar="CSV", multiple=True, required=True,
-                 help="Table of a target; may be given several times. Each pair of different tables is run."),
-    click.option("--objective", "objectives", metavar="NAME", multiple=True, default=("both",), show_default=True,
-                 help="time, energy, or both (as far as the tables hold them); may be given several times."),
-    click.option("--strategies", metavar="A,B", required=True,
-                 help="Strategies by name; any Optuna sampler by its class, or as package.module:Class."),
+    click.option(
+        "--source",
+        "sources",
+        metavar="CSV",
+        multiple=True,
+        required=True,
+        help="Table of a source, or 'none'; may be given several times.",
+    ),
+    click.option(
+        "--target",
+        "targets",
+        metavar="CSV",
+        multiple=True,
+        required=True,
+        help="Table of a target; may be given several times. Each pair of different tables is run.",
+    ),
+    click.option(
+        "--objective",
+        "objectives",
+        metavar="NAME",
+        multiple=True,
+        default=("both",),
+        show_default=True,
+        help="time, energy, or both (as far as the tables hold them); may be given several times.",
+    ),
+    click.option(
+        "--strategies",
+        metavar="A,B",
+        required=True,
+        help="Strategies by name; any Optuna sampler by its class, or as package.module:Class.",
+    ),
     click.option("--seeds", type=click.IntRange(1), default=20, show_default=True, help="Runs of each case."),
-    click.option("--mislead", type=click.Choice(["shuffled", "reversed"]),
-                 help="Shuffle the source's values among its rows (by the seed), or reverse their ranks."),
-    click.option("--drop", "drops", metavar="OPTION:high|low[:N]", multiple=True,
-                 help="Take the N (2) highest or lowest levels of an option away from the source."),
+    click.option(
+        "--mislead",
+        type=click.Choice(["shuffled", "reversed"]),
+        help="Shuffle the source's values among its rows (by the seed), or reverse their ranks.",
+    ),
+    click.option(
+        "--drop",
+        "drops",
+        metavar="OPTION:high|low[:N]",
+        multiple=True,
+        help="Take the N (2) highest or lowest levels of an option away from the source.",
+    ),
     click.option("--jobs", type=click.IntRange(1), help="Processes. [default: the number of cores]"),
     click.option("--json", "json_path", metavar="FILE", help="Also write the rows there, as a JSON list."),
-)  # fmt: skip
+)
 
 
 def _bench_options(function: F) -> F:
@@ -67,11 +98,14 @@ def command() -> None:
 
 @command.command("optimise", cls=_SeveralValues)
 @_bench_options
-@click.option("--evaluations", type=click.IntRange(1), default=38, show_default=True,
-              help="Configurations that each run measures.")  # fmt: skip
 @click.option(
-    "--learner", default="rt", show_default=True, help="Performance model of strategies that need one."
+    "--evaluations",
+    type=click.IntRange(1),
+    default=38,
+    show_default=True,
+    help="Configurations that each run measures.",
 )
+@click.option("--learner", default="rt", show_default=True, help="Performance model of strategies that need one.")
 def optimise(evaluations: int, learner: str, json_path: str | None, **given: Any) -> None:
     """Say how near to the optimum strategies come, and after how many measurements."""
     from tuner.bench.optimise import optimise_rows
@@ -88,18 +122,18 @@ def optimise(evaluations: int, learner: str, json_path: str | None, **given: Any
 
 @command.command("model", cls=_SeveralValues)
 @_bench_options
+@click.option("--budget", default="2.44%", show_default=True, help="Target configurations to measure: share or count.")
+@click.option("--learners", metavar="A,B", default="rt,nn", show_default=True, help="Performance models by name.")
 @click.option(
-    "--budget", default="2.44%", show_default=True, help="Target configurations to measure: share or count."
+    "--on",
+    "scored",
+    type=click.Choice(["unmeasured", "all"]),
+    default="unmeasured",
+    show_default=True,
+    help="Which rows the model is scored on.",
 )
-@click.option(
-    "--learners", metavar="A,B", default="rt,nn", show_default=True, help="Performance models by name."
-)
-@click.option("--on", "scored", type=click.Choice(["unmeasured", "all"]), default="unmeasured", show_default=True,
-              help="Which rows the model is scored on.")  # fmt: skip
 @click.option("--figure2", is_flag=True, help="Print the study's Figure 2 as a table.")
-def model(
-    budget: str, learners: str, scored: str, figure2: bool, json_path: str | None, **given: Any
-) -> None:
+def model(budget: str, learners: str, scored: str, figure2: bool, json_path: str | None, **given: Any) -> None:
     """Say how well performance models predict a target after few measurements."""
     from tuner.bench.figure2 import figure2_report
     from tuner.bench.model import model_rows, modeller, parse_budget
@@ -164,10 +198,7 @@ def _cases(
 
 
 def _run(
-    work: Callable[..., list[dict[str, Any]]],
-    calls: Sequence[tuple[Any, ...]],
-    jobs: int | None,
-    json_path: str | None,
+    work: Callable[..., list[dict[str, Any]]], calls: Sequence[tuple[Any, ...]], jobs: int | None, json_path: str | None
 ) -> list[dict[str, Any]]:
     from tuner.bench.parallel import run_all
 

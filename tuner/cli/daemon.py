@@ -11,9 +11,7 @@ from tuner.cli.options import effective, start_options
 
 @click.command()
 @start_options("client", "daemon")
-@click.option(
-    "--device", default=None, metavar="SPEC", help="What sessions tune that name no device.  [default: auto]"
-)
+@click.option("--device", default=None, metavar="SPEC", help="What sessions tune that name no device.  [default: auto]")
 def command(**flags: Any) -> None:
     """Serve sessions over HTTP on a Unix socket, until SIGTERM.
 

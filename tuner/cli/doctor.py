@@ -46,9 +46,7 @@ def command(as_json: bool) -> int:
 def run_checks() -> Iterator[Check]:
     """Yield all checks, the machine's first."""
     yield Check("Python", OK, f"{platform.python_version()} on {platform.machine()}")
-    yield from onnxruntime_checks(
-        _installed("onnxruntime"), _installed("onnxruntime-gpu"), platform.machine()
-    )
+    yield from onnxruntime_checks(_installed("onnxruntime"), _installed("onnxruntime-gpu"), platform.machine())
     yield from _directories()
     yield from _journals()
     yield from _devices()

@@ -121,14 +121,9 @@ def apply_command(path: Path | None, spec: str | None, revert: bool, force: bool
 @command.command()
 @_PATH
 @click.option("--format", "form", required=True, metavar="NAME", help="shell, json or nvpmodel.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write there, not to stdout.")
 @click.option(
-    "-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write there, not to stdout."
-)
-@click.option(
-    "--into",
-    type=click.Path(path_type=Path),
-    metavar="CONF",
-    help="Add it to this file (nvpmodel.conf), or replace.",
+    "--into", type=click.Path(path_type=Path), metavar="CONF", help="Add it to this file (nvpmodel.conf), or replace."
 )
 @click.option(
     "--name",
@@ -152,9 +147,7 @@ def export(
     from tuner.profiles import atomic_write, read_profile
 
     if into is None and (name or make_default or check or spec):
-        raise UsageError(
-            "--name, --default, --check and --device go with --into.", "Name the file with --into."
-        )
+        raise UsageError("--name, --default, --check and --device go with --into.", "Name the file with --into.")
     if into is not None and output is not None:
         raise UsageError("--into and --output do not go together.", "Give one of them.")
     profile = read_profile(path)
@@ -174,12 +167,7 @@ def export(
 
 @command.command("import")
 @click.option(
-    "--nvpmodel",
-    "conf",
-    required=True,
-    type=click.Path(path_type=Path),
-    metavar="CONF",
-    help="File of power modes.",
+    "--nvpmodel", "conf", required=True, type=click.Path(path_type=Path), metavar="CONF", help="File of power modes."
 )
 @click.option("--mode", required=True, metavar="NAME|ID", help="The mode.")
 @click.option(

@@ -16,9 +16,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.option("--device", default=None, help="Only this device; default: every device that has a journal.")
-@click.option(
-    "--board", default=None, metavar="ADDRESS", help="The board at ssh://[user@]host or unix:SOCKET."
-)
+@click.option("--board", default=None, metavar="ADDRESS", help="The board at ssh://[user@]host or unix:SOCKET.")
 @click.option("--applied", "profiles", is_flag=True, help="Take back applied profiles, too.")
 @click.option("--list", "as_list", is_flag=True, help="Show the journals of what is set, and change nothing.")
 @click.option("--discard", metavar="DEVICE", help="Delete a device's journal without putting anything back.")

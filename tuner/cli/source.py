@@ -11,10 +11,7 @@ import click
 from tuner.cli.out import say, say_json
 
 _STORAGE = click.option(
-    "--storage",
-    default=None,
-    metavar="URL",
-    help="Optuna URL or SQLite file of studies; default: the embedded one.",
+    "--storage", default=None, metavar="URL", help="Optuna URL or SQLite file of studies; default: the embedded one."
 )
 _JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object instead.")
 
@@ -27,9 +24,12 @@ def command() -> None:
 @command.command()
 @click.argument("spec", metavar="STUDY|TABLE.csv")
 @click.option(
-    "-o", "--output", type=click.Path(path_type=Path), metavar="FILE",
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
     help="Where to write.  [default: in the data directory, under its name]",
-)  # fmt: skip
+)
 @click.option("--learners", metavar="NAMES", help="Performance models to keep.  [default: rt,stepwise]")
 @_STORAGE
 def learn(spec: str, output: Path | None, learners: str | None, storage: str | None) -> None:

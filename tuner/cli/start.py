@@ -17,9 +17,7 @@ from tuner.cli.out import say
 @start_options("session", "client")
 @click.option("--json", "as_json", is_flag=True, help="Write one event a line, as JSON.")
 @click.option("--plain", is_flag=True, help="Write one line a trial, also on a terminal.")
-@click.option(
-    "--foreground", is_flag=True, help="Run the session in this process, also where a daemon answers."
-)
+@click.option("--foreground", is_flag=True, help="Run the session in this process, also where a daemon answers.")
 @click.option("--detach", is_flag=True, help="Leave the session to the daemon and print its id.")
 def command(as_json: bool, plain: bool, foreground: bool, detach: bool, **flags: Any) -> int:
     """Tune: find the best configuration for an objective.

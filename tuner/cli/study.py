@@ -9,9 +9,7 @@ import click
 
 from tuner.cli.out import say, say_json, write_document
 
-_STORAGE = click.option(
-    "--storage", default=None, help="Optuna URL or SQLite file; default: the embedded one."
-)
+_STORAGE = click.option("--storage", default=None, help="Optuna URL or SQLite file; default: the embedded one.")
 
 
 @click.group()
@@ -59,9 +57,12 @@ def show(name: str, storage: str | None, as_json: bool) -> None:
 @click.argument("name")
 @_STORAGE
 @click.option(
-    "-o", "--output", type=click.Path(path_type=Path), metavar="FILE.csv",
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="FILE.csv",
     help="Write FILE.csv, and FILE.csv.toml with what the cells cannot say.  [default: the table to stdout]",
-)  # fmt: skip
+)
 def export(name: str, storage: str | None, output: Path | None) -> None:
     """Write a study as a table (CSV) that `--device replay:` and `--source` read.
 

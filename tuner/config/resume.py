@@ -17,9 +17,7 @@ _FILES = ("storage", "source", "inputs", "output", "sysroot")
 _SPECS = {"device": ("replay",), "workload": ("onnx", "command"), "board": ("exec", "unix")}
 
 
-def resume_command(
-    settings: Mapping[str, Any], study: str, folder: str | None, more: Sequence[str] = ()
-) -> str:
+def resume_command(settings: Mapping[str, Any], study: str, folder: str | None, more: Sequence[str] = ()) -> str:
     """Return a shell line that goes on with a study under the settings that it was started with.
 
     Args:
@@ -73,9 +71,7 @@ def _relative(settings: Mapping[str, Any], folder: str) -> Iterator[bool]:
     for key in _FILES:
         if key != "sysroot" or not settings.get("board"):  # else it lies on the board
             value = settings.get(key) or ()
-            yield from (
-                _is_relative(key, one, folder) for one in ([value] if isinstance(value, str) else value)
-            )
+            yield from (_is_relative(key, one, folder) for one in ([value] if isinstance(value, str) else value))
     for key, schemes in _SPECS.items():
         scheme, _, rest = str(settings.get(key) or "").partition(":")
         yield scheme in schemes and not rest.startswith("/")

@@ -101,9 +101,7 @@ def count_from(lowest: int) -> Callable[[object], int]:
         except ValueError:
             number = lowest - 1
         if number < lowest:
-            raise UsageError(
-                f"{_shown(raw)} is no whole number from {lowest} on.", f"Write {lowest} or more."
-            )
+            raise UsageError(f"{_shown(raw)} is no whole number from {lowest} on.", f"Write {lowest} or more.")
         if number > _HIGHEST:
             raise UsageError(f"{_shown(raw)} is too large.", f"Write {_HIGHEST} or less.")
         return number
@@ -174,12 +172,7 @@ def _setting(
 SETTINGS: tuple[Setting, ...] = (
     _setting("objective", text, "energy", "NAME", "What to minimise: energy, latency, power or edp."),
     _setting(
-        "device",
-        text,
-        "auto",
-        "SPEC",
-        "What to tune: auto, host, emulated:BOARD or replay:TABLE.",
-        names_place=True,
+        "device", text, "auto", "SPEC", "What to tune: auto, host, emulated:BOARD or replay:TABLE.", names_place=True
     ),
     _setting(
         "board",
@@ -199,13 +192,7 @@ SETTINGS: tuple[Setting, ...] = (
         unset="the device's own, else the reference network (synthetic weights)",
         names_place=True,
     ),
-    _setting(
-        "strategy",
-        text,
-        "transfer",
-        "NAME",
-        "How to search; `tuner list strategies` names them.",
-    ),
+    _setting("strategy", text, "transfer", "NAME", "How to search; `tuner list strategies` names them."),
     _setting(
         "learner",
         text,
@@ -223,19 +210,10 @@ SETTINGS: tuple[Setting, ...] = (
         names_place=True,
     ),
     _setting(
-        "constraint",
-        text,
-        (),
-        "BOUND",
-        "A bound to keep, such as 'latency<=120ms'; several allowed.",
-        multiple=True,
+        "constraint", text, (), "BOUND", "A bound to keep, such as 'latency<=120ms'; several allowed.", multiple=True
     ),
     _setting(
-        "budget",
-        amount,
-        "40",
-        "N|PERCENT|TIME",
-        "How long: trials (40), share of the space (2.44%) or time (30m).",
+        "budget", amount, "40", "N|PERCENT|TIME", "How long: trials (40), share of the space (2.44%) or time (30m)."
     ),
     _setting(
         "stop_when",
@@ -246,9 +224,7 @@ SETTINGS: tuple[Setting, ...] = (
         unset="the budget only",
     ),
     _setting("seed", count_from(0), 0, "N", "Seed of everything random."),
-    _setting(
-        "study", name, None, "NAME", "Name of the study; an existing one is resumed.", unset="a new one"
-    ),
+    _setting("study", name, None, "NAME", "Name of the study; an existing one is resumed.", unset="a new one"),
     _setting(
         "storage",
         text,
@@ -267,9 +243,7 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     _setting("max_repeats", count_from(1), 30, "N", "Most repeats of one configuration."),
     _setting("warmup_runs", count_from(0), 3, "N", "Runs before the first that counts."),
-    _setting(
-        "timeout", duration_s, 60.0, "TIME", "Longest time of one repeat; seconds, or with a unit (2m)."
-    ),
+    _setting("timeout", duration_s, 60.0, "TIME", "Longest time of one repeat; seconds, or with a unit (2m)."),
     _setting(
         "trial_time",
         duration_s,
@@ -278,9 +252,7 @@ SETTINGS: tuple[Setting, ...] = (
         "Measuring time of a trial after which no further repeat begins, precise or not (three it has anyway).",
     ),
     _setting("inferences_per_run", count_from(1), 1, "N", "Inferences in one run of a command workload."),
-    _setting(
-        "input_shape", text, (), "NAME=1x3x224x224", "Shape of a model input; several allowed.", multiple=True
-    ),
+    _setting("input_shape", text, (), "NAME=1x3x224x224", "Shape of a model input; several allowed.", multiple=True),
     _setting(
         "inputs",
         text,

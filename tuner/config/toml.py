@@ -31,9 +31,7 @@ LIMIT_BYTES = 1 << 20
 #: Of names in a dotted key, and of arrays and tables in one another. `tomllib` takes time and memory that grow with
 #: the square of the first, and recurses for the second.
 LIMIT_DEPTH = 32
-_WHOLE = range(
-    -(1 << 63), 1 << 63
-)  # TOML's whole numbers have 64 bits; more overflow where they are calculated with
+_WHOLE = range(-(1 << 63), 1 << 63)  # TOML's whole numbers have 64 bits; more overflow where they are calculated with
 
 _AT = re.compile(r"\s*\(at (?:line (\d+), column (\d+)|end of document)\)\s*$")
 
@@ -86,8 +84,7 @@ def _scalars(data: dict[str, Any]) -> Iterator[tuple[tuple[str | int, ...], Any]
 def malformed(path: Path, place: tuple[int, int], what: str) -> MalformedFileError:
     """Return the error for `what` (a clause) at `place` (line, column) of a file."""
     return MalformedFileError(
-        f"{path}:{place[0]}:{place[1]}: {what} (line {place[0]}, column {place[1]}).",
-        "Correct the file there.",
+        f"{path}:{place[0]}:{place[1]}: {what} (line {place[0]}, column {place[1]}).", "Correct the file there."
     )
 
 

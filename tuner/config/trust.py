@@ -44,9 +44,7 @@ def _is_private(gid: int, uid: int) -> bool:
         group, user = grp.getgrgid(gid), pwd.getpwuid(uid)
     except KeyError:
         return gid == 0
-    return gid == 0 or (
-        gid == user.pw_gid and group.gr_name == user.pw_name and set(group.gr_mem) <= {user.pw_name}
-    )
+    return gid == 0 or (gid == user.pw_gid and group.gr_name == user.pw_name and set(group.gr_mem) <= {user.pw_name})
 
 
 def _user(uid: int) -> str:

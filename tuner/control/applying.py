@@ -9,22 +9,9 @@ from typing import ContextManager  # noqa: UP035 - Python 3.8 evaluates it
 
 from tuner.control import journal
 from tuner.control.ownership import owned
-from tuner.control.restoring import (
-    RestoreReport,
-    read_value,
-    restore_journal,
-    restore_unfinished,
-    same,
-)
+from tuner.control.restoring import RestoreReport, read_value, restore_journal, restore_unfinished, same
 from tuner.control.transaction import ControlSession
-from tuner.errors import (
-    DiskFullError,
-    PermissionDeniedError,
-    SettingChangedError,
-    StorageError,
-    TunerError,
-    UsageError,
-)
+from tuner.errors import DiskFullError, PermissionDeniedError, SettingChangedError, StorageError, TunerError, UsageError
 from tuner.ports import Actuator
 from tuner.space import OptionValue
 
@@ -58,9 +45,7 @@ def apply_persistently(
     return values
 
 
-def revert_applied(
-    actuator: Actuator, device_spec: str, journal_dir: Path, force: bool = False
-) -> RestoreReport:
+def revert_applied(actuator: Actuator, device_spec: str, journal_dir: Path, force: bool = False) -> RestoreReport:
     """Put back what `apply_persistently` replaced. One that was killed is finished by whatever puts back.
 
     Args:
@@ -83,9 +68,7 @@ def revert_applied(
             return finished
         if entry is not None and not force:
             _refuse_changed(actuator, device_spec, entry)
-        report = (
-            restore_journal(actuator, device_spec, _begun(path, journal_dir, device_spec)) if entry else None
-        )
+        report = restore_journal(actuator, device_spec, _begun(path, journal_dir, device_spec)) if entry else None
     if report is None:
         raise UsageError(
             f"No profile is applied on '{device_spec}': there is nothing to revert.",

@@ -142,9 +142,7 @@ def create(path: Path, contents: Contents) -> None:
     """
     temporary = path.with_name(path.name + UNFINISHED_SUFFIX)
     with _storage_errors(path, "written, so nothing was changed"):
-        descriptor = os.open(
-            temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NONBLOCK, 0o644
-        )
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NONBLOCK, 0o644)
         try:
             try:
                 _write_all(descriptor, encode(_records(contents)))
@@ -278,9 +276,7 @@ def storage_error(error: OSError, what: str) -> TunerError:
     """Return the project's error for a file of the state directory; `what` is a clause on what failed."""
     reason = error.strerror or str(error)
     if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-        return DiskFullError(
-            f"{what}: the disk is full.", "Free some space, or set TUNER_STATE_DIR to another disk."
-        )
+        return DiskFullError(f"{what}: the disk is full.", "Free some space, or set TUNER_STATE_DIR to another disk.")
     if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
         return PermissionDeniedError(
             f"{what}: {reason}.", "Make the directory writable, or set TUNER_STATE_DIR to one that is."

@@ -52,9 +52,7 @@ def board_of(actuator: Actuator) -> str | None:
         if os.path.samefile(root, "/"):
             return _THIS_MACHINE
         found = os.stat(os.path.join(root, "sys"))
-        if (
-            found.st_dev == os.stat("/sys").st_dev != os.stat("/").st_dev
-        ):  # this machine's, mounted there as well
+        if found.st_dev == os.stat("/sys").st_dev != os.stat("/").st_dev:  # this machine's, mounted there as well
             return _THIS_MACHINE
     except OSError:
         return os.path.realpath(root)
@@ -72,9 +70,7 @@ def _board_owned(board: str, device_spec: str, journal_dir: Path) -> Iterator[No
         lock.sign(json.dumps(place))
         yield
     finally:
-        lock.release(
-            keep_note=any(path.exists() for path in journal.unfinished_paths(journal_dir, device_spec))
-        )
+        lock.release(keep_note=any(path.exists() for path in journal.unfinished_paths(journal_dir, device_spec)))
 
 
 def _refuse_half_set(lock: DeviceLock, place: tuple[str, str]) -> None:
@@ -116,9 +112,7 @@ def _lock_dir() -> Path:
         found = folder.lstat()
     except OSError as error:
         reason = error.strerror or str(error)
-        raise PermissionDeniedError(
-            f"The boards' locks '{folder}' cannot be made: {reason}.", hint
-        ) from error
+        raise PermissionDeniedError(f"The boards' locks '{folder}' cannot be made: {reason}.", hint) from error
     if not given and (found.st_uid != user or not stat.S_ISDIR(found.st_mode)):
         raise PermissionDeniedError(f"'{folder}', for boards' locks, is another user's.", hint)
     return folder

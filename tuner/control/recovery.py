@@ -154,10 +154,16 @@ def _known(journal_dir: Path, path: Path) -> KnownJournal | None:
     lock = DeviceLock(journal_dir, device)
     alive = lock.held()
     return KnownJournal(
-        path=path, device=device, state=state, boot_id=header.boot_id if header else "",
-        started=header.started if header else "", originals=originals, problems=problems,
-        owner_alive=alive, owner_pid=lock.owner_pid() if alive else None,
-    )  # fmt: skip
+        path=path,
+        device=device,
+        state=state,
+        boot_id=header.boot_id if header else "",
+        started=header.started if header else "",
+        originals=originals,
+        problems=problems,
+        owner_alive=alive,
+        owner_pid=lock.owner_pid() if alive else None,
+    )
 
 
 def _reported(
@@ -170,9 +176,7 @@ def _reported(
         return RestoreReport(known.device, busy=str(error))
     except TunerError as error:
         problems = known.problems or (() if known.originals else (str(error),))
-        return RestoreReport(
-            known.device, failed=dict.fromkeys(known.originals, error.what), problems=problems
-        )
+        return RestoreReport(known.device, failed=dict.fromkeys(known.originals, error.what), problems=problems)
     try:
         return put_back(found)
     except DeviceBusyError as error:

@@ -67,13 +67,11 @@ def device_errors(option: str, verb: str) -> Iterator[None]:
         yield
     except PermissionError as error:
         raise PermissionDeniedError(
-            f"Option '{option}' cannot be {verb}: permission denied.",
-            "Run as a user who may write it (root).",
+            f"Option '{option}' cannot be {verb}: permission denied.", "Run as a user who may write it (root)."
         ) from error
     except OSError as error:
         raise DeviceError(
-            f"Option '{option}' cannot be {verb}: {error.strerror or error}.",
-            "See what else controls the device.",
+            f"Option '{option}' cannot be {verb}: {error.strerror or error}.", "See what else controls the device."
         ) from error
 
 

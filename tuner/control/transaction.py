@@ -117,9 +117,7 @@ class ControlSession:
         changes = {name: (current[name], value) for name, value in target.items()}
 
         def remember(before: Mapping[str, OptionValue]) -> None:
-            self._write_journal(
-                before, _added(older.originals, before), _changes_since(older.profile, changes)
-            )
+            self._write_journal(before, _added(older.originals, before), _changes_since(older.profile, changes))
 
         return self._transact(current, target, self._actuator.order(current, target), remember)
 
@@ -159,9 +157,7 @@ class ControlSession:
 
     def _require_open(self) -> None:
         if not self._open:
-            raise DeviceError(
-                f"Device '{self._device}' is not held.", "Use ControlSession as a context manager."
-            )
+            raise DeviceError(f"Device '{self._device}' is not held.", "Use ControlSession as a context manager.")
 
     @property
     def _applied_path(self) -> Path:
@@ -223,9 +219,7 @@ class ControlSession:
         if older is None or (older.header is not None and older.header.boot_id != self._actuator.boot_id()):
             return journal.Journal(None, {})  # a device that restarted forgot those values by itself
         if older.problems:
-            raise restore_error(
-                RestoreReport(self._device, problems=journal.sentences(self._applied_path, older))
-            )
+            raise restore_error(RestoreReport(self._device, problems=journal.sentences(self._applied_path, older)))
         return older
 
     def _read(self, names: Iterable[str]) -> dict[str, OptionValue]:
@@ -244,10 +238,7 @@ class ControlSession:
         for name, asked in target.items():
             if not same(values[name], asked):
                 raise VerifyError(
-                    f"Option '{name}' was set to {asked!r} but reads {values[name]!r}.",
-                    self._suspect(),
-                    target,
-                    values,
+                    f"Option '{name}' was set to {asked!r} but reads {values[name]!r}.", self._suspect(), target, values
                 )
         return values
 

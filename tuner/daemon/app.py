@@ -19,15 +19,7 @@ from tuner.daemon import metrics
 from tuner.daemon.access import Peer, Policy
 from tuner.daemon.event_stream import EventStream
 from tuner.daemon.gate import PEER
-from tuner.daemon.models import (
-    Applied,
-    DeviceFacts,
-    ErrorBody,
-    Health,
-    ProfileView,
-    SessionRequest,
-    SessionView,
-)
+from tuner.daemon.models import Applied, DeviceFacts, ErrorBody, Health, ProfileView, SessionRequest, SessionView
 from tuner.daemon.profile_store import ProfileStore
 from tuner.daemon.settings import own_sysroot
 from tuner.daemon.shortage import is_shortage
@@ -68,9 +60,13 @@ class Service:
 def create_app(service: Service) -> FastAPI:
     """Return the application."""
     app = FastAPI(
-        title="tuner", version=__version__, docs_url=None, redoc_url=None, responses=_ERRORS,
+        title="tuner",
+        version=__version__,
+        docs_url=None,
+        redoc_url=None,
+        responses=_ERRORS,
         description="Sessions, profiles and the device of one board. Errors are `ErrorBody`.",
-    )  # fmt: skip
+    )
     _handle_errors(app)
     _add_sessions(app, service)
     _add_profiles(app, service)
@@ -215,9 +211,12 @@ def _add_facts(app: FastAPI, service: Service) -> None:
         """Return how the daemon is."""
         counts = Counter(r.state for r in service.supervisor.all())
         return Health(
-            version=__version__, pid=os.getpid(), uptime_s=time.monotonic() - service.started_s,
-            sessions={str(state): n for state, n in counts.items()}, stalled=service.supervisor.stalled(),
-        )  # fmt: skip
+            version=__version__,
+            pid=os.getpid(),
+            uptime_s=time.monotonic() - service.started_s,
+            sessions={str(state): n for state, n in counts.items()},
+            stalled=service.supervisor.stalled(),
+        )
 
     @app.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
     async def prometheus() -> Response:

@@ -139,11 +139,21 @@ async def start_child(folder: Path, after_power_cut: bool, on_wake: Callable[[],
         read, write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         try:
             process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", MODULE, str(folder), "--wake", str(write), *more,
-                stdin=asyncio.subprocess.PIPE, stdout=stderr, stderr=stderr, pass_fds=(write,),
+                sys.executable,
+                "-m",
+                MODULE,
+                str(folder),
+                "--wake",
+                str(write),
+                *more,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=stderr,
+                stderr=stderr,
+                pass_fds=(write,),
                 # Modules are looked for in the folder where `-m` starts: never one that a client names.
-                cwd=folder, start_new_session=True,
-            )  # fmt: skip
+                cwd=folder,
+                start_new_session=True,
+            )
         except BaseException:
             os.close(read)
             raise
@@ -198,9 +208,7 @@ async def _await_orphan(pid: int, started: int | None, grace_s: float) -> None:
             return
         if waited_s > grace_s and not killed:
             killed = True
-            _log.warning(
-                "process %d, which a dead daemon left, did not end within %g s: killed", pid, grace_s
-            )
+            _log.warning("process %d, which a dead daemon left, did not end within %g s: killed", pid, grace_s)
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL if killed else signal.SIGCONT)
         await asyncio.sleep(ORPHAN_LOOK_S)

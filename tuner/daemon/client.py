@@ -12,14 +12,7 @@ from typing import Any
 import httpx
 from pydantic import TypeAdapter
 
-from tuner.daemon.models import (
-    Applied,
-    DeviceFacts,
-    Health,
-    ProfileView,
-    SessionRequest,
-    SessionView,
-)
+from tuner.daemon.models import Applied, DeviceFacts, Health, ProfileView, SessionRequest, SessionView
 from tuner.daemon.wire_errors import error_of
 from tuner.errors import DaemonUnreachableError
 
@@ -45,9 +38,10 @@ class DaemonClient:
     def __init__(self, path: str) -> None:
         self._path = path
         self._http = httpx.Client(
-            transport=httpx.HTTPTransport(uds=path), base_url="http://tuner",
+            transport=httpx.HTTPTransport(uds=path),
+            base_url="http://tuner",
             timeout=httpx.Timeout(ANSWER_S, connect=5.0),
-        )  # fmt: skip
+        )
 
     def __enter__(self) -> DaemonClient:
         return self
@@ -87,9 +81,7 @@ class DaemonClient:
         timeout = httpx.Timeout(SILENCE_S, connect=5.0)
         with (
             _transport_errors(self._path),
-            self._http.stream(
-                "GET", f"/sessions/{session}/events", params=params, timeout=timeout
-            ) as response,
+            self._http.stream("GET", f"/sessions/{session}/events", params=params, timeout=timeout) as response,
         ):
             if response.status_code != 200:
                 response.read()

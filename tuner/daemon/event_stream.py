@@ -57,9 +57,7 @@ class EventStream(Response):
         finally:
             os.close(descriptor)
 
-    async def _send_all(
-        self, descriptor: int, news: asyncio.Event, gone: asyncio.Task[None], send: Send
-    ) -> None:
+    async def _send_all(self, descriptor: int, news: asyncio.Event, gone: asyncio.Task[None], send: Send) -> None:
         offset = offset_after(descriptor, self._after)
         record = self._supervisor.get(self._session)
         while not gone.done():

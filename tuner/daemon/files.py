@@ -137,11 +137,7 @@ def read_record(folder: Path) -> SessionRecord:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
-        why = (
-            "a newer tuner wrote its record"
-            if where == "version"
-            else f"its record is damaged ({first['msg']})"
-        )
+        why = "a newer tuner wrote its record" if where == "version" else f"its record is damaged ({first['msg']})"
         raise _unreadable(folder, why) from error
     if record.id != folder.name:
         raise _unreadable(folder, "its record is another session's")
@@ -205,7 +201,5 @@ def _storing(path: Path) -> Iterator[None]:
     except OSError as error:
         why = error.strerror or str(error)
         if is_shortage(error) and error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise DaemonBusyError(
-                f"The session cannot be stored in {path}: {why}.", "Try it again."
-            ) from error
+            raise DaemonBusyError(f"The session cannot be stored in {path}: {why}.", "Try it again.") from error
         raise DiskFullError(f"The session cannot be stored in {path}: {why}.", "Free some space.") from error

@@ -166,11 +166,7 @@ async def answer(
     """Answer with an error's JSON and end the connection."""
     body = _json(error)
     await send(
-        {
-            "type": "http.response.start",
-            "status": status or status_of(error),
-            "headers": [*_headers(body), *headers],
-        }
+        {"type": "http.response.start", "status": status or status_of(error), "headers": [*_headers(body), *headers]}
     )
     await send({"type": "http.response.body", "body": body})
 

@@ -22,8 +22,7 @@ def daemon_answers(path: str) -> bool:
             probe.connect(path)
         except PermissionError as error:
             raise PermissionDeniedError(
-                f"You may not use the daemon at {path}.",
-                "Ask for membership of its group, or use --foreground.",
+                f"You may not use the daemon at {path}.", "Ask for membership of its group, or use --foreground."
             ) from error
         except BlockingIOError:  # more wait to be let in than the kernel takes: it is there
             return True

@@ -62,14 +62,17 @@ class ProfileStore:
     def _view(self, name: str) -> ProfileView:
         profile = read_profile(self.path(name))
         return ProfileView(
-            name=name, board=profile.board, device=profile.device, objective=profile.objective,
-            saving_percent=profile.saving_percent, feasible=profile.feasible, emulated=profile.emulated,
+            name=name,
+            board=profile.board,
+            device=profile.device,
+            objective=profile.objective,
+            saving_percent=profile.saving_percent,
+            feasible=profile.feasible,
+            emulated=profile.emulated,
             created=profile.created,
-        )  # fmt: skip
+        )
 
 
 def _is_name(name: str) -> bool:
     """Return whether a name is that of one folder, and of none that is hidden or above."""
-    return (
-        name.isprintable() and "/" not in name and not name.startswith(".") and 0 < len(name.encode()) < 256
-    )
+    return name.isprintable() and "/" not in name and not name.startswith(".") and 0 < len(name.encode()) < 256

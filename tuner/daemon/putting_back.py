@@ -29,10 +29,15 @@ async def put_back() -> str:
     """Put devices back from the journals of dead sessions; return what went wrong, ``""`` where nothing did."""
     try:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "tuner", "restore",
-            stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+            sys.executable,
+            "-m",
+            "tuner",
+            "restore",
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
             start_new_session=True,
-        )  # fmt: skip
+        )
     except OSError as error:
         return _failed(f"`tuner restore` cannot be run: {error.strerror}")
     try:

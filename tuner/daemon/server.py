@@ -130,31 +130,41 @@ def _token(settings: Mapping[str, Any]) -> str | None:
     if settings["token_file"]:
         return read_token(Path(settings["token_file"]))
     if settings["listen"]:
-        raise UsageError(
-            "TCP needs a token.",
-            "Write a secret into a file of mode 0600 and name it with --token-file.",
-        )
+        raise UsageError("TCP needs a token.", "Write a secret into a file of mode 0600 and name it with --token-file.")
     return None
 
 
-async def _serve(
-    settings: Mapping[str, Any], policy: Policy, token: str | None, sockets: list[socket.socket]
-) -> None:
+async def _serve(settings: Mapping[str, Any], policy: Policy, token: str | None, sockets: list[socket.socket]) -> None:
     files = SessionFiles(paths.state_dir("daemon", "sessions").absolute())
     flags = ["--socket", settings["socket"]] if settings["socket"] != BY_KEY["socket"].default else []
     supervisor = Supervisor(files, settings["device"], settings["board"], settings["stop_grace"], flags)
     service = Service(
-        supervisor, ProfileStore(profiles_dir()), Tasks(), policy, settings["device"],
-        time.monotonic(), sysroot=settings["sysroot"],
-    )  # fmt: skip
+        supervisor,
+        ProfileStore(profiles_dir()),
+        Tasks(),
+        policy,
+        settings["device"],
+        time.monotonic(),
+        sysroot=settings["sysroot"],
+    )
     server = _Server(
         uvicorn.Config(
-            Gate(create_app(service), policy, token, most_connections()), http=GateProtocol, ws="none", lifespan="off",
-            loop="asyncio", log_config=None, access_log=False, server_header=False, date_header=False,
-            proxy_headers=False, h11_max_incomplete_event_size=LONGEST_HEAD, timeout_keep_alive=KEEP_ALIVE_S,
-            timeout_graceful_shutdown=LAST_ANSWERS_S, backlog=ACCEPTED_AT_ONCE,
+            Gate(create_app(service), policy, token, most_connections()),
+            http=GateProtocol,
+            ws="none",
+            lifespan="off",
+            loop="asyncio",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            date_header=False,
+            proxy_headers=False,
+            h11_max_incomplete_event_size=LONGEST_HEAD,
+            timeout_keep_alive=KEEP_ALIVE_S,
+            timeout_graceful_shutdown=LAST_ANSWERS_S,
+            backlog=ACCEPTED_AT_ONCE,
         )
-    )  # fmt: skip
+    )
     manager = ServiceManager()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()

@@ -48,9 +48,7 @@ class ProcessEnd:
     @property
     def how(self) -> str:
         """What follows "its process"."""
-        return self.killed or (
-            f"died of signal {-self.code}" if self.code < 0 else f"ended with status {self.code}"
-        )
+        return self.killed or (f"died of signal {-self.code}" if self.code < 0 else f"ended with status {self.code}")
 
 
 @dataclass(frozen=True)
@@ -87,9 +85,7 @@ def settle(record: SessionRecord, end: ProcessEnd, now_s: float) -> Next:
         record.crashes += 1
         record.crashed = True
         return Next(f"its process {end.how}{_also(end.trouble)}")
-    return Next(
-        error=internal_error(f"The session's process {end.how}: {end.last_words}{_also(end.trouble)}")
-    )
+    return Next(error=internal_error(f"The session's process {end.how}: {end.last_words}{_also(end.trouble)}"))
 
 
 def _board_gone(record: SessionRecord, now_s: float) -> Next:

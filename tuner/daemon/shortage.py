@@ -9,9 +9,7 @@ from collections.abc import Callable
 
 #: What is short is asked for again after this long.
 RETRY_S = 1.0
-_SHORT = frozenset(
-    {errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM, errno.ENOBUFS, errno.ENOSPC, errno.EDQUOT}
-)
+_SHORT = frozenset({errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM, errno.ENOBUFS, errno.ENOSPC, errno.EDQUOT})
 
 _log = logging.getLogger("tuner.daemon")
 

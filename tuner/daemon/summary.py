@@ -102,9 +102,7 @@ def _finished(record: SessionRecord, event: Mapping[str, Any]) -> None:
 def _error(record: SessionRecord, event: Mapping[str, Any]) -> None:
     record.state = "stopped" if event["error"] == "Interrupted" else "failed"
     record.reason = event["what"]
-    record.error = ErrorBody(
-        error=event["error"], what=event["what"], hint=event["hint"], exit_code=event["exit_code"]
-    )
+    record.error = ErrorBody(error=event["error"], what=event["what"], hint=event["hint"], exit_code=event["exit_code"])
     record.phase = ""
 
 

@@ -155,19 +155,25 @@ class Supervisor:
         settings = own_board(parse_settings(request.settings), self._board)
         waiting = sum(r.state == "queued" for r in self._records.values())
         if waiting >= MAX_QUEUED:
-            raise SessionStateError(
-                f"{waiting} sessions wait already.", "Stop some, or wait until they have run."
-            )
+            raise SessionStateError(f"{waiting} sessions wait already.", "Stop some, or wait until they have run.")
         now_s = time.time()
         session = f"{datetime.now(timezone.utc):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
         device = settings.setdefault("device", self._device)
         objective = settings.get("objective", BY_KEY["objective"].default)
         study = settings.get("study") or _study_name(device, objective, session)
         record = SessionRecord(
-            id=session, state="queued", created_s=now_s, updated_s=now_s, owner_uid=owner_uid,
-            settings=settings, device=device, objective=objective, cwd=request.cwd, study=study,
+            id=session,
+            state="queued",
+            created_s=now_s,
+            updated_s=now_s,
+            owner_uid=owner_uid,
+            settings=settings,
+            device=device,
+            objective=objective,
+            cwd=request.cwd,
+            study=study,
             resume_command=resume_command(settings, study, request.cwd, self._flags),
-        )  # fmt: skip
+        )
         self._files.create(record)
         self._records[session] = record
         self._prune()
@@ -331,9 +337,7 @@ class Supervisor:
         record.boot_id = self._boot
         self._intake.set_state(record, "running", "")
         try:
-            child = await start_child(
-                self._files.folder(record.id).absolute(), cut, lambda: self._intake.soon(record)
-            )
+            child = await start_child(self._files.folder(record.id).absolute(), cut, lambda: self._intake.soon(record))
         except OSError as error:
             self._not_started(record, error)
             return

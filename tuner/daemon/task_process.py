@@ -69,12 +69,7 @@ def facts(rights: Rights, spec: str) -> dict[str, Any]:
 def _fact(probe: Probe) -> dict[str, Any]:
     if isinstance(probe, Supported):
         option = probe.option
-        return {
-            "name": option.name,
-            "unit": option.unit,
-            "current": probe.current,
-            "values": list(option.values),
-        }
+        return {"name": option.name, "unit": option.unit, "current": probe.current, "values": list(option.values)}
     return {"name": probe.name, "unavailable": probe.reason}
 
 
@@ -106,11 +101,7 @@ def _log(event: Event) -> None:
         logging.getLogger("tuner.daemon").warning("%s", printable(event.text))
 
 
-_JOBS: dict[str, Callable[..., dict[str, Any]]] = {
-    "facts": facts,
-    "apply": apply,
-    "revert": revert,
-}
+_JOBS: dict[str, Callable[..., dict[str, Any]]] = {"facts": facts, "apply": apply, "revert": revert}
 
 
 if __name__ == "__main__":

@@ -44,10 +44,15 @@ class Tasks:
     async def _process(self, owner_uid: int | None, *arguments: str) -> tuple[bytes, int | None]:
         """Run a job's process, for as long as it may; return what it wrote and its status."""
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "tuner.daemon.task_process",
-            f"--owner={'' if owner_uid is None else owner_uid}", *arguments,
-            stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, start_new_session=True,
-        )  # fmt: skip
+            sys.executable,
+            "-m",
+            "tuner.daemon.task_process",
+            f"--owner={'' if owner_uid is None else owner_uid}",
+            *arguments,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            start_new_session=True,
+        )
         output = asyncio.create_task(process.communicate())
         try:
             await asyncio.wait({output}, timeout=self._limit_s)

@@ -35,9 +35,7 @@ def trapezoid(times_s: Sequence[float], powers_w: Sequence[float]) -> float:
     distinct: list[tuple[float, float]] = []
     for time_s, power_w in zip(times_s, powers_w):  # noqa: B905 - of equal lengths; Python 3.8 has no strict
         if distinct and time_s < distinct[-1][0]:
-            raise MeasurementError(
-                "The power samples' times run backwards.", "Check the power meter's clock."
-            )
+            raise MeasurementError("The power samples' times run backwards.", "Check the power meter's clock.")
         if not distinct or time_s > distinct[-1][0]:
             distinct.append((time_s, power_w))
     if len(distinct) < MIN_SAMPLES:

@@ -13,9 +13,7 @@ POSITIVE_QUANTITIES = frozenset({"latency", "latency_p95", "latency_p99", "energ
 SIGNED_QUANTITIES = frozenset({"temperature"})
 
 
-def available_metrics(
-    workload: Workload, meter: PowerMeter | None, sensors_available: bool
-) -> tuple[Metric, ...]:
+def available_metrics(workload: Workload, meter: PowerMeter | None, sensors_available: bool) -> tuple[Metric, ...]:
     """Return the metrics that every trial of this workload yields here.
 
     The latency family comes by itself unless the workload is a recording: it has a latency metric of its

@@ -42,22 +42,16 @@ class MeasurementPlan:
             "Give a share between 0 and 1, such as 0.02 for 2%.",
         )
         _require(self.min_repeats >= 1, f"{self.min_repeats} repeats are too few.", "Ask for at least one.")
-        _require(
-            self.max_repeats >= 1, f"{self.max_repeats} repeats are too few.", "Give --max-repeats 1 or more."
-        )
+        _require(self.max_repeats >= 1, f"{self.max_repeats} repeats are too few.", "Give --max-repeats 1 or more.")
         _require(
             0 < self.timeout_s < math.inf,
             f"A time limit of {self.timeout_s} s is impossible.",
             "Give a positive --timeout, such as 60s.",
         )
         _require(
-            self.max_duration_s > 0,
-            f"{self.max_duration_s} s for a trial are impossible.",
-            "Give a positive time.",
+            self.max_duration_s > 0, f"{self.max_duration_s} s for a trial are impossible.", "Give a positive time."
         )
-        _require(
-            0 <= self.window_s < math.inf, f"A window of {self.window_s} s is impossible.", "Give 0 or more."
-        )
+        _require(0 <= self.window_s < math.inf, f"A window of {self.window_s} s is impossible.", "Give 0 or more.")
 
 
 def _require(holds: bool, what: str, hint: str) -> None:

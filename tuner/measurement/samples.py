@@ -8,13 +8,7 @@ from collections.abc import Sequence
 from tuner.errors import MeasurementError
 from tuner.measurement.energy import checked, positive
 from tuner.measurement.metrics import POSITIVE_QUANTITIES, SIGNED_QUANTITIES, derive
-from tuner.measurement.statistics import (
-    median,
-    median_interval,
-    percentile,
-    quantile_interval,
-    relative_half_width,
-)
+from tuner.measurement.statistics import median, median_interval, percentile, quantile_interval, relative_half_width
 from tuner.objective import EDP, ENERGY, LATENCY, LATENCY_P95, LATENCY_P99, POWER, TEMPERATURE, Metric
 from tuner.ports import EnergyReading, Reading, Sensors
 

@@ -32,9 +32,7 @@ def percentile(values: Sequence[float], share: float) -> float:
     return _percentile_sorted(_sorted(values), share)
 
 
-def quantile_interval(
-    values: Sequence[float], share: float = 0.5, confidence: float = 0.95
-) -> tuple[float, float]:
+def quantile_interval(values: Sequence[float], share: float = 0.5, confidence: float = 0.95) -> tuple[float, float]:
     """Return a distribution-free confidence interval of a quantile, from order statistics.
 
     The number of n samples below the true quantile is binomial(n, share) whatever the distribution, so
@@ -82,9 +80,7 @@ def ratio_saving_ci(
         MeasurementError: a side is empty, or the baseline's values are not positive.
     """
     if not baseline or not best or min(baseline) <= 0:
-        raise MeasurementError(
-            "A saving needs a positive baseline and a best value.", "Measure the baseline again."
-        )
+        raise MeasurementError("A saving needs a positive baseline and a best value.", "Measure the baseline again.")
     if len(baseline) == len(best) == 1:
         point = 100 * (1 - best[0] / baseline[0])
         return point, point

@@ -154,9 +154,7 @@ def _grown(inferences: int, window_s: float, needed_s: float) -> int:
     return min(MAX_INFERENCES, max(inferences + 1, math.ceil(inferences * factor)))
 
 
-def _repeat(
-    run: WorkloadRun, inferences: int, meter: PowerMeter | None
-) -> tuple[Reading | None, EnergyReading | None]:
+def _repeat(run: WorkloadRun, inferences: int, meter: PowerMeter | None) -> tuple[Reading | None, EnergyReading | None]:
     if meter is None:
         return run.repeat(inferences), None
     meter.begin()
@@ -196,9 +194,7 @@ def _require(samples: Samples, objective: Metric) -> None:
     if objective.name in samples.by_name:
         return
     if samples.repeats == 0:
-        raise MeasurementError(
-            "The workload has nothing to measure here.", "Check the workload or the table."
-        )
+        raise MeasurementError("The workload has nothing to measure here.", "Check the workload or the table.")
     raise MeasurementError(
         f"The workload gave no {objective.quantity} ({objective.name}).",
         f"It gave: {', '.join(sorted(samples.by_name))}.",

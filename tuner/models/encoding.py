@@ -52,9 +52,7 @@ def rank_shares(option: Option) -> dict[OptionValue, float]:
 
 
 def encode(
-    options: Sequence[Option],
-    configurations: Sequence[Configuration],
-    columns: Sequence[Column] | None = None,
+    options: Sequence[Option], configurations: Sequence[Configuration], columns: Sequence[Column] | None = None
 ) -> NDArray[np.float64]:
     """Return the (n, columns) design of `configurations`; an inactive option is 0.
 

@@ -31,9 +31,7 @@ def to_document(model: Any) -> dict[str, Any]:
     params = {k: _plain(v) for k, v in model.get_params(deep=False).items()}
     for key, value in params.items():
         if not _is_json(value):
-            raise UsageError(
-                f"Parameter '{key}' cannot be saved: {value!r}.", "Use a number, text or a list."
-            )
+            raise UsageError(f"Parameter '{key}' cannot be saved: {value!r}.", "Use a number, text or a list.")
     return {
         "format": FORMAT,
         "learner": model.name,
@@ -52,9 +50,7 @@ def _is_json(value: Any) -> bool:
     """Return whether a parameter is a finite number, text, a truth, nothing, or lists of these."""
     if isinstance(value, (list, tuple)):
         return all(_is_json(v) for v in value)
-    return (
-        value is None or isinstance(value, (str, int)) or (isinstance(value, float) and math.isfinite(value))
-    )
+    return value is None or isinstance(value, (str, int)) or (isinstance(value, float) and math.isfinite(value))
 
 
 def from_document(document: Any) -> Any:
@@ -85,9 +81,7 @@ def from_document(document: Any) -> Any:
         model.set_params(**params)
         model.n_features_in_ = columns
         model.restore(document["state"])
-    except (
-        KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError, RecursionError
-    ) as error:  # fmt: skip
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError, RecursionError) as error:
         raise MalformedFileError(
             f"The saved performance model '{name}' is damaged: {error}.", "Learn it again."
         ) from error

@@ -51,9 +51,7 @@ class FileEntry:
 class IntoExporter(Protocol):
     """What an `Exporter` also offers if it can put a profile into a file that exists."""
 
-    def export_into(
-        self, profile: Any, text: str, board: object, name: str | None, make_default: bool
-    ) -> FileEdit:
+    def export_into(self, profile: Any, text: str, board: object, name: str | None, make_default: bool) -> FileEdit:
         """Return the file `text` with the profile (`tuner.profiles.Profile`) as an entry.
 
         Args:

@@ -125,11 +125,7 @@ class ModellingStrategy(Protocol):
         ...
 
     def target_model(
-        self,
-        context: StrategyContext,
-        learner: str,
-        configurations: Sequence[Configuration],
-        values: Sequence[float],
+        self, context: StrategyContext, learner: str, configurations: Sequence[Configuration], values: Sequence[float]
     ) -> TargetModel:
         """Return a model of the target from `values` measured there under `configurations`."""
         ...

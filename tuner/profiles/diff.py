@@ -9,9 +9,18 @@ from tuner.profiles.profile import Profile
 from tuner.space import OptionValue
 
 _FACTS = (
-    "board", "device", "emulated", "study", "objective", "feasible", "constraints", "baseline_value",
-    "saving_percent", "created", "tuner_version",
-)  # fmt: skip
+    "board",
+    "device",
+    "emulated",
+    "study",
+    "objective",
+    "feasible",
+    "constraints",
+    "baseline_value",
+    "saving_percent",
+    "created",
+    "tuner_version",
+)
 
 
 @dataclass(frozen=True)

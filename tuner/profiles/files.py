@@ -24,9 +24,23 @@ from tuner.profiles.profile import SCHEMA_VERSION, Profile, ProfileMetric, Profi
 from tuner.space import OptionValue
 
 _KEYS = (
-    "schema_version", "name", "board", "device", "emulated", "created", "tuner_version", "study",
-    "objective", "feasible", "constraints", "environment", "options", "metrics", "baseline", "saving",
-)  # fmt: skip
+    "schema_version",
+    "name",
+    "board",
+    "device",
+    "emulated",
+    "created",
+    "tuner_version",
+    "study",
+    "objective",
+    "feasible",
+    "constraints",
+    "environment",
+    "options",
+    "metrics",
+    "baseline",
+    "saving",
+)
 _WORDS = {str: "text", bool: "true or false", dict: "a table", list: "a list", int: "a whole number"}
 Keys = tuple[str, ...]
 
@@ -271,20 +285,25 @@ def _tables(profile: Profile) -> dict[str, dict[str, Any]]:
     return {
         "environment": dict(profile.environment),
         "options": {
-            name: {"value": _plain(o.value), "unit": o.unit, "scope": o.scope} if o.unit
+            name: {"value": _plain(o.value), "unit": o.unit, "scope": o.scope}
+            if o.unit
             else {"value": _plain(o.value), "scope": o.scope}
             for name, o in profile.options.items()
         },
         "metrics": {name: _metric_table(metric) for name, metric in profile.metrics.items()},
-        "baseline": _without_none({
-            "value": _plain_or_none(profile.baseline_value),
-            "options": {n: _plain(v) for n, v in profile.baseline.items()} or None,
-        }),
-        "saving": _without_none({
-            "percent": _plain_or_none(profile.saving_percent),
-            "ci_percent": [float(ci[0]), float(ci[1])] if ci else None,
-        }),
-    }  # fmt: skip
+        "baseline": _without_none(
+            {
+                "value": _plain_or_none(profile.baseline_value),
+                "options": {n: _plain(v) for n, v in profile.baseline.items()} or None,
+            }
+        ),
+        "saving": _without_none(
+            {
+                "percent": _plain_or_none(profile.saving_percent),
+                "ci_percent": [float(ci[0]), float(ci[1])] if ci else None,
+            }
+        ),
+    }
 
 
 def _metric_table(metric: ProfileMetric) -> dict[str, Any]:

@@ -75,9 +75,7 @@ def replace_file(old: TextFile, text: str) -> Path:
         try:
             now = old.path.stat()
             if (now.st_ino, now.st_mtime_ns, now.st_size) != _identity(old):
-                raise DeviceBusyError(
-                    f"{old.path} was changed by another program meanwhile.", "Run the command again."
-                )
+                raise DeviceBusyError(f"{old.path} was changed by another program meanwhile.", "Run the command again.")
             os.replace(temporary, old.path)
         except BaseException:
             temporary.unlink(missing_ok=True)

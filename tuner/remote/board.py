@@ -26,9 +26,11 @@ def report_to_json(report: RestoreReport | None) -> dict[str, Any] | None:
     if report is None:
         return None
     return {
-        "restored": dict(report.restored), "failed": dict(report.failed), "discarded": report.discarded,
+        "restored": dict(report.restored),
+        "failed": dict(report.failed),
+        "discarded": report.discarded,
         "problems": list(report.problems),
-    }  # fmt: skip
+    }
 
 
 class OwnedBoard:
@@ -76,14 +78,18 @@ class OwnedBoard:
                 about.update(provenance=meter.provenance(), min_window_s=meter.min_window_s())
             found.append(about)
         return {
-            "spec": device.spec, "board": device.board, "emulated": device.emulated,
+            "spec": device.spec,
+            "board": device.board,
+            "emulated": device.emulated,
             "probes": [probe_to_json(p) for p in self._probes],
             "baseline": dict(device.baseline()),
             "power_modes": [[m.name, dict(m.configuration)] for m in device.power_modes()],
-            "notes": list(device.notes()), "cool_down_to_c": device.cool_down_to_c(), "meters": found,
+            "notes": list(device.notes()),
+            "cool_down_to_c": device.cool_down_to_c(),
+            "meters": found,
             "settle_s": device.settle_s() if isinstance(device, Settling) else 0.0,
             "guarded": isinstance(device, Guarded) and device.guard() is not None,
-        }  # fmt: skip
+        }
 
     def read(self, names: Sequence[str]) -> dict[str, OptionValue]:
         """Return options' values now.
@@ -177,9 +183,12 @@ class OwnedBoard:
         self._guard = None
         seen = guard.stop()
         return {
-            "throttled": seen.throttled, "reasons": list(seen.reasons), "hottest_c": seen.hottest_c,
-            "oc_events": seen.oc_events, "effective": dict(seen.effective),
-        }  # fmt: skip
+            "throttled": seen.throttled,
+            "reasons": list(seen.reasons),
+            "hottest_c": seen.hottest_c,
+            "oc_events": seen.oc_events,
+            "effective": dict(seen.effective),
+        }
 
     def _watching(self) -> Guard:
         if self._guard is None:

@@ -153,9 +153,12 @@ class RemoteControl:
         reply = self._connection.request("restore")
         try:
             return RestoreReport(
-                self._spec, dict(reply["restored"]), dict(reply["failed"]), bool(reply["discarded"]),
+                self._spec,
+                dict(reply["restored"]),
+                dict(reply["failed"]),
+                bool(reply["discarded"]),
                 tuple(reply["problems"]),
-            )  # fmt: skip
+            )
         except (KeyError, TypeError, ValueError) as error:
             raise malformed("of the board reports a restore in another form") from error
 
@@ -215,9 +218,12 @@ class RemoteGuard:
         seen = self._connection.request("guard_stop")
         try:
             return GuardVerdict(
-                bool(seen["throttled"]), tuple(map(str, seen["reasons"])), _number(seen["hottest_c"]),
-                int(seen["oc_events"]), dict(seen["effective"]),
-            )  # fmt: skip
+                bool(seen["throttled"]),
+                tuple(map(str, seen["reasons"])),
+                _number(seen["hottest_c"]),
+                int(seen["oc_events"]),
+                dict(seen["effective"]),
+            )
         except (KeyError, TypeError, ValueError) as error:
             raise malformed("of the board holds no verdict") from error
 
@@ -246,9 +252,7 @@ class RemoteDevice:
         context: The session's.
     """
 
-    def __init__(
-        self, address: Address, archive: bytes, connection: Connection, context: OpenContext
-    ) -> None:
+    def __init__(self, address: Address, archive: bytes, connection: Connection, context: OpenContext) -> None:
         self._address, self._archive, self._connection = address, archive, connection
         self._context = context
         self._programs: list[subprocess.Popen[bytes]] = []

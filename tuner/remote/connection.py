@@ -9,23 +9,9 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import IO, Any
 
-from tuner.errors import (
-    BoardLostError,
-    BoardProtocolError,
-    BoardUnreachableError,
-    PermissionDeniedError,
-    TunerError,
-)
+from tuner.errors import BoardLostError, BoardProtocolError, BoardUnreachableError, PermissionDeniedError, TunerError
 from tuner.remote.channel import Channel, ChannelClosedError, ChannelTimeoutError, LineTooLongError
-from tuner.remote.protocol import (
-    ALARM,
-    MAX_REPLY,
-    VERSION,
-    error_from_json,
-    malformed,
-    parse_line,
-    request_line,
-)
+from tuner.remote.protocol import ALARM, MAX_REPLY, VERSION, error_from_json, malformed, parse_line, request_line
 from tuner.remote.transport import Link
 
 #: The board puts itself back when it has heard nothing for so long.
@@ -75,9 +61,7 @@ class Connection:
             raise
         self._greeted = True
         if heartbeat_s is not None:
-            beat = threading.Thread(
-                target=self._beat, args=(heartbeat_s / 4,), name="board-beat", daemon=True
-            )
+            beat = threading.Thread(target=self._beat, args=(heartbeat_s / 4,), name="board-beat", daemon=True)
             beat.start()
 
     def request(self, do: str, **fields: Any) -> Mapping[str, Any]:

@@ -108,9 +108,7 @@ def _serve_next(
         if not may_use(peer, gid):
             _refuse(channel, PermissionDeniedError("You may not use this board.", "Ask to join its group."))
             return 0
-        return serve_one(
-            Server(open_board), channel, signals, {listener.fileno(): lambda: _refuse_next(listener)}
-        )
+        return serve_one(Server(open_board), channel, signals, {listener.fileno(): lambda: _refuse_next(listener)})
 
 
 def _refuse_next(listener: socket.socket) -> bool:

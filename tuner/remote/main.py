@@ -52,9 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    made = argparse.ArgumentParser(
-        prog="tuner-actuator", description="Owns a board for one session at a time."
-    )
+    made = argparse.ArgumentParser(prog="tuner-actuator", description="Owns a board for one session at a time.")
     made.add_argument("--device", default="auto", metavar="SPEC", help="auto (default), or NAME[:ARGUMENT]")
     made.add_argument("--sysroot", metavar="DIR", help="where the board's files lie (default: this machine)")
     made.add_argument("--state-dir", metavar="DIR", help="where the journal is kept (default: the user's)")

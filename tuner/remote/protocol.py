@@ -196,10 +196,15 @@ def probe_to_json(probe: Probe) -> dict[str, Any]:
         return {"name": probe.name, "reason": probe.reason, "remedy": probe.remedy}
     option, condition = probe.option, probe.option.condition
     return {
-        "name": option.name, "values": list(option.values), "kind": option.kind, "unit": option.unit,
-        "aliases": list(option.aliases), "description": option.description, "current": probe.current,
+        "name": option.name,
+        "values": list(option.values),
+        "kind": option.kind,
+        "unit": option.unit,
+        "aliases": list(option.aliases),
+        "description": option.description,
+        "current": probe.current,
         "condition": {"parent": condition.parent, "values": list(condition.values)} if condition else None,
-    }  # fmt: skip
+    }
 
 
 def probe_from_json(data: Mapping[str, Any]) -> Probe:
@@ -214,9 +219,15 @@ def probe_from_json(data: Mapping[str, Any]) -> Probe:
         given = data["condition"]
         condition = Condition(str(given["parent"]), tuple(given["values"])) if given else None
         option = Option(
-            str(data["name"]), tuple(data["values"]), data["kind"], "board", str(data["unit"]),
-            tuple(data["aliases"]), condition, str(data["description"]),
-        )  # fmt: skip
+            str(data["name"]),
+            tuple(data["values"]),
+            data["kind"],
+            "board",
+            str(data["unit"]),
+            tuple(data["aliases"]),
+            condition,
+            str(data["description"]),
+        )
         return Supported(option, option.values[option.index(data["current"])])
     except (KeyError, TypeError, AttributeError) as error:
         raise malformed("describes an option in another form") from error

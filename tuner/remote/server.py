@@ -9,13 +9,7 @@ from typing import Any, Callable, Mapping  # noqa: UP035 - subscripted at run ti
 
 from tuner.errors import BoardProtocolError, DeviceError, TunerError
 from tuner.remote.board import OwnedBoard, report_to_json
-from tuner.remote.channel import (
-    Channel,
-    ChannelClosedError,
-    ChannelTimeoutError,
-    LineTooLongError,
-    Watched,
-)
+from tuner.remote.channel import Channel, ChannelClosedError, ChannelTimeoutError, LineTooLongError, Watched
 from tuner.remote.protocol import (
     ALARM,
     MAX_REPLY,

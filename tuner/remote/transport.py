@@ -96,13 +96,7 @@ class Address:
         process = self._spawn(archive, arguments, privileged=self.sudo)
         assert process.stdin is not None
         assert process.stdout is not None
-        return Link(
-            process.stdout.fileno(),
-            process.stdin.fileno(),
-            process,
-            process.stdin.close,
-            lambda: end(process),
-        )
+        return Link(process.stdout.fileno(), process.stdin.fileno(), process, process.stdin.close, lambda: end(process))
 
     def start_program(self, archive: bytes, module: str) -> subprocess.Popen[bytes]:
         """Start a workload's helper program on the board, as the user who logs in.
@@ -113,21 +107,21 @@ class Address:
         """
         if self.socket_path:
             raise BoardUnsupportedError(
-                f"'{self.text}' sets options only: nothing can be run there.",
-                "Run the workload on this machine.",
+                f"'{self.text}' sets options only: nothing can be run there.", "Run the workload on this machine."
             )
         return self._spawn(archive, ["--program", module], privileged=False)
 
     def _spawn(self, archive: bytes, arguments: Sequence[str], privileged: bool) -> subprocess.Popen[bytes]:
-        command = [
-            *self.prefix,
-            f"exec sh -c {shlex.quote(_shell_line(arguments, privileged, self.is_local))}",
-        ]
+        command = [*self.prefix, f"exec sh -c {shlex.quote(_shell_line(arguments, privileged, self.is_local))}"]
         try:
             process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                start_new_session=True, bufsize=0,
-            )  # fmt: skip
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                start_new_session=True,
+                bufsize=0,
+            )
         except OSError as error:
             raise MissingDependencyError(
                 f"'{command[0]}' cannot be run: {error.strerror}.", "Install it (ssh: openssh-client)."
@@ -160,11 +154,18 @@ def parse_address(text: str) -> Address:
 
 def _ssh_command(destination: str) -> tuple[str, ...]:
     return (
-        "ssh", "-T",
-        "-o", "BatchMode=yes", "-o", f"ConnectTimeout={_CONNECT_S}",
-        "-o", f"ServerAliveInterval={_ALIVE_INTERVAL_S}", "-o", f"ServerAliveCountMax={_ALIVE_COUNT}",
+        "ssh",
+        "-T",
+        "-o",
+        "BatchMode=yes",
+        "-o",
+        f"ConnectTimeout={_CONNECT_S}",
+        "-o",
+        f"ServerAliveInterval={_ALIVE_INTERVAL_S}",
+        "-o",
+        f"ServerAliveCountMax={_ALIVE_COUNT}",
         f"ssh://{destination}",
-    )  # fmt: skip
+    )
 
 
 def _shell_line(arguments: Sequence[str], privileged: bool, is_local: bool) -> str:
@@ -188,8 +189,7 @@ def _socket_link(path: str) -> Link:
     except OSError as error:
         made.close()
         raise BoardUnreachableError(
-            f"No actuator answers at '{path}': {error.strerror}.",
-            "Start tuner-actuator.service, or check the path.",
+            f"No actuator answers at '{path}': {error.strerror}.", "Start tuner-actuator.service, or check the path."
         ) from error
     return Link(made.fileno(), made.fileno(), None, lambda: made.shutdown(socket.SHUT_WR), made.close)
 

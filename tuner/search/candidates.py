@@ -58,9 +58,10 @@ class Candidates:
                 return np.ones(len(fixed), dtype=bool)
             parent = by_name[condition.parent]
             wanted = [
-                i for i, v in enumerate(self.space.options[parent].values)
+                i
+                for i, v in enumerate(self.space.options[parent].values)
                 if any(v == w and isinstance(v, str) == isinstance(w, str) for w in condition.values)
-            ]  # fmt: skip
+            ]
             return active(parent) & np.isin(fixed[:, parent], wanted)
 
         mask = np.stack([active(i) for i in range(len(by_name))], axis=1)

@@ -62,9 +62,7 @@ class ConfigurationSampler(BaseSampler):
         self._rng = np.random.default_rng()
         self._independent.reseed_rng()
 
-    def infer_relative_search_space(
-        self, study: optuna.Study, trial: FrozenTrial
-    ) -> dict[str, BaseDistribution]:
+    def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         """Return every option of the space, or what the study's trials have in common."""
         if self._codec is not None:
             return dict(self._codec.distributions)
@@ -93,9 +91,7 @@ class ConfigurationSampler(BaseSampler):
         return self._independent.sample_independent(study, trial, param_name, param_distribution)
 
 
-def random_free(
-    candidates: Candidates, observations: Observations, rng: np.random.Generator
-) -> tuple[int, ...]:
+def random_free(candidates: Candidates, observations: Observations, rng: np.random.Generator) -> tuple[int, ...]:
     """Return a configuration that is not taken; one that is where all are.
 
     Raises:

@@ -56,9 +56,7 @@ class Axis:
 
     def place_of_share(self, shares: Floats) -> Floats:
         """Return the places of (n,) shares of the range of ranks in [0, 1]."""
-        return np.asarray(
-            np.interp(shares, np.linspace(0.0, 1.0, len(self.levels)), self.levels), dtype=float
-        )
+        return np.asarray(np.interp(shares, np.linspace(0.0, 1.0, len(self.levels)), self.levels), dtype=float)
 
     def share_of_place(self, places: Floats) -> Floats:
         """Return the (n,) shares of the range of ranks at (n,) places; beyond the ends by the last step's slope."""

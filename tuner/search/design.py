@@ -62,9 +62,7 @@ def balanced_design(
             counts[i][code[i]] += 1
         for i, j in pairs:
             joint[i, j][code[i], code[j]] += 1
-        np.minimum(
-            nearest, np.abs(places - code / np.maximum(1, candidates.levels - 1)).sum(axis=1), out=nearest
-        )
+        np.minimum(nearest, np.abs(places - code / np.maximum(1, candidates.levels - 1)).sum(axis=1), out=nearest)
 
     for row in () if start is None else start:
         code = np.where(row < 0, candidates.levels, row)

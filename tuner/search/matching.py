@@ -159,9 +159,15 @@ def match(source: SourceData, options: Sequence[Option]) -> Matching:
             (matched if found.distinct > 1 else held).append(found)
     foreign = (o.name for o in source.options if o.name not in spoken_for and len(o.values) > 1)
     return Matching(
-        axes, tuple(matched), tuple(held), tuple(fixed), tuple(incomparable), tuple(unmatched), tuple(foreign),
+        axes,
+        tuple(matched),
+        tuple(held),
+        tuple(fixed),
+        tuple(incomparable),
+        tuple(unmatched),
+        tuple(foreign),
         len(source.configurations),
-    )  # fmt: skip
+    )
 
 
 def _option_match(
@@ -198,9 +204,7 @@ def _raw(names: Sequence[str], configurations: Sequence[Configuration]) -> list[
     return [None if not numeric(row) else sum(map(float, row)) for row in cells]
 
 
-def _levels(
-    names: Sequence[str], known: Mapping[str, Option], raw: Sequence[OptionValue | None]
-) -> list[OptionValue]:
+def _levels(names: Sequence[str], known: Mapping[str, Option], raw: Sequence[OptionValue | None]) -> list[OptionValue]:
     """Return the levels that a value's rank counts among, ascending: the option's own, or the sums that occur."""
     levels = {*(known[names[0]].values if len(names) == 1 else ()), *(v for v in raw if v is not None)}
     return sorted(levels) if numeric(levels) else list(levels)
@@ -210,9 +214,7 @@ def _by_equality(a: Axis, raw: Sequence[OptionValue | None]) -> Floats:
     """Return the places of levels that equal one of the axis' levels."""
     place = {(isinstance(v, str), v): float(p) for v, p in zip(a.option.values, a.levels, strict=True)}
     other = float(len(a.option.values)) if a.categorical else UNKNOWN
-    return np.array(
-        [UNKNOWN if v is None else place.get((isinstance(v, str), v), other) for v in raw], dtype=float
-    )
+    return np.array([UNKNOWN if v is None else place.get((isinstance(v, str), v), other) for v in raw], dtype=float)
 
 
 def _share_levels(option: Option, theirs: Sequence[OptionValue]) -> bool:
@@ -243,9 +245,7 @@ def names_in_source(option: Option, known: Mapping[str, Option]) -> tuple[str, .
             names = tuple(dict.fromkeys(names[0] for names in found))
             if len(names) == len(found):
                 return names
-    theirs = [
-        n for n, o in known.items() if len(o.aliases) == 1 and _fold(o.aliases[0]) == _fold(option.name)
-    ]
+    theirs = [n for n, o in known.items() if len(o.aliases) == 1 and _fold(o.aliases[0]) == _fold(option.name)]
     return tuple(theirs) if len(theirs) == 1 else ()
 
 

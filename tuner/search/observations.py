@@ -124,9 +124,7 @@ def observe(study: optuna.Study, codec: Codec, exclude: int) -> Observations:
             pending.append(where)
     bounds = sorted({key for t in done for key in t.constraints})
     # A trial that lacks a constraint is taken to keep it: it was told before the constraint was made.
-    signed = np.array([[t.constraints.get(k, 0.0) for k in bounds] for t in done]).reshape(
-        len(done), len(bounds)
-    )
+    signed = np.array([[t.constraints.get(k, 0.0) for k in bounds] for t in done]).reshape(len(done), len(bounds))
     sign = -1.0 if study.direction.name == "MAXIMIZE" else 1.0
     width = len(codec.space.options)
     return Observations(
@@ -171,9 +169,7 @@ def _levels(dist: BaseDistribution) -> tuple[Any, ...]:
         return tuple(sorted({int(dist.low + round((v - dist.low) / dist.step) * dist.step) for v in steps}))
     if isinstance(dist, FloatDistribution):
         if dist.step is not None and (dist.high - dist.low) / dist.step <= CONTINUOUS_LEVELS * 4:
-            return tuple(
-                dist.low + i * dist.step for i in range(round((dist.high - dist.low) / dist.step) + 1)
-            )
+            return tuple(dist.low + i * dist.step for i in range(round((dist.high - dist.low) / dist.step) + 1))
         return tuple(dict.fromkeys(_spread(dist.low, dist.high, dist.log)))
     raise TypeError(f"no levels for {type(dist).__name__}")
 

@@ -33,9 +33,7 @@ class Neighbourhood:
 
     def __init__(self, space: ConfigurationSpace) -> None:
         self.space = space
-        self._scale = np.array(
-            [1.0 / max(1, len(o.values) - 1) if o.kind == "ordinal" else 0.0 for o in space.options]
-        )
+        self._scale = np.array([1.0 / max(1, len(o.values) - 1) if o.kind == "ordinal" else 0.0 for o in space.options])
         self._categorical = np.array([o.kind == "categorical" for o in space.options])
         self._matrix: NDArray[np.int64] | None = None
         self._position: dict[tuple[int, ...], int] = {}
@@ -60,9 +58,7 @@ class Neighbourhood:
         free = np.ones(len(self._matrix), dtype=bool)
         free[[self._position[t] for t in taken if t in self._position]] = False
         if not free.any():
-            raise SpaceExhaustedError(
-                "Every configuration of the space has been measured.", "Nothing is left to try."
-            )
+            raise SpaceExhaustedError("Every configuration of the space has been measured.", "Nothing is left to try.")
         delta = self._matrix - np.array(indices)
         distance = (np.abs(delta) * self._scale).sum(axis=1) + ((delta != 0) & self._categorical).sum(axis=1)
         distance[~free] = np.inf
@@ -82,9 +78,7 @@ class Neighbourhood:
                 changed[position] = int(rng.integers(0, len(self.space.options[position].values)))
             candidate = self.space.indices(self.space.from_indices(changed))
             moves = 1 + attempt // 100
-        raise SpaceExhaustedError(
-            "No configuration that was not measured could be found.", "Nothing is left to try."
-        )
+        raise SpaceExhaustedError("No configuration that was not measured could be found.", "Nothing is left to try.")
 
 
 class SpaceSampler(BaseSampler):
@@ -105,9 +99,7 @@ class SpaceSampler(BaseSampler):
             self.chosen = dict(fixed)
         return {} if fixed is not None else self._space
 
-    def sample_relative(
-        self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, Any]
-    ) -> dict[str, Any]:
+    def sample_relative(self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, Any]) -> dict[str, Any]:
         """Return the base sampler's suggestion, repaired."""
         if not search_space:
             return {}

@@ -34,6 +34,4 @@ def parse_budget(text: str, space_size: int) -> Budget:
         return Budget(stripped, trials=int(stripped))
     if re.fullmatch(r"(\d+\.?\d*|\.\d+)\s*(s|m|min|h|d)", stripped):
         return Budget(stripped, duration_s=parse_duration_s(stripped))
-    raise UsageError(
-        f"'{text}' is not a budget.", "Write a share of the space (2.44%), trials (40) or time (30m, 2h)."
-    )
+    raise UsageError(f"'{text}' is not a budget.", "Write a share of the space (2.44%), trials (40) or time (30m, 2h).")

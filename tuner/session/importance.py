@@ -8,9 +8,7 @@ from collections.abc import Mapping, Sequence
 from tuner.space import Configuration, ConfigurationSpace
 
 
-def option_importance(
-    space: ConfigurationSpace, trials: Sequence[tuple[Configuration, float]]
-) -> Mapping[str, float]:
+def option_importance(space: ConfigurationSpace, trials: Sequence[tuple[Configuration, float]]) -> Mapping[str, float]:
     """Return each option's share of the variation that main effects explain (sums to 1).
 
     The measure is the adjusted correlation ratio ε² (Kelley 1935) of the log objective over the option's

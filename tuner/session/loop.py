@@ -191,9 +191,7 @@ class Session:
             except SpaceExhaustedError:
                 self._store.interrupt(trial, "no configuration was left for this trial")
                 raise
-            params = {
-                o.name: suggest(trial, o) for o in self._bench.space.options if o.name in sampler.chosen
-            }
+            params = {o.name: suggest(trial, o) for o in self._bench.space.options if o.name in sampler.chosen}
             self._believe(getattr(base, "belief", None), trial)
         origin = str(trial.user_attrs.get("origin", self._strategy.name))
         return trial, from_params(self._bench.space, params), origin
@@ -204,12 +202,14 @@ class Session:
             return
         self._emit(
             BeliefUpdated(
-                time.time(), len(self._records), dict(belief.sources),
+                time.time(),
+                len(self._records),
+                dict(belief.sources),
                 {":".join(options): share for options, share in belief.terms},
                 belief.expected_gain_percent,
                 {f"{x:g}%": p for x, p in belief.probability_within.items()},
             )
-        )  # fmt: skip
+        )
         valued = sum(r.value is not None for r in self._records)
         if self._stop_when is not None and self._stop_when.met(belief, valued):
             self._store.interrupt(trial, f"not needed: {self._stop_when.text} holds")
@@ -272,30 +272,38 @@ class Session:
         saving = saving_percent(best, baseline)
         self._emit(
             TrialFinished(
-                time.time(), record.trial, record.state, record.configuration, record.origin, record.value,
-                record.values, record.ci, record.reason, best.value if best else None,
-                best.trial if best else None, baseline.value if baseline else None, saving, record.duration_s,
-                record.asked, record.effective, record.throttled,
+                time.time(),
+                record.trial,
+                record.state,
+                record.configuration,
+                record.origin,
+                record.value,
+                record.values,
+                record.ci,
+                record.reason,
+                best.value if best else None,
+                best.trial if best else None,
+                baseline.value if baseline else None,
+                saving,
+                record.duration_s,
+                record.asked,
+                record.effective,
+                record.throttled,
             )
-        )  # fmt: skip
+        )
         if is_due(len(self._records)):
             known = [(r.configuration, r.value) for r in self._records if r.value is not None and r.holds]
             importance = option_importance(self._bench.space, known)
             if importance:
                 self._emit(ImportanceUpdated(time.time(), importance))
-        write_progress(
-            self._store.name,
-            progress_values("running", self._bench, self._budget, outcome, saving),
-        )
+        write_progress(self._store.name, progress_values("running", self._bench, self._budget, outcome, saving))
 
     def _give_up(self, record: TrialRecord, error: TunerError) -> None:
         if isinstance(error, OverheatedError) or record.origin == BASELINE:
             raise error
         last = [r for r in self._records if not r.rounded][-FAILURES_IN_A_ROW:]
         if len(last) == FAILURES_IN_A_ROW and all(r.state == "failed" for r in last):
-            self._emit(
-                Notice(time.time(), "error", f"{FAILURES_IN_A_ROW} trials failed in a row; the session ends")
-            )
+            self._emit(Notice(time.time(), "error", f"{FAILURES_IN_A_ROW} trials failed in a row; the session ends"))
             raise error
 
 

@@ -18,9 +18,11 @@ from tuner.strict_json import parse_json
 _LIMIT_BYTES = 1 << 20
 _FIELDS: Mapping[str, type | tuple[type, ...]] = {
     **dict.fromkeys(("study", "state", "device", "objective", "unit", "budget"), str),
-    "pid": int, "trials": int, "updated_s": (int, float),
+    "pid": int,
+    "trials": int,
+    "updated_s": (int, float),
     **dict.fromkeys(("best_value", "saving_percent"), (int, float, type(None))),
-}  # fmt: skip
+}
 
 
 def progress_dir() -> Path:

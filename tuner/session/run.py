@@ -128,13 +128,28 @@ def _tune(session: _Session) -> SessionFinished:
         target.workload.check()
         _enqueue(session)
         bench = Bench(
-            target.device, target.workload, target.meter, control, target.space, goal.objective,
-            target.metrics, goal.plan, session.stop,
-        )  # fmt: skip
+            target.device,
+            target.workload,
+            target.meter,
+            control,
+            target.space,
+            goal.objective,
+            target.metrics,
+            goal.plan,
+            session.stop,
+        )
         loop = Session(
-            bench, store, session.strategy, session.context, goal.constraints, goal.budget, session.emit,
-            time.monotonic, goal.stop_when, session.supervision,
-        )  # fmt: skip
+            bench,
+            store,
+            session.strategy,
+            session.context,
+            goal.constraints,
+            goal.budget,
+            session.emit,
+            time.monotonic,
+            goal.stop_when,
+            session.supervision,
+        )
         state = "failed"
         try:
             outcome = loop.run()
@@ -187,10 +202,7 @@ def _tell_sources(session: _Session) -> None:
     for source in session.context.sources:
         metric = find_metric(session.goal.objective.metric.quantity, source.metrics)
         if metric is None:
-            text, level = (
-                f"holds no {session.goal.objective.metric.quantity}, and is of no use here",
-                "warning",
-            )
+            text, level = (f"holds no {session.goal.objective.metric.quantity}, and is of no use here", "warning")
         else:
             found = match(source, session.target.space.options)
             text, level = matching_text(found), "info" if found.matched else "warning"
@@ -230,9 +242,7 @@ def _finish(session: _Session, outcome: Outcome) -> SessionFinished:
     if best is None or best.value is None:
         if outcome.stopped_by == "interrupted":
             raise Interrupted("The session was stopped before its first trial ended.")
-        raise NoTrialError(
-            "No trial succeeded.", "Read the reasons above; `tuner doctor` checks the machine."
-        )
+        raise NoTrialError("No trial succeeded.", "Read the reasons above; `tuner doctor` checks the machine.")
     saving_ci, basis = _saving_ci(session, best, baseline)
     path = _profile_path(session)
     profile = _profile(session, best, baseline, saving_ci)
@@ -240,14 +250,27 @@ def _finish(session: _Session, outcome: Outcome) -> SessionFinished:
     command = apply_advice(profile, session.target.device, path, session.settings)
     metric = session.goal.objective.metric
     return SessionFinished(
-        time.time(), session.store.name, session.goal.objective.name, metric.unit, dict(best.configuration),
-        best.value, baseline.value if baseline else None, saving_percent(best, baseline), saving_ci, basis,
-        len(outcome.records), sum(r.state == "failed" for r in outcome.records), best.state == "complete",
-        outcome.stopped_by, str(path), command, dict(best.values),
+        time.time(),
+        session.store.name,
+        session.goal.objective.name,
+        metric.unit,
+        dict(best.configuration),
+        best.value,
+        baseline.value if baseline else None,
+        saving_percent(best, baseline),
+        saving_ci,
+        basis,
+        len(outcome.records),
+        sum(r.state == "failed" for r in outcome.records),
+        best.state == "complete",
+        outcome.stopped_by,
+        str(path),
+        command,
+        dict(best.values),
         dict(baseline.configuration) if baseline else {},
         tuple(text for text, violation in best.violations.items() if violation > 0),
         _resume(session) if outcome.stopped_by == "interrupted" else "",
-    )  # fmt: skip
+    )
 
 
 def _saving_ci(

@@ -22,15 +22,7 @@ from tuner.events import Notice, SessionStarted, Sink
 from tuner.measurement.plan import MeasurementPlan
 from tuner.measurement.trial import available_metrics
 from tuner.objective import Constraint, Metric, Objective, parse_constraint, resolve_objective
-from tuner.opening import (
-    Opened,
-    default_context,
-    is_elsewhere,
-    open_board,
-    open_device,
-    open_meter,
-    open_workload,
-)
+from tuner.opening import Opened, default_context, is_elsewhere, open_board, open_device, open_meter, open_workload
 from tuner.ports import (
     Actuator,
     ControlledElsewhere,
@@ -141,10 +133,16 @@ def open_target(settings: Mapping[str, Any], context: OpenContext) -> Target:
     space, baseline = build_space(device, supported)
     sensed = device.sensors().temperature_c is not None
     return Target(
-        device, opened.reason, workload, meter, missing, space, baseline,
+        device,
+        opened.reason,
+        workload,
+        meter,
+        missing,
+        space,
+        baseline,
         {p.name: p.reason for p in probes if isinstance(p, Unsupported)},
         tuple(available_metrics(workload, meter, sensed)),
-    )  # fmt: skip
+    )
 
 
 def _open(settings: Mapping[str, Any], context: OpenContext) -> Opened:
@@ -161,9 +159,7 @@ def build_space(device: Device, supported: Sequence[Supported]) -> tuple[Configu
     """
     options = tuple(p.option for p in supported)
     if not options:
-        raise OptionValueError(
-            "No option can be set here.", "Run `tuner doctor`; it lists each with its reason."
-        )
+        raise OptionValueError("No option can be set here.", "Run `tuner doctor`; it lists each with its reason.")
     rows = device.rows()
     space = ConfigurationSpace(options) if rows is None else table_space(options, rows)
     current = {p.option.name: p.current for p in supported}
@@ -199,11 +195,7 @@ def read_goal(settings: Mapping[str, Any], target: Target) -> Goal:
 
 
 def open_strategy(
-    settings: Mapping[str, Any],
-    target: Target,
-    goal: Goal,
-    stop: StopToken | None = None,
-    rights: Rights = OWN,
+    settings: Mapping[str, Any], target: Target, goal: Goal, stop: StopToken | None = None, rights: Rights = OWN
 ) -> tuple[Strategy, StrategyContext]:
     """Create the strategy and the context of its sampler.
 
@@ -220,9 +212,14 @@ def open_strategy(
     except UnknownStrategyError as error:
         raise UnknownStrategyError(name, registry.names("strategies")) from error
     context = StrategyContext(
-        target.space, goal.objective, settings["seed"], goal.budget.trials, sources, settings,
+        target.space,
+        goal.objective,
+        settings["seed"],
+        goal.budget.trials,
+        sources,
+        settings,
         has_constraints=bool(goal.constraints) or isinstance(target.device, Guarded),
-    )  # fmt: skip
+    )
     strategy.check(context)
     return strategy, context
 
@@ -236,9 +233,22 @@ def new_study_name(board: str, objective: str) -> str:
 def started_event(study: str, target: Target, goal: Goal, strategy: str, resumed: int) -> SessionStarted:
     """Return the first event of a session."""
     return SessionStarted(
-        time.time(), study, target.device.spec, target.reason, target.device.board, target.workload.spec,
-        target.device.emulated, goal.objective.name, goal.objective.metric.unit,
-        tuple(map(str, goal.constraints)), strategy, {o.name: o.values for o in target.space.options},
-        target.unavailable, target.space.size, goal.budget.text, goal.budget.trials, goal.budget.duration_s,
+        time.time(),
+        study,
+        target.device.spec,
+        target.reason,
+        target.device.board,
+        target.workload.spec,
+        target.device.emulated,
+        goal.objective.name,
+        goal.objective.metric.unit,
+        tuple(map(str, goal.constraints)),
+        strategy,
+        {o.name: o.values for o in target.space.options},
+        target.unavailable,
+        target.space.size,
+        goal.budget.text,
+        goal.budget.trials,
+        goal.budget.duration_s,
         resumed,
-    )  # fmt: skip
+    )

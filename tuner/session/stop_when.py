@@ -55,6 +55,4 @@ def parse_stop_when(text: str) -> StopWhen:
         return StopWhen(stripped, gain_percent=float(gain[1]))
     if within and float(within[1]) > 0 and 0 < float(within[2]) <= 100:
         return StopWhen(stripped, within_percent=float(within[1]), probability=float(within[2]) / 100.0)
-    raise UsageError(
-        f"'{text}' does not say when to stop.", "Write 'gain<1%' or 'within 1%>=95%' (of the optimum)."
-    )
+    raise UsageError(f"'{text}' does not say when to stop.", "Write 'gain<1%' or 'within 1%>=95%' (of the optimum).")

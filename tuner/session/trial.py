@@ -131,9 +131,7 @@ def run_trial(bench: Bench, number: int, configuration: Configuration, emit: Sin
         if attempt < ATTEMPTS:
             trial.warn(f"trial {number} throttled ({throttled[-1]}): measured once more after cooling")
             _cool_down(trial)
-    return TrialResult(
-        measurement, found, verdict.effective if verdict else {}, verdict is not None, tuple(throttled)
-    )
+    return TrialResult(measurement, found, verdict.effective if verdict else {}, verdict is not None, tuple(throttled))
 
 
 # --- setting -----------------------------------------------------------------------------------
@@ -164,9 +162,7 @@ def _differs(bench: Bench, board: Mapping[str, OptionValue]) -> bool:
     return any(not same(current[name], value) for name, value in board.items())
 
 
-def _other(
-    space: ConfigurationSpace, asked: Configuration, found: Mapping[str, OptionValue]
-) -> Configuration | None:
+def _other(space: ConfigurationSpace, asked: Configuration, found: Mapping[str, OptionValue]) -> Configuration | None:
     """Return the configuration that the board made of `asked`, None where it is none of the space."""
     try:
         other = space.normalise({**asked, **found})
@@ -214,9 +210,17 @@ def _measure(trial: _Trial, guard: Guard | None) -> Measurement:
     run = bench.workload.start(trial.asked, bench.plan.timeout_s)
     try:
         return measure(
-            run, bench.plan, bench.objective.metric, bench.metrics, bench.meter, bench.device.clock,
-            bench.device.sensors, bench.stop, trial.progress, phase,
-        )  # fmt: skip
+            run,
+            bench.plan,
+            bench.objective.metric,
+            bench.metrics,
+            bench.meter,
+            bench.device.clock,
+            bench.device.sensors,
+            bench.stop,
+            trial.progress,
+            phase,
+        )
     finally:
         run.close()
 

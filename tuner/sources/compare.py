@@ -136,10 +136,14 @@ def compare(left: Knowledge, right: Knowledge) -> Comparison:
     by_quantity = {m.quantity: m for m in right.data.metrics}
     pairs = [(m, by_quantity[m.quantity]) for m in left.data.metrics if m.quantity in by_quantity]
     return Comparison(
-        matched, found.fixed, tuple(m.option.name for m in found.held), found.incomparable,
-        found.unmatched_target, found.unmatched_source,
+        matched,
+        found.fixed,
+        tuple(m.option.name for m in found.held),
+        found.incomparable,
+        found.unmatched_target,
+        found.unmatched_source,
         tuple(_compare_metric(left, right, pair, cells, columns, matched) for pair in pairs),
-    )  # fmt: skip
+    )
 
 
 def _own_cells(knowledge: Knowledge, columns: Sequence[int]) -> list[_Cell | None]:
@@ -190,10 +194,18 @@ def _compare_metric(
     shared, left_only, right_only = _terms(left, right, pair, matched)
     options = [left.data.options[i] for i in columns]
     return MetricComparison(
-        mine.quantity, mine, theirs, unit_factor(theirs, mine), len(common),
-        _spearman([here[c] for c in common], [there[c] for c in common]), shared, left_only, right_only,
-        _best(common, here, there, options), _best(common, there, here, options),
-    )  # fmt: skip
+        mine.quantity,
+        mine,
+        theirs,
+        unit_factor(theirs, mine),
+        len(common),
+        _spearman([here[c] for c in common], [there[c] for c in common]),
+        shared,
+        left_only,
+        right_only,
+        _best(common, here, there, options),
+        _best(common, there, here, options),
+    )
 
 
 def _spearman(a: Sequence[float], b: Sequence[float]) -> float | None:
@@ -205,10 +217,7 @@ def _spearman(a: Sequence[float], b: Sequence[float]) -> float | None:
 
 
 def _best(
-    common: Sequence[_Cell],
-    own: Mapping[_Cell, float],
-    there: Mapping[_Cell, float],
-    options: Sequence[Option],
+    common: Sequence[_Cell], own: Mapping[_Cell, float], there: Mapping[_Cell, float], options: Sequence[Option]
 ) -> Best | None:
     if not common:
         return None
@@ -216,9 +225,12 @@ def _best(
     least = min(there[c] for c in common)
     return Best(
         {o.name: o.values[i] for o, i in zip(options, best, strict=True) if i >= 0},
-        own[best], there[best], least, 1 + sum(there[c] < there[best] for c in common),
+        own[best],
+        there[best],
+        least,
+        1 + sum(there[c] < there[best] for c in common),
         100.0 * (there[best] / least - 1.0) if least > 0 else None,
-    )  # fmt: skip
+    )
 
 
 def _terms(
@@ -238,11 +250,7 @@ def _terms(
 
 def _columns_renamed(right: Knowledge, names: Mapping[str, str]) -> dict[str, str]:
     """Return the right's columns as the left calls them, those of options that match."""
-    return {
-        c.name: type(c)(names[c.option], c.level).name
-        for c in columns_of(right.data.options)
-        if c.option in names
-    }
+    return {c.name: type(c)(names[c.option], c.level).name for c in columns_of(right.data.options) if c.option in names}
 
 
 def _key(term: Term, renamed: Mapping[str, str]) -> frozenset[str] | None:

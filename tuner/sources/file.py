@@ -28,9 +28,20 @@ FORMAT, VERSION, SUFFIX = "tuner-source", 1, ".source"
 LIMIT_BYTES = 64 << 20
 _LEARN_AGAIN = "Learn it again with `tuner source learn`."
 _KEYS = {
-    "format", "version", "sha256", "created", "tuner_version", "origin", "options", "metrics", "measured", "rows",
-    "values", "terms", "models",
-}  # fmt: skip
+    "format",
+    "version",
+    "sha256",
+    "created",
+    "tuner_version",
+    "origin",
+    "options",
+    "metrics",
+    "measured",
+    "rows",
+    "values",
+    "terms",
+    "models",
+}
 
 
 # --- writing -----------------------------------------------------------------------------------
@@ -60,8 +71,7 @@ def knowledge_document(knowledge: Knowledge) -> dict[str, Any]:
     data, origin = knowledge.data, knowledge.origin
     index = {o.name: {_typed(v): i for i, v in enumerate(o.values)} for o in data.options}
     rows = [
-        [index[o.name][_typed(c[o.name])] if o.name in c else -1 for o in data.options]
-        for c in data.configurations
+        [index[o.name][_typed(c[o.name])] if o.name in c else -1 for o in data.options] for c in data.configurations
     ]
     return {
         "format": FORMAT,
@@ -69,8 +79,13 @@ def knowledge_document(knowledge: Knowledge) -> dict[str, Any]:
         "created": knowledge.created,
         "tuner_version": knowledge.tuner_version,
         "origin": {
-            "kind": origin.kind, "name": origin.name, "board": origin.board, "workload": origin.workload,
-            "device": origin.device, "emulated": origin.emulated, "facts": dict(origin.facts),
+            "kind": origin.kind,
+            "name": origin.name,
+            "board": origin.board,
+            "workload": origin.workload,
+            "device": origin.device,
+            "emulated": origin.emulated,
+            "facts": dict(origin.facts),
         },
         "options": [_option_document(o) for o in data.options],
         "metrics": [{"name": m.name, "quantity": m.quantity, "unit": m.unit} for m in data.metrics],
@@ -79,7 +94,7 @@ def knowledge_document(knowledge: Knowledge) -> dict[str, Any]:
         "values": {name: list(values) for name, values in data.values.items()},
         "terms": {name: terms_document(fit) for name, fit in knowledge.terms.items()},
         "models": {name: dict(models) for name, models in data.models.items()},
-    }  # fmt: skip
+    }
 
 
 def terms_document(fit: StepwiseFit) -> dict[str, Any]:
@@ -89,21 +104,22 @@ def terms_document(fit: StepwiseFit) -> dict[str, Any]:
         "log": fit.log,
         "intercept": fit.intercept,
         "r2": fit.r2,
-        "terms": [
-            {"columns": list(t.options), "coefficient": t.coefficient, "p_value": t.p_value}
-            for t in fit.terms
-        ],
+        "terms": [{"columns": list(t.options), "coefficient": t.coefficient, "p_value": t.p_value} for t in fit.terms],
     }
 
 
 def _option_document(option: Option) -> dict[str, Any]:
     condition = option.condition
     return {
-        "name": option.name, "values": list(option.values), "kind": option.kind, "scope": option.scope,
-        "unit": option.unit, "aliases": list(option.aliases), "description": option.description,
-        "condition": None if condition is None else
-        {"parent": condition.parent, "values": list(condition.values)},
-    }  # fmt: skip
+        "name": option.name,
+        "values": list(option.values),
+        "kind": option.kind,
+        "scope": option.scope,
+        "unit": option.unit,
+        "aliases": list(option.aliases),
+        "description": option.description,
+        "condition": None if condition is None else {"parent": condition.parent, "values": list(condition.values)},
+    }
 
 
 def content_hash(document: Mapping[str, Any]) -> str:
@@ -154,9 +170,7 @@ def parse_knowledge(raw: bytes, name: str) -> Knowledge:
     """Return what the bytes of a file hold; `name` is the source's, for messages too. Raises as `read_knowledge`."""
     document = _parsed(raw, name)
     if not isinstance(document, dict) or document.get("format") != FORMAT:
-        raise MalformedFileError(
-            f"{name} is no source file.", f"{_LEARN_AGAIN[:-1]}, or name a table or study."
-        )
+        raise MalformedFileError(f"{name} is no source file.", f"{_LEARN_AGAIN[:-1]}, or name a table or study.")
     version = document.get("version")
     if version != VERSION or isinstance(version, bool):
         raise FileVersionError(
@@ -168,9 +182,7 @@ def parse_knowledge(raw: bytes, name: str) -> Knowledge:
     except (ValueError, RecursionError) as error:
         raise _damaged(name, "it holds a number that is not finite") from error
     if document.get("sha256") != digest:
-        raise MalformedFileError(
-            f"{name} was changed since it was written: its hash does not fit.", _LEARN_AGAIN
-        )
+        raise MalformedFileError(f"{name} was changed since it was written: its hash does not fit.", _LEARN_AGAIN)
     return _Reader(name, document).knowledge(digest)
 
 
@@ -216,13 +228,22 @@ class _Reader:
         if not options or not metrics or not configurations:
             self._fail("it needs an option, a metric and a configuration")
         data = SourceData(
-            self._name, options, configurations, self._values(metrics, len(configurations)), metrics,
+            self._name,
+            options,
+            configurations,
+            self._values(metrics, len(configurations)),
+            metrics,
             self._models({m.name for m in metrics}),
-        )  # fmt: skip
+        )
         return Knowledge(
-            self._origin(), self._text(document, "created"), self._text(document, "tuner_version"), data,
-            measured, self._terms(options, {m.name for m in metrics}), digest,
-        )  # fmt: skip
+            self._origin(),
+            self._text(document, "created"),
+            self._text(document, "tuner_version"),
+            data,
+            measured,
+            self._terms(options, {m.name for m in metrics}),
+            digest,
+        )
 
     def _fail(self, what: str) -> NoReturn:
         raise _damaged(self._name, what)
@@ -265,10 +286,14 @@ class _Reader:
         if not (emulated is None or isinstance(emulated, bool)):
             self._fail("'emulated' must be true, false or null")
         return Origin(
-            self._one_of(said, "kind", ("table", "study")), self._text(said, "name"), self._text(said, "board"),
-            self._text(said, "workload"), self._text(said, "device"), emulated,
+            self._one_of(said, "kind", ("table", "study")),
+            self._text(said, "name"),
+            self._text(said, "board"),
+            self._text(said, "workload"),
+            self._text(said, "device"),
+            emulated,
             {k: self._text(facts, k) for k in facts},
-        )  # fmt: skip
+        )
 
     def _option(self, said: Any) -> Option:
         said = self._dict(said, "options")
@@ -278,12 +303,15 @@ class _Reader:
             condition = Condition(self._text(held, "parent"), self._levels(held.get("values")))
         try:
             return Option(
-                self._text(said, "name"), self._levels(said.get("values")),
+                self._text(said, "name"),
+                self._levels(said.get("values")),
                 self._one_of(said, "kind", ("ordinal", "categorical")),
-                self._one_of(said, "scope", ("board", "workload")), self._text(said, "unit"),
+                self._one_of(said, "scope", ("board", "workload")),
+                self._text(said, "unit"),
                 tuple(self._text({"aliases": a}, "aliases") for a in self._list(said.get("aliases"), "aliases")),
-                condition, self._text(said, "description"),
-            )  # fmt: skip
+                condition,
+                self._text(said, "description"),
+            )
         except MalformedFileError:
             raise
         except TunerError as error:  # no level, or one twice

@@ -74,24 +74,21 @@ def learn(spec: str, url: str, learners: Sequence[str] = LEARNERS, whole: bool =
     sample = thinned(source, [m.name for m in modelled])
     fitted = _for_fitting(source, sample)
     design = encode(fitted.options, fitted.configurations)
-    models = {
-        m.name: {name: _model(name, design, fitted, m) for name in learners}
-        for m in modelled
-        if design.shape[1]
-    }
+    models = {m.name: {name: _model(name, design, fitted, m) for name in learners} for m in modelled if design.shape[1]}
     return Knowledge(
-        origin, datetime.now(timezone.utc).isoformat(timespec="seconds"), __version__,
-        replace(source if whole else sample, models=models if learners else {}), len(source.configurations),
+        origin,
+        datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        __version__,
+        replace(source if whole else sample, models=models if learners else {}),
+        len(source.configurations),
         {m.name: _terms(design, fitted, m) for m in modelled},
-    )  # fmt: skip
+    )
 
 
 def _require_finite(source: SourceData) -> None:
     for name, values in source.values.items():
         if not np.isfinite(values).all():
-            raise MeasurementError(
-                f"Source '{source.name}' has a {name} that is not finite.", "Remove that row."
-            )
+            raise MeasurementError(f"Source '{source.name}' has a {name} that is not finite.", "Remove that row.")
 
 
 def _for_fitting(source: SourceData, sample: SourceData) -> SourceData:
@@ -126,9 +123,7 @@ def write_knowledge(path: Path, knowledge: Knowledge) -> None:
         DiskFullError, PermissionDeniedError, FileMissingError: it cannot be written; what was there stays.
     """
     if path.is_file() and path.stat().st_size and not is_source_file(path):
-        raise UsageError(
-            f"{path} exists and is no source file.", f"Name another file, such as {path.stem}{SUFFIX}."
-        )
+        raise UsageError(f"{path} exists and is no source file.", f"Name another file, such as {path.stem}{SUFFIX}.")
     atomic_write(path, knowledge_text(knowledge))
 
 
@@ -141,9 +136,7 @@ def default_path(origin: Origin) -> Path:
     for number in count(1):
         suffix = f"{'' if number == 1 else f'-{number}'}{SUFFIX}"
         path = filenames.kept(
-            sources_dir() / (stem + suffix),
-            sources_dir() / (earlier + suffix),
-            lambda kept: _same_origin(kept, origin),
+            sources_dir() / (stem + suffix), sources_dir() / (earlier + suffix), lambda kept: _same_origin(kept, origin)
         )
         if not path.exists() or _same_origin(path, origin):
             break
@@ -160,5 +153,8 @@ def _same_origin(path: Path, origin: Origin) -> bool:
     except TunerError:
         return False  # damaged: kept for its owner to look at
     return (known.kind, known.name, known.board, known.workload) == (
-        origin.kind, origin.name, origin.board, origin.workload,
-    )  # fmt: skip
+        origin.kind,
+        origin.name,
+        origin.board,
+        origin.workload,
+    )

@@ -72,9 +72,7 @@ def _exists(path: Path) -> bool:
         return False
 
 
-def measured_source(
-    spec: str, url: str, stop: StopToken | None = None
-) -> tuple[SourceData, Origin, str | None]:
+def measured_source(spec: str, url: str, stop: StopToken | None = None) -> tuple[SourceData, Origin, str | None]:
     """Return the measurements of a table or study, where they come from, and the objective's metric if known.
 
     Raises:
@@ -99,8 +97,7 @@ def _study_source(spec: str, url: str) -> tuple[SourceData, Origin, str]:
         kept = _kept_source(spec)
         also = f" There is a source file of that name: write '{spec}{SUFFIX}'." if kept else ""
         raise FileMissingError(
-            f"Source '{spec}' is neither a file nor a study.",
-            f"{error.hint} A table is named by its path.{also}",
+            f"Source '{spec}' is neither a file nor a study.", f"{error.hint} A table is named by its path.{also}"
         ) from error
 
 

@@ -85,9 +85,7 @@ class StepwiseFit:
     def table(self) -> str:
         """Return the terms as a markdown table."""
         rows = [f"| {t.name} | {t.coefficient:+.4f} | {t.p_value:.2g} |" for t in self.terms]
-        return "\n".join(
-            [f"| term | coefficient{' (log)' if self.log else ''} | p |", "|---|---|---|", *rows]
-        )
+        return "\n".join([f"| term | coefficient{' (log)' if self.log else ''} | p |", "|---|---|---|", *rows])
 
 
 def fit_stepwise(
@@ -185,10 +183,7 @@ def _basis(columns: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _backward(
-    design: NDArray[np.float64],
-    response: NDArray[np.float64],
-    selected: Sequence[Positions],
-    significance: float,
+    design: NDArray[np.float64], response: NDArray[np.float64], selected: Sequence[Positions], significance: float
 ) -> tuple[list[Positions], NDArray[np.float64], NDArray[np.float64], float]:
     """Drop the least significant term until all are significant (statsmodels' OLS)."""
     terms = list(selected)

@@ -113,9 +113,7 @@ def board_options(options: Sequence[Option], board: str) -> tuple[Option, ...]:
 def _origin(study: StoredStudy) -> Origin:
     said = study.identity.environment
     device = said.get("device", "")
-    return Origin(
-        "study", study.name, said.get("board", ""), said.get("workload", ""), device, _is_emulated(device)
-    )
+    return Origin("study", study.name, said.get("board", ""), said.get("workload", ""), device, _is_emulated(device))
 
 
 def _is_emulated(device: str) -> bool | None:

@@ -27,9 +27,7 @@ def table_text(study: StudyData) -> str:
 def table_declaration(study: StudyData) -> str:
     """Return the text of the TOML: roles, kinds, levels and units of the columns, environment and baseline."""
     document = tomlkit.document()
-    document.add(
-        tomlkit.comment(f"What study {study.origin.name!r} measured; the table lies beside this file.")
-    )
+    document.add(tomlkit.comment(f"What study {study.origin.name!r} measured; the table lies beside this file."))
     columns = tomlkit.table()
     for option in study.options:
         columns.add(option.name, _option(option))
@@ -61,9 +59,12 @@ def _environment(study: StudyData) -> tomlkit.items.Table:
     origin = study.origin
     emulated = "" if origin.emulated is None else str(origin.emulated).lower()
     facts = {
-        "board": origin.board, "workload": origin.workload, "device": origin.device, "emulated": emulated,
+        "board": origin.board,
+        "workload": origin.workload,
+        "device": origin.device,
+        "emulated": emulated,
         **origin.facts,
-    }  # fmt: skip
+    }
     said = tomlkit.table()
     said.update({key: text for key, text in facts.items() if text})
     return said
@@ -71,15 +72,9 @@ def _environment(study: StudyData) -> tomlkit.items.Table:
 
 def not_in_names(study: StudyData) -> list[str]:
     """Return what the CSV text alone does not say: clauses for people, none where names and cells say enough."""
-    ordered = [
-        o.name for o in study.options if o.kind == "ordinal" and any(isinstance(v, str) for v in o.values)
-    ]
+    ordered = [o.name for o in study.options if o.kind == "ordinal" and any(isinstance(v, str) for v in o.values)]
     unnamed = [m.name for m in study.metrics if metric_of_name(m.name) != m]
     return [
         *([f"the table does not say the order of the texts of {', '.join(ordered)}"] if ordered else []),
-        *(
-            [f"the names {', '.join(unnamed)} do not say what was measured, and in which unit"]
-            if unnamed
-            else []
-        ),
+        *([f"the names {', '.join(unnamed)} do not say what was measured, and in which unit"] if unnamed else []),
     ]

@@ -125,9 +125,7 @@ class WatchedDatabase:
 
     def __init__(self, path: Path) -> None:
         self.path = path.absolute()
-        self._connection = sqlite3.connect(
-            f"file:{quote(str(self.path))}?mode=rw", uri=True, check_same_thread=False
-        )
+        self._connection = sqlite3.connect(f"file:{quote(str(self.path))}?mode=rw", uri=True, check_same_thread=False)
         tables(self._connection)  # SQLite opens file and log at the first query
         self._inodes = _inodes(self.path)
 

@@ -93,9 +93,7 @@ def read_record(trial: FrozenTrial) -> TrialRecord | None:
     if not isinstance(text, str):
         return None
     data: dict[str, Any] = json.loads(text)
-    if not isinstance(data, dict) or not all(
-        isinstance(data.get(k, {}), dict) for k in ("configuration", "values")
-    ):
+    if not isinstance(data, dict) or not all(isinstance(data.get(k, {}), dict) for k in ("configuration", "values")):
         raise ValueError("it is no record")
     data["ci"] = tuple(data["ci"]) if data.get("ci") else None
     return TrialRecord(trial=trial.number, **data)

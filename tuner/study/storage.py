@@ -91,8 +91,7 @@ def read_storage(url: str) -> optuna.storages.BaseStorage:
             if url == storage_url(None):
                 return optuna.storages.InMemoryStorage()
             raise FileMissingError(
-                f"There is no study database {path}.",
-                "Check --storage; a session makes one, looking does not.",
+                f"There is no study database {path}.", "Check --storage; a session makes one, looking does not."
             )
         return _from_memory(snapshot(path), path)
 
@@ -105,10 +104,7 @@ def _from_memory(copy: sqlite3.Connection, path: Path) -> optuna.storages.BaseSt
     if not found:  # what a session leaves that was ended before it began
         return optuna.storages.InMemoryStorage()
     if not _made_by_optuna(found):
-        raise StorageError(
-            f"The database {path} holds no studies: it was made by another program.",
-            "Check --storage.",
-        )
+        raise StorageError(f"The database {path} holds no studies: it was made by another program.", "Check --storage.")
     options = {"creator": lambda: copy, "poolclass": StaticPool}
     storage = optuna.storages.RDBStorage("sqlite://", engine_kwargs=options, skip_table_creation=True)
     return optuna.storages.get_storage(storage)
@@ -139,8 +135,7 @@ def _explain(url: str, error: BaseException, purpose: str) -> TunerError:
     where = str(sqlite_path(url) or url.split("@")[-1])
     if "disk is full" in text or "no space left" in text:
         return DiskFullError(
-            f"The disk that holds the study database {where} is full.",
-            "Free some space; all finished trials are kept.",
+            f"The disk that holds the study database {where} is full.", "Free some space; all finished trials are kept."
         )
     if (
         "readonly" in text
@@ -163,9 +158,7 @@ def _explain(url: str, error: BaseException, purpose: str) -> TunerError:
         )
     if "does not exist" in text and "relation" in text:
         return StorageError(f"The database {where} holds no studies.", "Check --storage.")
-    if any(
-        word in text for word in ("not a database", "malformed", "corrupt", "disk i/o error", "no such table")
-    ):
+    if any(word in text for word in ("not a database", "malformed", "corrupt", "disk i/o error", "no such table")):
         return StorageError(
             f"The study database {where} is damaged or no SQLite database.",
             "Move it away (`sqlite3 FILE .recover` may save its trials) or name another with --storage.",

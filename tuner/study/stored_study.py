@@ -96,6 +96,5 @@ def _records(study: optuna.Study) -> tuple[TrialRecord, ...]:
         return tuple(r for r in map(read_record, trials) if r is not None)
     except (TypeError, ValueError, KeyError) as error:
         raise StorageError(
-            f"Study '{study.study_name}' is damaged: a trial's record cannot be read ({error}).",
-            "Name another study.",
+            f"Study '{study.study_name}' is damaged: a trial's record cannot be read ({error}).", "Name another study."
         ) from error

@@ -19,15 +19,7 @@ from tuner.objective import Constraint, Objective
 from tuner.space import Configuration, ConfigurationSpace
 from tuner.study.database_file import WatchedDatabase, sqlite_path
 from tuner.study.distributions import from_params, to_params
-from tuner.study.record import (
-    CRASHED,
-    INTERRUPTED,
-    QUARANTINED,
-    RECORD,
-    TrialRecord,
-    read_record,
-    says_nothing,
-)
+from tuner.study.record import CRASHED, INTERRUPTED, QUARANTINED, RECORD, TrialRecord, read_record, says_nothing
 from tuner.study.storage import storage_errors
 
 #: User attribute of the study that holds what a resume must share.
@@ -79,17 +71,18 @@ class StudyIdentity:
 
 
 def identity(
-    environment: Environment,
-    objective: Objective,
-    constraints: Sequence[Constraint],
-    space: ConfigurationSpace,
+    environment: Environment, objective: Objective, constraints: Sequence[Constraint], space: ConfigurationSpace
 ) -> StudyIdentity:
     """Return the identity of a session that is about to start."""
     metric = objective.metric
     return StudyIdentity(
-        environment.identity(), objective.name, metric.name, metric.unit,
-        tuple(sorted(c.text for c in constraints)), space.signature(),
-    )  # fmt: skip
+        environment.identity(),
+        objective.name,
+        metric.name,
+        metric.unit,
+        tuple(sorted(c.text for c in constraints)),
+        space.signature(),
+    )
 
 
 @dataclass(frozen=True)
@@ -109,17 +102,19 @@ class LeftInFlight:
 class StudyStore:
     """The study of one session. Every method that writes maps storage failures to typed errors."""
 
-    def __init__(
-        self, storage: optuna.storages.BaseStorage, url: str, name: str, space: ConfigurationSpace
-    ) -> None:
+    def __init__(self, storage: optuna.storages.BaseStorage, url: str, name: str, space: ConfigurationSpace) -> None:
         self.url = url
         self.name = name
         self._space = space
         with storage_errors(url):
             self.study = optuna.create_study(
-                storage=storage, study_name=name, load_if_exists=True, direction="minimize",
-                sampler=optuna.samplers.RandomSampler(), pruner=optuna.pruners.NopPruner(),
-            )  # fmt: skip
+                storage=storage,
+                study_name=name,
+                load_if_exists=True,
+                direction="minimize",
+                sampler=optuna.samplers.RandomSampler(),
+                pruner=optuna.pruners.NopPruner(),
+            )
             path = sqlite_path(url)
             self._file = None if path is None else WatchedDatabase(path)
 
@@ -173,9 +168,7 @@ class StudyStore:
             self.study._storage.set_trial_user_attr(trial._trial_id, CRASHED, True)
             others = self.study.get_trials(deepcopy=False)
             crashes = 1 + sum(
-                _asked(t) == params and bool(t.user_attrs.get(CRASHED))
-                for t in others
-                if t.number != trial.number
+                _asked(t) == params and bool(t.user_attrs.get(CRASHED)) for t in others if t.number != trial.number
             )
         quarantined = crashes >= CRASHES_ALLOWED
         if quarantined:
@@ -246,8 +239,7 @@ class StudyStore:
             copy = self._file.rescue(paths.data_dir() / "rescued")
         except (sqlite3.Error, OSError) as error:
             raise StorageError(
-                what,
-                f"Nor can it be copied elsewhere ({error}): the trials that were printed are all there is.",
+                what, f"Nor can it be copied elsewhere ({error}): the trials that were printed are all there is."
             ) from error
         raise StorageError(
             what,

@@ -23,9 +23,16 @@ AS_RECORDED = "as recorded"
 IGNORED = frozenset({"n_measurements"})
 
 _MEASURED = {
-    "time": "latency", "latency": "latency", "runtime": "latency", "duration": "latency", "energy": "energy",
-    "power": "power", "edp": "edp", "temperature": "temperature", "temp": "temperature",
-}  # fmt: skip
+    "time": "latency",
+    "latency": "latency",
+    "runtime": "latency",
+    "duration": "latency",
+    "energy": "energy",
+    "power": "power",
+    "edp": "edp",
+    "temperature": "temperature",
+    "temp": "temperature",
+}
 _UNITS: dict[str, dict[str, str]] = {
     "latency": {"s": "s", "ms": "ms", "us": "µs", "ns": "ns"},
     "energy": {"j": "J", "mj": "mJ", "uj": "µJ", "kj": "kJ", "mw_samples": "mW-samples"},
@@ -35,25 +42,23 @@ _UNITS: dict[str, dict[str, str]] = {
 }
 #: Words that leave the quantity what it is: ``inference_time_s``, ``energy_per_inference_j``.
 _NEUTRAL = frozenset(
-    {
-        "inference",
-        "run",
-        "execution",
-        "total",
-        "mean",
-        "median",
-        "avg",
-        "average",
-        "per",
-        "p50",
-        "measured",
-        "wall",
-    }
+    {"inference", "run", "execution", "total", "mean", "median", "avg", "average", "per", "p50", "measured", "wall"}
 )
 #: Words that say that somebody set the number: ``power_limit_w``, ``max_time_s``.
 _SETTING = frozenset({"limit", "cap", "budget", "target", "interval", "period", "window", "slice", "setting"})
-_OPTION_UNITS = (("_khz", "kHz"), ("_mhz", "MHz"), ("_ghz", "GHz"), ("_hz", "Hz"), ("_mb", "MB"), ("_kb", "kB"),
-                 ("_ms", "ms"), ("_us", "µs"), ("_s", "s"), ("_mw", "mW"), ("_w", "W"))  # fmt: skip
+_OPTION_UNITS = (
+    ("_khz", "kHz"),
+    ("_mhz", "MHz"),
+    ("_ghz", "GHz"),
+    ("_hz", "Hz"),
+    ("_mb", "MB"),
+    ("_kb", "kB"),
+    ("_ms", "ms"),
+    ("_us", "µs"),
+    ("_s", "s"),
+    ("_mw", "mW"),
+    ("_w", "W"),
+)
 
 
 def metric_of_name(name: str) -> Metric | None:
@@ -167,9 +172,7 @@ class _Reader:
             self._fail(path, f"column '{name}' must be a table such as {{ role = 'metric', unit = 's' }}")
         self._known(path, said, ("role", "quantity", "unit", "kind", "order", "levels"))
         values = {
-            k: self._text((*path, k), v, empty=k == "unit")
-            for k, v in said.items()
-            if k not in ("order", "levels")
+            k: self._text((*path, k), v, empty=k == "unit") for k, v in said.items() if k not in ("order", "levels")
         }
         for key, allowed in (("role", ("option", "metric", "ignore")), ("kind", ("ordinal", "categorical"))):
             if values.get(key, allowed[0]) not in allowed:
@@ -179,9 +182,7 @@ class _Reader:
         if "order" in said and (values.get("role") == "metric" or values.get("kind") == "categorical"):
             self._fail((*path, "order"), "only an ordinal option has an order")
         if "levels" in said and (values.get("role", "option") != "option" or "order" in said):
-            self._fail(
-                (*path, "levels"), "only an option has levels, and no order besides: they are in order"
-            )
+            self._fail((*path, "levels"), "only an option has levels, and no order besides: they are in order")
         return Column(
             order=self._order((*path, "order"), said.get("order")),
             levels=self._levels((*path, "levels"), said.get("levels")),
@@ -283,9 +284,7 @@ def _metric(name: str, declared: Declaration, decided: Container[str]) -> Metric
         if named is None or (own_words and _split(name.lower())[2] in decided):
             return None
     quantity = objective or said.quantity or (named.quantity if named else name)
-    return Metric(
-        name, quantity, said.unit if said.unit is not None else named.unit if named else AS_RECORDED
-    )
+    return Metric(name, quantity, said.unit if said.unit is not None else named.unit if named else AS_RECORDED)
 
 
 def _one_per_quantity(found: Mapping[str, Metric], declared: Declaration) -> tuple[Metric, ...]:

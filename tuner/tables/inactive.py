@@ -33,9 +33,11 @@ def _with_condition(sheet: Sheet, name: str, columns: Mapping[str, Levels]) -> O
     ]
     if not found:
         raise sheet.error(
-            name, list(cells).index(None), "the option has no value",
+            name,
+            list(cells).index(None),
+            "the option has no value",
             "Fill the cell; empty ones are read where the value of one other option says that this one is inactive.",
-        )  # fmt: skip
+        )
     return replace(option, condition=min(found, key=lambda c: len(columns[c.parent].option.values)))
 
 

@@ -59,9 +59,7 @@ def has_decimal_commas(sheet: Sheet, metrics: Sequence[Metric]) -> bool:
     if sheet.separator == ",":
         return False
     return any(
-        _COMMA.fullmatch(cell) and not _EITHER.fullmatch(cell)
-        for m in metrics
-        for cell in sheet.columns[m.name]
+        _COMMA.fullmatch(cell) and not _EITHER.fullmatch(cell) for m in metrics for cell in sheet.columns[m.name]
     ) and not any(_POINT.fullmatch(cell) for cells in sheet.columns.values() for cell in set(cells))
 
 
@@ -138,9 +136,7 @@ def _in_order(sheet: Sheet, name: str, said: Column, first: Mapping[str, int]) -
             hint = f"Its declared order is {short(', '.join(order))}."
             raise sheet.error(name, row, f"'{short(text)}' is not in the option's declared order", hint)
     levels = tuple(text for text in order if text in first)
-    return Levels(
-        Option(name, levels, "ordinal", unit=said.unit or ""), [c or None for c in sheet.columns[name]]
-    )
+    return Levels(Option(name, levels, "ordinal", unit=said.unit or ""), [c or None for c in sheet.columns[name]])
 
 
 def _declared(sheet: Sheet, name: str, said: Column, first: Mapping[str, int]) -> Levels:

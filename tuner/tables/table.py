@@ -92,17 +92,13 @@ class Table:
         """
         rows = [c for c in self.configurations if all(c.get(n) == v for n, v in (fixed or {}).items())]
         if not rows:
-            raise TableError(
-                f"Table {self.path} has no row with {_shown(fixed or {})}.", "Name one of its rows."
-            )
+            raise TableError(f"Table {self.path} has no row with {_shown(fixed or {})}.", "Name one of its rows.")
         ranks = {o.name: {v: i for i, v in enumerate(o.values)} for o in self.options}
         free = [o for o in self.options if len(o.values) > 1 and o.name not in (fixed or {})]
 
         def shortfall(configuration: Configuration) -> tuple[float, tuple[float, ...]]:
             gaps = tuple(
-                1.0 - ranks[o.name][configuration[o.name]] / (len(o.values) - 1)
-                if o.name in configuration
-                else 0.0
+                1.0 - ranks[o.name][configuration[o.name]] / (len(o.values) - 1) if o.name in configuration else 0.0
                 for o in free
             )
             return sum(gaps), gaps
@@ -136,16 +132,18 @@ def read_table(path: Path, stop: StopToken | None = None, rights: Rights = OWN) 
         if n not in unused
     }
     if not columns:
-        raise TableError(
-            f"Table {path} has no option column with a value.", "Add the columns that say what was set."
-        )
+        raise TableError(f"Table {path} has no option column with a value.", "Add the columns that say what was set.")
     groups = _tied_groups(columns, stop)
     conditional = with_conditions(sheet, {n: columns[n] for n in groups})
     options = tuple(_leader(conditional[n], others) for n, others in groups.items())
     configurations, repeats = _group({o.name: columns[o.name].cells for o in options}, values, stop)
     derived = add_derived(roles.metrics, repeats, taken=tuple(sheet.columns))
     table = Table(
-        path, options, configurations, tuple(repeats), (*roles.metrics, *derived),
+        path,
+        options,
+        configurations,
+        tuple(repeats),
+        (*roles.metrics, *derived),
         tied={n: {o: _levels_of(columns, n, o) for o in others} for n, others in groups.items() if others},
         tied_options=tuple(columns[o].option for others in groups.values() for o in others),
         environment=declared.environment,
@@ -163,7 +161,7 @@ def read_table(path: Path, stop: StopToken | None = None, rights: Rights = OWN) 
             *([f"taken for measurements, by their names: {', '.join(roles.guessed)}"] if roles.guessed else []),
             *_differing(declared.path or Path(f"{path}.toml"), [columns[o.name] for o in options]),
         ),
-    )  # fmt: skip
+    )
     return table if declared.baseline is None else _with_baseline(table, declared)
 
 
@@ -179,9 +177,7 @@ def table_source(table: Table) -> SourceData:
         replace(o, condition=None, values=table.levels.get(o.name, o.values))
         for o in (*table.options, *table.tied_options, *table.never_active)
     )
-    return SourceData(
-        str(table.path), tuple(options), configurations, values, table.metrics, notices=table.notices
-    )
+    return SourceData(str(table.path), tuple(options), configurations, values, table.metrics, notices=table.notices)
 
 
 def _plain_option(name: str, said: Column) -> Option:
@@ -224,9 +220,7 @@ def _tied_groups(columns: Mapping[str, Levels], stop: StopToken | None) -> dict[
 
 
 def _group(
-    settings: Mapping[str, Sequence[OptionValue | None]],
-    values: Mapping[str, Sequence[float]],
-    stop: StopToken | None,
+    settings: Mapping[str, Sequence[OptionValue | None]], values: Mapping[str, Sequence[float]], stop: StopToken | None
 ) -> tuple[tuple[Configuration, ...], list[dict[str, tuple[float, ...]]]]:
     found: dict[tuple[OptionValue | None, ...], list[int]] = {}
     for row, levels in enumerate(zip(*settings.values(), strict=True)):
@@ -236,8 +230,7 @@ def _group(
         for levels in watched(found, stop)
     )
     repeats = [
-        {m: tuple(column[i] for i in rows) for m, column in values.items()}
-        for rows in watched(found.values(), stop)
+        {m: tuple(column[i] for i in rows) for m, column in values.items()} for rows in watched(found.values(), stop)
     ]
     return configurations, repeats
 
@@ -284,16 +277,15 @@ def _with_baseline(table: Table, declared: Declaration) -> Table:
         leader = next((n for n, others in table.tied.items() if name in others), name)
         levels = table.tied.get(leader, {}).get(name)
         known = {v: v for o in table.options if o.name == leader for v in o.values}
-        same_kind = {
-            k: v for k, v in (levels or known).items() if isinstance(v, str) == isinstance(value, str)
-        }
+        same_kind = {k: v for k, v in (levels or known).items() if isinstance(v, str) == isinstance(value, str)}
         matches = [k for k, v in same_kind.items() if v == value]
         if not matches:
             raise TableError(
                 f"The baseline in {declared.path} sets {name} = {value}, which table {table.path} does not have.",
-                f"{leader} can be {', '.join(map(str, known))}." if known else
-                f"Its options: {', '.join(o.name for o in table.options)}.",
-            )  # fmt: skip
+                f"{leader} can be {', '.join(map(str, known))}."
+                if known
+                else f"Its options: {', '.join(o.name for o in table.options)}.",
+            )
         fixed[leader] = matches[0]
     return replace(table, baseline=table.highest(fixed)[0])
 

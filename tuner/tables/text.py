@@ -135,8 +135,7 @@ def _decoded(path: Path, raw: bytes) -> str:
         ) from error
     if "\0" in text:
         raise MalformedFileError(
-            f"Table {path} holds NUL characters: it is UTF-16 without its mark, or no text.",
-            "Save it as UTF-8 CSV.",
+            f"Table {path} holds NUL characters: it is UTF-16 without its mark, or no text.", "Save it as UTF-8 CSV."
         )
     return text
 
@@ -279,9 +278,7 @@ def _named_columns(
             notices.append("column 1 has no name: it is taken for an index and ignored")
             continue
         if not name or name in found:
-            what = (
-                f"names the column '{short(name)}' twice" if name else f"gives column {position + 1} no name"
-            )
+            what = f"names the column '{short(name)}' twice" if name else f"gives column {position + 1} no name"
             raise TableError(f"Table {path} {what}.", "Name each column once, in the first line.")
         found[name] = cells
     return found

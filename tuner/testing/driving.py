@@ -29,9 +29,8 @@ def context_for(
 ) -> StrategyContext:
     """Return the context in which a session minimises the made-up latency."""
     return StrategyContext(
-        space, Objective("latency", LATENCY), seed, budget_trials, tuple(sources),
-        {"seed": seed}, has_constraints,
-    )  # fmt: skip
+        space, Objective("latency", LATENCY), seed, budget_trials, tuple(sources), {"seed": seed}, has_constraints
+    )
 
 
 class Driver:
@@ -45,11 +44,7 @@ class Driver:
     """
 
     def __init__(
-        self,
-        strategy: Strategy,
-        context: StrategyContext,
-        study: optuna.Study | None = None,
-        wrapped: bool = True,
+        self, strategy: Strategy, context: StrategyContext, study: optuna.Study | None = None, wrapped: bool = True
     ) -> None:
         import optuna
 

@@ -90,9 +90,7 @@ def _some(space: ConfigurationSpace) -> list[Configuration]:
     rows: list[Configuration] = []
     for k in range(SOURCE_ROWS):
         shares = [(k * (0.6180339887 + 0.1370 * i) + 0.07 * i) % 1.0 for i in range(len(space.options))]
-        rows.append(
-            space.from_indices([int(s * len(o.values)) for s, o in zip(shares, space.options, strict=True)])
-        )
+        rows.append(space.from_indices([int(s * len(o.values)) for s, o in zip(shares, space.options, strict=True)]))
     return rows
 
 

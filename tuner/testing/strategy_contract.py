@@ -70,11 +70,7 @@ class StrategyContract:
         return (source(space),) if self.needs_source else ()
 
     def drive(
-        self,
-        space: ConfigurationSpace,
-        sources: Sequence[SourceData] | None = None,
-        seed: int = 0,
-        **more: Any,
+        self, space: ConfigurationSpace, sources: Sequence[SourceData] | None = None, seed: int = 0, **more: Any
     ) -> Driver:
         """Return a driver of a new instance; skips where `check` says that a package is missing.
 

@@ -52,9 +52,7 @@ class PlainFace:
             self._done += 1
             count = f"{self._done}/{self._total}" if self._total is not None else f"{self._done}"
             text = trial_text(event, self._unit)
-            self._lines.write(
-                f"[{count}] {text} | {event.origin} | {format_configuration(event.configuration)}"
-            )
+            self._lines.write(f"[{count}] {text} | {event.origin} | {format_configuration(event.configuration)}")
 
     def _started(self, event: SessionStarted) -> None:
         self._unit, self._total, self._done = event.unit, event.budget_trials, event.resumed_trials

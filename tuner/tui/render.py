@@ -100,9 +100,7 @@ class Dashboard:
         right_width = self._width - _GAP - left_width
         rows = self._height - len(top)
         count = len(state.session.options) if state.session else 1
-        trial_rows, options_rows, events_rows = share_rows(
-            rows, [Rows(5, 5), Rows(4, 2 + count), Rows(4, 8, grows=1)]
-        )
+        trial_rows, options_rows, events_rows = share_rows(rows, [Rows(5, 5), Rows(4, 2 + count), Rows(4, 8, grows=1)])
         left = self._trial_and_best(left_width, trial_rows, pen)
         table = sections.options(state, left_width, options_rows - 1, pen, with_importance=False)
         left += _padded(table, options_rows, left_width, pen)

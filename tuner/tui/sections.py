@@ -34,9 +34,7 @@ def header(state: ViewState, width: int, pen: Pen) -> list[Text]:
     what = f"{session.objective} in {session.unit}" if session.unit else session.objective
     bounds = f"{sep}{', '.join(session.constraints)}" if session.constraints else ""
     return [
-        pen.line(
-            width, (" tuner ", "bold reverse"), (f" {device}", "bold"), (f"{sep}study {session.study}", "")
-        ),
+        pen.line(width, (" tuner ", "bold reverse"), (f" {device}", "bold"), (f"{sep}study {session.study}", "")),
         pen.line(width, (f" minimise {what}{bounds}{sep}{session.workload}{sep}{session.strategy}", "")),
     ]
 
@@ -118,9 +116,7 @@ def options(state: ViewState, width: int, rows: int, pen: Pen, with_importance: 
     bar_width = 16 if with_importance and state.importance and width >= 72 else 0
     name_width = min(max([16, *(len(n) + 2 for n in names)]), max(14, width // 3))
     value_width = min(18, (width - name_width - bar_width - 1) // len(columns) - 1)
-    heads = [(head, value_width) for head, _ in columns] + (
-        [("importance", bar_width - 1)] if bar_width else []
-    )
+    heads = [(head, value_width) for head, _ in columns] + ([("importance", bar_width - 1)] if bar_width else [])
     lines = [pen.table_title(width, f"{len(names)} options", name_width, heads)]
     shown, hidden = _that_fit(names, state.importance, rows - 1)
     for name in shown:

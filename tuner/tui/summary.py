@@ -10,13 +10,7 @@ from rich.text import Text
 
 from tuner.events import SessionFinished
 from tuner.printable import printable
-from tuner.tui.text import (
-    format_metric,
-    format_option,
-    format_saving,
-    format_value,
-    metric_label,
-)
+from tuner.tui.text import format_metric, format_option, format_saving, format_value, metric_label
 
 
 def summary(finished: SessionFinished) -> Summary:

@@ -273,9 +273,7 @@ def demands_of(board: Board) -> dict[str, Demand]:
     Raises:
         MalformedFileError: a coefficient is missing, unknown or not a number.
     """
-    return {
-        name: _build(Demand, given, f"workloads.{name}", board) for name, given in board.workloads.items()
-    }
+    return {name: _build(Demand, given, f"workloads.{name}", board) for name, given in board.workloads.items()}
 
 
 def _table(board: Board, name: str) -> Mapping[str, Any]:
@@ -300,7 +298,6 @@ def _build(kind: type[_T], given: Mapping[str, Any], where: str, board: Board) -
     for key, value in given.items():
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
             raise MalformedFileError(
-                f"Coefficient '{key}' in [{where}] of board '{board.name}' is not a number.",
-                "Write a finite number.",
+                f"Coefficient '{key}' in [{where}] of board '{board.name}' is not a number.", "Write a finite number."
             )
     return kind(**{key: float(value) for key, value in given.items()})

@@ -76,9 +76,7 @@ class EmulatedActuator:
 
     def _option(self, name: str) -> Option:
         if name not in self._options:
-            raise DeviceError(
-                f"The emulated board has no option '{name}'.", f"It has {', '.join(self._options)}."
-            )
+            raise DeviceError(f"The emulated board has no option '{name}'.", f"It has {', '.join(self._options)}.")
         return self._options[name]
 
     def _load(self) -> tuple[str, dict[str, OptionValue]]:
@@ -91,8 +89,7 @@ class EmulatedActuator:
             return str(state["boot_id"]), values
         except (ValueError, KeyError, TypeError, TunerError) as error:
             raise DeviceError(
-                f"The emulated board's state file '{self._path}' is damaged.",
-                "Delete it; the board then boots afresh.",
+                f"The emulated board's state file '{self._path}' is damaged.", "Delete it; the board then boots afresh."
             ) from error
 
     def _store(self, boot_id: str, values: Configuration) -> None:

@@ -66,9 +66,7 @@ class EmulatedWorkload:
 class EmulatedRun:
     """One visit of one configuration."""
 
-    def __init__(
-        self, demand: Demand, machine: Machine, noise_key: tuple[object, ...], timeout_s: float
-    ) -> None:
+    def __init__(self, demand: Demand, machine: Machine, noise_key: tuple[object, ...], timeout_s: float) -> None:
         self._demand = demand
         self._machine = machine
         self._noise_key = noise_key
@@ -97,8 +95,7 @@ class EmulatedRun:
             latencies_s.append(self._machine.infer(load, slower * jitter))
             if self._machine.now_s() > end_s:
                 raise WorkloadTimeoutError(
-                    f"The emulated workload took more than {self._timeout_s:g} s of virtual time.",
-                    "Raise --timeout.",
+                    f"The emulated workload took more than {self._timeout_s:g} s of virtual time.", "Raise --timeout."
                 )
         return Reading(tuple(latencies_s), inferences=inferences)
 

@@ -74,9 +74,7 @@ class HostActuator:
             return self.read_text(f"{CPU_ROOT}/online")
         values = {self.read_text(f"{p}/{self._file(name)}") for p in self.policies()}
         if len(values) != 1:
-            raise DeviceError(
-                f"The CPU policies disagree on {name}: {sorted(values)}.", "Set them alike first."
-            )
+            raise DeviceError(f"The CPU policies disagree on {name}: {sorted(values)}.", "Set them alike first.")
         text = values.pop()
         return int(text) if name == MAX_FREQ else text
 
@@ -101,9 +99,7 @@ class HostActuator:
         changed = {n: v for n, v in target.items() if current.get(n) != v}
         writes = [(n, changed[n]) for n in (GOVERNOR, MAX_FREQ) if n in changed]
         if CPUS_ONLINE in changed:
-            more = len(parse_cpulist(str(changed[CPUS_ONLINE]))) > len(
-                parse_cpulist(str(current[CPUS_ONLINE]))
-            )
+            more = len(parse_cpulist(str(changed[CPUS_ONLINE]))) > len(parse_cpulist(str(current[CPUS_ONLINE])))
             writes.insert(0 if more else len(writes), (CPUS_ONLINE, changed[CPUS_ONLINE]))
         return writes
 

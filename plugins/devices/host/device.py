@@ -24,15 +24,7 @@ from tuner.ports import (
 from tuner.space import Configuration, Option, OptionValue
 
 from ..sysroot import sysroot_of
-from .actuator import (
-    CPU_ROOT,
-    CPUS_ONLINE,
-    GOVERNOR,
-    MAX_FREQ,
-    HostActuator,
-    format_cpulist,
-    parse_cpulist,
-)
+from .actuator import CPU_ROOT, CPUS_ONLINE, GOVERNOR, MAX_FREQ, HostActuator, format_cpulist, parse_cpulist
 
 _ROOT = "run as root"
 
@@ -132,29 +124,21 @@ class HostDevice:
     def _probe_governor(self) -> Probe:
         policies = self._actuator.policies()
         if not policies:
-            return Unsupported(
-                GOVERNOR, "no cpufreq policy: kernel or hypervisor offers no frequency control"
-            )
-        offered = [
-            set(self._actuator.read_text(f"{p}/scaling_available_governors").split()) for p in policies
-        ]
+            return Unsupported(GOVERNOR, "no cpufreq policy: kernel or hypervisor offers no frequency control")
+        offered = [set(self._actuator.read_text(f"{p}/scaling_available_governors").split()) for p in policies]
         common: tuple[OptionValue, ...] = tuple(sorted(offered[0].intersection(*offered[1:])))
         return self._policy_option(GOVERNOR, "scaling_governor", common)
 
     def _probe_max_freq(self) -> Probe:
         policies = self._actuator.policies()
         if not policies:
-            return Unsupported(
-                MAX_FREQ, "no cpufreq policy: kernel or hypervisor offers no frequency control"
-            )
+            return Unsupported(MAX_FREQ, "no cpufreq policy: kernel or hypervisor offers no frequency control")
         tables = [self._frequencies(p) for p in policies]
         common: tuple[OptionValue, ...] = tuple(sorted(tables[0].intersection(*tables[1:])))
         return self._policy_option(MAX_FREQ, "scaling_max_freq", common)
 
     def _policy_option(self, name: str, file: str, values: tuple[OptionValue, ...]) -> Probe:
-        if not all(
-            self._actuator.files.allows(f"{p}/{file}", os.O_WRONLY) for p in self._actuator.policies()
-        ):
+        if not all(self._actuator.files.allows(f"{p}/{file}", os.O_WRONLY) for p in self._actuator.policies()):
             return Unsupported(name, f"{file} may not be written", _ROOT)
         current = self._actuator.read_option(name)
         if name == MAX_FREQ:

@@ -120,9 +120,7 @@ class JetsonDevice:
         clock: The real one where None.
     """
 
-    def __init__(
-        self, spec: str, files: Files, board: Board, stop: StopToken, clock: Clock | None = None
-    ) -> None:
+    def __init__(self, spec: str, files: Files, board: Board, stop: StopToken, clock: Clock | None = None) -> None:
         self.spec = spec
         self.board = board.hardware.name
         self.emulated = files.exists(_EMULATOR)
@@ -168,9 +166,7 @@ class JetsonDevice:
             if reading.reason or (mask is not None and masks - {str(mask)}):
                 continue
             with contextlib.suppress(OptionValueError):  # it has cores online that are no option now
-                found.append(
-                    PowerMode(mode.name, space.normalise({**self.baseline(), **reading.configuration}))
-                )
+                found.append(PowerMode(mode.name, space.normalise({**self.baseline(), **reading.configuration})))
         return tuple(found)
 
     def mode_board(self) -> ModeBoard:
@@ -231,9 +227,7 @@ class JetsonDevice:
         for group in layout.groups:
             cores = self._actuator.read_option(group.option)
             if isinstance(cores, str):
-                said.append(
-                    f"Cores {cores} are online, which {group.option} cannot say: its baseline has as many."
-                )
+                said.append(f"Cores {cores} are online, which {group.option} cannot say: its baseline has as many.")
         return said
 
     def cool_down_to_c(self) -> float | None:

@@ -60,9 +60,11 @@ class JetsonGuard:
         self._lock = threading.Lock()
         self._on_abort: Callable[[str], None] | None = None
         self._ended = threading.Event()
-        self._thread = None if interval_s is None else threading.Thread(
-            target=self._run, args=(interval_s,), name="tuner-guard", daemon=True
-        )  # fmt: skip
+        self._thread = (
+            None
+            if interval_s is None
+            else threading.Thread(target=self._run, args=(interval_s,), name="tuner-guard", daemon=True)
+        )
 
     def start(self, on_abort: Callable[[str], None]) -> None:
         """Take what is set now as what must run, and begin to watch.
@@ -144,9 +146,7 @@ class JetsonGuard:
         reasons += [f"{name} was up" for name in seen.alerts]
         oc_per_s = oc_events / (elapsed_s + OC_REFRESH_S)
         if oc_per_s > limits.oc_events_per_s:
-            reasons.append(
-                f"{oc_per_s:.0f} over-current events per second (limit {limits.oc_events_per_s:g})"
-            )
+            reasons.append(f"{oc_per_s:.0f} over-current events per second (limit {limits.oc_events_per_s:g})")
         for name, floor in self._floors.items():
             if name in effective and effective[name] < (1 - TOLERANCE) * floor:
                 reasons.append(f"{name} ran at {effective[name]} where {floor} is the least that was set")

@@ -155,9 +155,7 @@ def _clusters(files: BoardFiles, hardware: Hardware, missing: list[Missing]) -> 
         prefix = hardware.clusters.get(lead, "cpu" if index == 0 else f"cpu_cluster{index}")
         try:
             cpus = tuple(int(c) for c in files.read(f"{folder}/related_cpus").replace(",", " ").split())
-            freqs = tuple(
-                sorted({int(f) for f in files.read(f"{folder}/scaling_available_frequencies").split()})
-            )
+            freqs = tuple(sorted({int(f) for f in files.read(f"{folder}/scaling_available_frequencies").split()}))
             governors = tuple(files.read(f"{folder}/scaling_available_governors").split())
             found_now = Found(
                 files.number(f"{folder}/scaling_min_freq"),
@@ -177,9 +175,7 @@ def _clusters(files: BoardFiles, hardware: Hardware, missing: list[Missing]) -> 
             continue
         found.append(Cluster(prefix, folder, cpus, freqs, governors, found_now))
     if not folders:
-        missing.append(
-            Missing("cpu_freq_khz", "the kernel offers no cpufreq policy", "load the cpufreq driver")
-        )
+        missing.append(Missing("cpu_freq_khz", "the kernel offers no cpufreq policy", "load the cpufreq driver"))
     return tuple(found)
 
 
@@ -193,12 +189,8 @@ def _groups(
         missing.append(Missing("cpu_cores_online", f"{CPU_ROOT}/present does not answer", ROOT_REMEDY))
         return ()
     clocked = {cpu for cluster in clusters for cpu in cluster.cpus}
-    usable = {
-        c for c in present if c == 0 or (c in clocked and files.raw.exists(f"{CPU_ROOT}/cpu{c}/online"))
-    }
-    declared = hardware.core_groups or (
-        CoreGroup("cpu_cores_online", tuple(sorted(present)), 1, "Cores online"),
-    )
+    usable = {c for c in present if c == 0 or (c in clocked and files.raw.exists(f"{CPU_ROOT}/cpu{c}/online"))}
+    declared = hardware.core_groups or (CoreGroup("cpu_cores_online", tuple(sorted(present)), 1, "Cores online"),)
     groups = []
     for group in declared:
         cpus = tuple(c for c in group.cpus if c in usable)
@@ -206,9 +198,7 @@ def _groups(
             groups.append(CoreGroup(group.option, cpus, group.minimum, group.description))
         else:
             missing.append(
-                Missing(
-                    group.option, "its cores cannot be switched", "choose a power mode that has them online"
-                )
+                Missing(group.option, "its cores cannot be switched", "choose a power mode that has them online")
             )
     return tuple(groups)
 
@@ -232,11 +222,7 @@ def _gpu(files: BoardFiles, missing: list[Missing]) -> Gpu | None:
         try:
             gpu = _read_gpu(files, folder)
         except (TunerError, ValueError) as error:
-            reason = (
-                error.what.rstrip(".")
-                if isinstance(error, TunerError)
-                else f"{folder} lists nonsense ({error})"
-            )
+            reason = error.what.rstrip(".") if isinstance(error, TunerError) else f"{folder} lists nonsense ({error})"
             missing.append(Missing("gpu_freq_hz", reason, ROOT_REMEDY))
             return None
         if not gpu.freqs_hz:
@@ -323,14 +309,10 @@ def _emc(files: BoardFiles, hardware: Hardware, missing: list[Missing]) -> Emc |
             return None
         if not freqs:
             missing.append(
-                Missing(
-                    option, "the board lists no EMC rates", "name candidates as emc_hz in its hardware file"
-                )
+                Missing(option, "the board lists no EMC rates", "name candidates as emc_hz in its hardware file")
             )
             return None
-        return Emc(
-            f"{folder}/{request}", f"{folder}/{lock}", current, cap, cap.endswith("emc_iso_cap"), freqs
-        )
+        return Emc(f"{folder}/{request}", f"{folder}/{lock}", current, cap, cap.endswith("emc_iso_cap"), freqs)
     missing.append(Missing(option, *_why_no_emc(files)))
     return None
 

@@ -144,21 +144,28 @@ def _options(layout: Layout) -> Sequence[tuple[Option, str]]:
         made.append(
             (
                 Option(
-                    clock.freq, clock.levels, unit=unit, condition=condition, aliases=_PAPER.get(clock.freq, ()),
+                    clock.freq,
+                    clock.levels,
+                    unit=unit,
+                    condition=condition,
+                    aliases=_PAPER.get(clock.freq, ()),
                     description=f"Clock of {what}; its upper limit while a governor of the kernel moves it",
                 ),
                 path,
             )
-        )  # fmt: skip
+        )
         made.append(
             (
                 Option(
-                    clock.governor, clock.choices, "categorical", condition=condition,
+                    clock.governor,
+                    clock.choices,
+                    "categorical",
+                    condition=condition,
                     description=f"What moves the clock of {what}; '{FIXED}': nothing does",
                 ),
                 path,
             )
-        )  # fmt: skip
+        )
     for lock in locks(layout):
         made += _lock_options(lock, "the GPU" if lock.domain == "gpu" else "the external memory controller")
     return made
@@ -185,13 +192,19 @@ def _lock_options(lock: Lock, what: str) -> Sequence[tuple[Option, str]]:
     # Without a cap file only a lock limits the rate, so the level means nothing while it is not locked.
     condition = None if lock.files.cap else Condition(lock.governor, (FIXED,))
     freq = Option(
-        lock.freq, lock.files.freqs_hz, unit="Hz", condition=condition, aliases=_PAPER[lock.freq],
+        lock.freq,
+        lock.files.freqs_hz,
+        unit="Hz",
+        condition=condition,
+        aliases=_PAPER[lock.freq],
         description=f"Clock of {what}; its upper limit while it is managed",
-    )  # fmt: skip
+    )
     governor = Option(
-        lock.governor, (FIXED, lock.free), "categorical",
+        lock.governor,
+        (FIXED, lock.free),
+        "categorical",
         description=f"What moves the clock of {what}: the kernel by its load, or nothing ('{FIXED}')",
-    )  # fmt: skip
+    )
     return ((freq, lock.files.request), (governor, lock.files.lock))
 
 

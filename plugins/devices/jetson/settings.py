@@ -33,9 +33,7 @@ from .layout import CPU_ROOT, Emc, Gpu, Layout
 
 OFFLINE = "offline"
 FREE = "free"
-_NAME = re.compile(
-    r"(cpu\d+/online|policy\d+/(?:governor|limits)|gpu/(?:governor|limits|power|lock)|emc/(?:cap|lock))"
-)
+_NAME = re.compile(r"(cpu\d+/online|policy\d+/(?:governor|limits)|gpu/(?:governor|limits|power|lock)|emc/(?:cap|lock))")
 _LIMITS = re.compile(r"(\d+)-(\d+)")
 #: What an inactive policy answers, by kernel (facts on the boards, section 2).
 _INACTIVE = frozenset({errno.ENOENT, errno.EBUSY, errno.EINVAL, errno.ENODEV})
@@ -129,9 +127,7 @@ class Settings:
     @staticmethod
     def _require(part: object, name: str) -> Any:
         if part is None:
-            raise DeviceError(
-                f"'{name}' cannot be reached: the board does not offer it now.", "Run `tuner doctor`."
-            )
+            raise DeviceError(f"'{name}' cannot be reached: the board does not offer it now.", "Run `tuner doctor`.")
         return part
 
     # --- CPU --------------------------------------------------------------------------------------
@@ -198,9 +194,7 @@ class Settings:
         else:
             words = value.split()
             if len(words) != len(gpu.power_files) or not set(words) <= {"0", "1", "on", "auto"}:
-                raise DeviceError(
-                    f"'{value}' is no state of the GPU's power switches.", "Run `tuner doctor`."
-                )
+                raise DeviceError(f"'{value}' is no state of the GPU's power switches.", "Run `tuner doctor`.")
             for path, word in zip(gpu.power_files, words):  # noqa: B905 - of equal number; Python 3.8 has no strict
                 self._files.write_unread(path, word)
 

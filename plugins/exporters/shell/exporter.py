@@ -57,9 +57,7 @@ def _board_parts(profile: Profile) -> list[str]:
 
 
 def _script(name: str) -> str:
-    return (files("tuner_plugins") / "exporters" / "shell" / "scripts" / f"{name}.sh").read_text(
-        encoding="utf-8"
-    )
+    return (files("tuner_plugins") / "exporters" / "shell" / "scripts" / f"{name}.sh").read_text(encoding="utf-8")
 
 
 def _variables(options: dict[str, OptionValue]) -> str:

@@ -29,16 +29,10 @@ def number(profile: Profile, option: str, unit: str = "") -> str:
     if option not in profile.options:
         return ""
     chosen = profile.options[option]
-    if (
-        isinstance(chosen.value, bool)
-        or not isinstance(chosen.value, int)
-        or not 0 <= chosen.value <= _LARGEST
-    ):
+    if isinstance(chosen.value, bool) or not isinstance(chosen.value, int) or not 0 <= chosen.value <= _LARGEST:
         raise wrong_value(option, chosen.value, "a whole number")
     if chosen.unit and chosen.unit != unit:
-        raise wrong_value(
-            option, f"{chosen.value} {chosen.unit}", f"a number of {unit}" if unit else "a count"
-        )
+        raise wrong_value(option, f"{chosen.value} {chosen.unit}", f"a number of {unit}" if unit else "a count")
     return str(chosen.value)
 
 

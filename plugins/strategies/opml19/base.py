@@ -72,12 +72,7 @@ class Knowledge:
     """
 
     def __init__(
-        self,
-        candidates: Candidates,
-        sources: Sequence[SourceData],
-        quantity: str | None,
-        learner: str,
-        seed: int,
+        self, candidates: Candidates, sources: Sequence[SourceData], quantity: str | None, learner: str, seed: int
     ) -> None:
         self.candidates, self.learner, self.seed = candidates, learner, seed
         space = candidates.space
@@ -91,9 +86,7 @@ class Knowledge:
         self._centres, self._scales = predicted.mean(axis=1), predicted.std(axis=1)
         self._every = predicted if candidates.all is not None else None
         self._promising = self._searched(drawn)
-        self._foremost = self._least(
-            predicted if candidates.all is not None else self.predict(self._promising)
-        )
+        self._foremost = self._least(predicted if candidates.all is not None else self.predict(self._promising))
 
     def _least(self, predicted: Floats) -> float:
         return float(self.mixed(predicted, np.ones(len(self.models))).min()) if predicted.size else 0.0
@@ -288,9 +281,7 @@ class StudyStrategy(ABC):
             UnknownModelError: there is no such learner.
         """
         if not context.sources:
-            raise UsageError(
-                f"Strategy '{self.name}' needs a source.", "Name one with --source TABLE or STUDY."
-            )
+            raise UsageError(f"Strategy '{self.name}' needs a source.", "Name one with --source TABLE or STUDY.")
         for source in context.sources:
             _, metric = matched_source(source, context.objective.metric.quantity, context.space.options)
             self.check_unit(source, metric, context.objective.metric)

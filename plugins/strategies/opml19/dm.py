@@ -73,11 +73,7 @@ class DirectTransferStrategy(StudyStrategy):
         return ()
 
     def target_model(
-        self,
-        context: StrategyContext,
-        learner: str,
-        configurations: Sequence[Configuration],
-        values: Sequence[float],
+        self, context: StrategyContext, learner: str, configurations: Sequence[Configuration], values: Sequence[float]
     ) -> TargetModel:
         """Return the source's model; with several sources, `values` weigh them and do nothing else."""
         knowledge = self.knowledge(context, learner, context.seed)

@@ -142,9 +142,7 @@ def thinned(rows: Indices, count: int, terms: Terms, candidates: Candidates) -> 
     return rows[chosen[:count]]
 
 
-def predicted_best(
-    terms: Terms, design: LevelDesign, candidates: Candidates, rng: np.random.Generator
-) -> Indices:
+def predicted_best(terms: Terms, design: LevelDesign, candidates: Candidates, rng: np.random.Generator) -> Indices:
     """Return the (options,) configuration for which the regression predicts least; ties fall by `rng`."""
 
     def score(rows: Indices) -> Floats:

@@ -38,12 +38,7 @@ class GuidedKnowledge(Knowledge):
     """The sources' models, their terms, and the design that these call for."""
 
     def __init__(
-        self,
-        candidates: Candidates,
-        sources: Sequence[SourceData],
-        quantity: str | None,
-        learner: str,
-        seed: int,
+        self, candidates: Candidates, sources: Sequence[SourceData], quantity: str | None, learner: str, seed: int
     ) -> None:
         super().__init__(candidates, sources, quantity, learner, seed)
         self.terms = tuple(source_terms(m.matching, m.values) for m in self.models)
@@ -61,10 +56,7 @@ class GuidedKnowledge(Knowledge):
         """
         if not self.models:
             return balanced_design(self.candidates, count, np.random.default_rng(self.seed))
-        parts = [
-            thinned(rows, count, t, self.candidates)
-            for rows, t in zip(self._factorials, self.terms, strict=True)
-        ]
+        parts = [thinned(rows, count, t, self.candidates) for rows, t in zip(self._factorials, self.terms, strict=True)]
         turns = chain.from_iterable(zip_longest(*(list(p) for p in parts)))
         return unique_rows(np.stack([r for r in turns if r is not None]))[:count]
 
@@ -186,11 +178,7 @@ class GuidedSamplingStrategy(StudyStrategy):
         return [context.space.from_indices(as_row(r)) for r in knowledge.plan(count)]
 
     def target_model(
-        self,
-        context: StrategyContext,
-        learner: str,
-        configurations: Sequence[Configuration],
-        values: Sequence[float],
+        self, context: StrategyContext, learner: str, configurations: Sequence[Configuration], values: Sequence[float]
     ) -> TargetModel:
         """Return `learner`, fitted to the measurements of the target."""
         model = new_learner(learner, context.seed)

@@ -90,8 +90,7 @@ class _LinearModel(SourcesModel):
         if not len(self._values):
             return np.asarray(self._weights @ predicted)
         rows = [
-            linear_shift(at, self._values, there, self.log_space)
-            for at, there in zip(self._at, predicted, strict=True)
+            linear_shift(at, self._values, there, self.log_space) for at, there in zip(self._at, predicted, strict=True)
         ]
         return np.asarray(self._weights @ np.stack(rows))
 
@@ -132,11 +131,7 @@ class LinearShiftStrategy(StudyStrategy):
         return random_design(context, count)
 
     def target_model(
-        self,
-        context: StrategyContext,
-        learner: str,
-        configurations: Sequence[Configuration],
-        values: Sequence[float],
+        self, context: StrategyContext, learner: str, configurations: Sequence[Configuration], values: Sequence[float]
     ) -> TargetModel:
         """Return the shifted model."""
         knowledge = self.knowledge(context, learner, context.seed)

@@ -33,8 +33,7 @@ class NonlinearShiftSampler(StudySampler):
         """Return (n,) the shifted predictions, sources weighed by their rank agreement of either sign."""
         values = told.observations.values
         shifted = [
-            forest_shift(at, values, there, knowledge.seed)
-            for at, there in zip(told.predicted, predicted, strict=True)
+            forest_shift(at, values, there, knowledge.seed) for at, there in zip(told.predicted, predicted, strict=True)
         ]
         return np.asarray(source_weights(np.abs(told.agreement)) @ np.stack(shifted))
 
@@ -55,9 +54,7 @@ class _ForestModel(SourcesModel):
         if not len(self._values):
             return np.asarray(self._weights @ predicted)
         seed = self._knowledge.seed
-        rows = [
-            forest_shift(at, self._values, there, seed) for at, there in zip(self._at, predicted, strict=True)
-        ]
+        rows = [forest_shift(at, self._values, there, seed) for at, there in zip(self._at, predicted, strict=True)]
         return np.asarray(self._weights @ np.stack(rows))
 
 
@@ -81,11 +78,7 @@ class NonlinearShiftStrategy(StudyStrategy):
         return random_design(context, count)
 
     def target_model(
-        self,
-        context: StrategyContext,
-        learner: str,
-        configurations: Sequence[Configuration],
-        values: Sequence[float],
+        self, context: StrategyContext, learner: str, configurations: Sequence[Configuration], values: Sequence[float]
     ) -> TargetModel:
         """Return the shifted model."""
         knowledge = self.knowledge(context, learner, context.seed)

@@ -101,9 +101,7 @@ class SourceModel:
         return above_floor(predicted, self.values)
 
 
-def matched_source(
-    source: SourceData, quantity: str | None, options: Sequence[Option]
-) -> tuple[Matching, Metric]:
+def matched_source(source: SourceData, quantity: str | None, options: Sequence[Option]) -> tuple[Matching, Metric]:
     """Return a source through `options`, and the metric of its values.
 
     Args:
@@ -117,9 +115,7 @@ def matched_source(
     """
     metric = source.metrics[0] if quantity is None else find_metric(quantity, source.metrics)
     if metric is None:
-        raise TableError(
-            f"Source '{source.name}' holds no {quantity}.", "Name a source that measured the objective."
-        )
+        raise TableError(f"Source '{source.name}' holds no {quantity}.", "Name a source that measured the objective.")
     matching = match(source, options)
     if not matching.matched:
         raise UsageError(

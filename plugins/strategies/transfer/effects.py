@@ -98,9 +98,7 @@ def _pair_tables(
             table = _level_means(code, residual, len(current[i, j]))
             # What a single option explains is no interaction.
             for k in (i, j):
-                table = _without_main(
-                    table, code, codes[:, k], int(levels[k]) + 1, k == i, int(levels[j]) + 1
-                )
+                table = _without_main(table, code, codes[:, k], int(levels[k]) + 1, k == i, int(levels[j]) + 1)
             current[i, j] = table
             residual = residual - table[code]
     for (i, j), table in current.items():

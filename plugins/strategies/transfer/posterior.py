@@ -80,9 +80,7 @@ class Posterior:
         errors: (n,) known standard errors of the log values, nan where unknown.
     """
 
-    def __init__(
-        self, prior: Prior, observed: Features, response: Floats, errors: Floats | None = None
-    ) -> None:
+    def __init__(self, prior: Prior, observed: Features, response: Floats, errors: Floats | None = None) -> None:
         self._prior, self._observed = prior, observed
         self._base = float(response.mean())
         # A response that varies more than any member expects (times from 1 s to 1,000 s) stretches the free members.
@@ -114,9 +112,7 @@ class Posterior:
         adapted = self._prior.adapted(observed, response - self._base, errors, noise)
         return _weighed(fitted + self._fit(adapted, observed, response, errors))
 
-    def _fit(
-        self, members: list[Member], observed: Features, response: Floats, errors: Floats
-    ) -> list[_Fitted]:
+    def _fit(self, members: list[Member], observed: Features, response: Floats, errors: Floats) -> list[_Fitted]:
         n = len(response)
         parts = self._prior.covariances(observed, observed, members)
         stack = np.empty((len(members), n, n))

@@ -127,9 +127,7 @@ class Prior:
         self.guides = tuple(guides)
         self._even = np.ones(len(axes))
         # An inactive option (index -1) and a categorical one have no direction.
-        self._lines = [
-            np.append(np.zeros(len(a.levels)) if a.categorical else 2.0 * a.levels - 1.0, 0.0) for a in axes
-        ]
+        self._lines = [np.append(np.zeros(len(a.levels)) if a.categorical else 2.0 * a.levels - 1.0, 0.0) for a in axes]
         self.members = tuple(_members(self.guides))
         self._relevance = RelevanceKernel(axes)
 
@@ -152,9 +150,7 @@ class Prior:
                 parts[g, "pair_shares"] = guide.shares.pair(indices) / whole
         return Features(indices, means, parts)
 
-    def covariances(
-        self, a: Features, b: Features, wanted: Sequence[Member]
-    ) -> Mapping[tuple[int, str], Floats]:
+    def covariances(self, a: Features, b: Features, wanted: Sequence[Member]) -> Mapping[tuple[int, str], Floats]:
         """Return the (n, m) covariance of each part, at variance 1, that the members `wanted` use."""
         names = {(m.guide, part) for m in wanted for part in m.variances}
         result: dict[tuple[int, str], Floats] = {}
@@ -165,9 +161,7 @@ class Prior:
                     result[g, part] = a.parts[g, part] @ b.parts[g, part].T
         return result
 
-    def _kernel_parts(
-        self, a: Features, b: Features, g: int, names: set[str]
-    ) -> dict[tuple[int, str], Floats]:
+    def _kernel_parts(self, a: Features, b: Features, g: int, names: set[str]) -> dict[tuple[int, str], Floats]:
         result: dict[tuple[int, str], Floats] = {(g, "constant"): np.ones((len(a.indices), len(b.indices)))}
         if g >= 0:
             orders = self._short.between(a.indices, b.indices, self.guides[g].relevance)
@@ -181,17 +175,13 @@ class Prior:
                 result.update(_named(g, f"_{scale}", kernels.between(a.indices, b.indices, self._even)))
         return result
 
-    def covariance(
-        self, a: Features, b: Features, member: Member, parts: Mapping[tuple[int, str], Floats]
-    ) -> Floats:
+    def covariance(self, a: Features, b: Features, member: Member, parts: Mapping[tuple[int, str], Floats]) -> Floats:
         """Return the (n, m) covariance of `member`, of whose parts `covariances` gave `parts`."""
         if member.shape is not None:
             return self._relevance.between(a.indices, b.indices, member.shape)
         return combined(parts, member)
 
-    def adapted(
-        self, a: Features, response: Floats, errors: Floats, noise: float | None = None
-    ) -> list[Member]:
+    def adapted(self, a: Features, response: Floats, errors: Floats, noise: float | None = None) -> list[Member]:
         """Return members without a source whose relevances are fitted to the (n,) centred `response`.
 
         Args:
@@ -209,9 +199,7 @@ class Prior:
         for start in starts:
             shape, log_mass = self._relevance.fitted(a.indices, response, errors, start)
             least = LEAST_NOISE * math.sqrt(self._relevance.variance(shape))
-            result.append(
-                Member(-1, {}, math.hypot(shape.noise, least), each * math.exp(max(log_mass, -500.0)), shape)
-            )
+            result.append(Member(-1, {}, math.hypot(shape.noise, least), each * math.exp(max(log_mass, -500.0)), shape))
         return result
 
     def typical(self, a: Features) -> tuple[Floats, float]:
@@ -294,9 +282,17 @@ def _guided_members(guide: Guide) -> list[Member]:
     members = []
     for scale, share, interaction, departure, (noise, weight) in grid:
         deviations = {
-            "constant": 1.0, "scale": scale, "mains": scale, "pairs": interaction, "rest": 1.5 * interaction,
-            "first": 0.3 * departure, "second": 0.5 * departure, "third": departure, "full": 0.01, "unseen": 1.0,
-        }  # fmt: skip
+            "constant": 1.0,
+            "scale": scale,
+            "mains": scale,
+            "pairs": interaction,
+            "rest": 1.5 * interaction,
+            "first": 0.3 * departure,
+            "second": 0.5 * departure,
+            "third": departure,
+            "full": 0.01,
+            "unseen": 1.0,
+        }
         if guide.shares is not None:
             deviations |= {"shares": share, "pair_shares": 0.8 * share}
         variances = {k: v * v for k, v in deviations.items()}
@@ -310,11 +306,14 @@ def _free_members() -> list[Member]:
         Member(
             -1,
             {
-                "constant": 1.0, "linear": line**2, f"first_{scale}": main**2,
-                f"second_{scale}": (0.2 * main) ** 2, "full_long": full**2,
+                "constant": 1.0,
+                "linear": line**2,
+                f"first_{scale}": main**2,
+                f"second_{scale}": (0.2 * main) ** 2,
+                "full_long": full**2,
             },
             noise,
             1.0 / len(grid),
         )
         for line, main, full, noise, scale in grid
-    ]  # fmt: skip
+    ]

@@ -142,16 +142,10 @@ class _Density:
         v = len(self._varying)
         self.centre = np.log(
             np.concatenate(
-                [
-                    [start.amplitude, start.noise],
-                    start.lengths[self._varying],
-                    start.relevances[self._varying],
-                ]
+                [[start.amplitude, start.noise], start.lengths[self._varying], start.relevances[self._varying]]
             )
         )
-        self._spread = np.concatenate(
-            [[AMPLITUDE[1], NOISE_SPREAD], np.full(v, LENGTH[1]), np.full(v, RELEVANCE[1])]
-        )
+        self._spread = np.concatenate([[AMPLITUDE[1], NOISE_SPREAD], np.full(v, LENGTH[1]), np.full(v, RELEVANCE[1])])
 
     def bounds(self) -> list[tuple[float, float]]:
         """Return how far the search goes: further out, covariances would be singular."""

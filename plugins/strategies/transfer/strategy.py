@@ -91,18 +91,14 @@ class TransferSampler(ConfigurationSampler):
         best = np.flatnonzero(score >= score.max() - 1e-12 * abs(score.max()))
         return tuple(int(v) for v in pool.indices[int(rng.choice(best))])
 
-    def _score(
-        self, land: Landscape, pool: Features, observations: Observations, rng: np.random.Generator
-    ) -> Floats:
+    def _score(self, land: Landscape, pool: Features, observations: Observations, rng: np.random.Generator) -> Floats:
         """Return the (n,) worth of measuring each of `pool`."""
         values, slope = response(observations.values)
         measured = land.features(observations.indices)
         errors = observations.relative_errors * slope
         posterior = Posterior(land.prior, measured, values, errors)
         if len(observations.pending):
-            measured, values, errors = _believed(
-                land, posterior, measured, values, errors, observations.pending
-            )
+            measured, values, errors = _believed(land, posterior, measured, values, errors, observations.pending)
             posterior = Posterior(land.prior, measured, values, errors)
         at_measured, at_pool = posterior.predict(measured), posterior.predict(pool)
         feasible = np.append(observations.violations <= 0, np.zeros(len(observations.pending), dtype=bool))
@@ -122,12 +118,7 @@ def _incumbents(at_measured: Prediction, feasible: NDArray[np.bool_]) -> Floats:
 
 
 def _believed(
-    land: Landscape,
-    posterior: Posterior,
-    measured: Features,
-    values: Floats,
-    errors: Floats,
-    pending: Indices,
+    land: Landscape, posterior: Posterior, measured: Features, values: Floats, errors: Floats, pending: Indices
 ) -> tuple[Features, Floats, Floats]:
     """Return the measurements with those that run elsewhere added as what is expected of them."""
     rows = np.vstack([measured.indices, pending])
@@ -173,11 +164,7 @@ def _belief(
     best = int(np.flatnonzero(allowed)[np.argmin(at_measured[allowed])])
     both = land.features(np.vstack([measured.indices[best], foremost.indices]))
     draws = posterior.sample(both, DRAWS, rng)
-    gain = (
-        np.maximum(0.0, draws[:, 0] - draws[:, 1:].min(axis=1))
-        if draws.shape[1] > 1
-        else np.zeros(len(draws))
-    )
+    gain = np.maximum(0.0, draws[:, 0] - draws[:, 1:].min(axis=1)) if draws.shape[1] > 1 else np.zeros(len(draws))
     return Belief(
         {g.name: float(w) for g, w in zip(land.guides, weights, strict=True)},
         terms,
@@ -195,9 +182,7 @@ def _terms(land: Landscape, pool: Features, mean: Floats) -> tuple[tuple[tuple[s
 class _Model:
     """A `TargetModel` of the mixture."""
 
-    def __init__(
-        self, land: Landscape, posterior: Posterior, positive: bool, scale: tuple[float, float]
-    ) -> None:
+    def __init__(self, land: Landscape, posterior: Posterior, positive: bool, scale: tuple[float, float]) -> None:
         self._land, self._posterior, self._positive, self._scale = land, posterior, positive, scale
 
     def predict(self, configurations: Sequence[Configuration]) -> Sequence[float]:
@@ -234,12 +219,7 @@ class TransferStrategy:
     def _landscape(self, context: StrategyContext) -> Landscape:
         quantity = context.objective.metric.quantity
         held = self._prepared
-        if (
-            held is None
-            or held[0] is not context.space
-            or held[1] is not context.sources
-            or held[2] != quantity
-        ):
+        if held is None or held[0] is not context.space or held[1] is not context.sources or held[2] != quantity:
             land = landscape_of(context.space, context.sources, quantity)
             held = self._prepared = (context.space, context.sources, quantity, land)
         return held[3]
@@ -253,11 +233,7 @@ class TransferStrategy:
         return [context.space.from_indices([int(v) for v in row]) for row in found]
 
     def target_model(
-        self,
-        context: StrategyContext,
-        learner: str,
-        configurations: Sequence[Configuration],
-        values: Sequence[float],
+        self, context: StrategyContext, learner: str, configurations: Sequence[Configuration], values: Sequence[float]
     ) -> TargetModel:
         """Return the mixture, conditioned on the measured values (`learner` is ignored)."""
         land = self._landscape(context)

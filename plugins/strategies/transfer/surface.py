@@ -48,9 +48,7 @@ class SourceSurface:
 
     def __init__(self, matching: Matching, response: Floats, seed: int = 0) -> None:
         names = set(matching.names)
-        self._columns = np.array(
-            [i for i, a in enumerate(matching.axes) if a.option.name in names], dtype=np.int64
-        )
+        self._columns = np.array([i for i, a in enumerate(matching.axes) if a.option.name in names], dtype=np.int64)
         self.axes = [matching.axes[i] for i in self._columns]
         self._categorical = [a.categorical for a in self.axes]
         rows = _thinned(response, MOST_ROWS, np.random.default_rng(seed))

@@ -34,9 +34,13 @@ def run(request: Mapping[str, Any]) -> dict[str, Any]:
     began_s = perf_counter()
     process = subprocess.Popen(
         ["/bin/sh", "-c", request["line"]],
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        env={**os.environ, **request["env"]}, start_new_session=True, bufsize=0,
-    )  # fmt: skip
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, **request["env"]},
+        start_new_session=True,
+        bufsize=0,
+    )
     streams = {"stdout": process.stdout, "stderr": process.stderr}
     tails = dict.fromkeys(streams, b"")
     exited = _exit_descriptor(process)
@@ -55,16 +59,15 @@ def run(request: Mapping[str, Any]) -> dict[str, Any]:
     finally:
         os.close(exited)
     return {
-        "status": process.returncode, "timed_out": timed_out, "wall_s": ended_s - began_s,
+        "status": process.returncode,
+        "timed_out": timed_out,
+        "wall_s": ended_s - began_s,
         **{name: tail.decode(errors="replace") for name, tail in tails.items()},
-    }  # fmt: skip
+    }
 
 
 def _follow(
-    process: subprocess.Popen[bytes],
-    selector: selectors.BaseSelector,
-    tails: dict[str, bytes],
-    deadline_s: float,
+    process: subprocess.Popen[bytes], selector: selectors.BaseSelector, tails: dict[str, bytes], deadline_s: float
 ) -> tuple[float, bool]:
     """Read outputs until the command exits; return when that was and whether its time was up."""
     while True:

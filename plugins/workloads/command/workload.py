@@ -11,13 +11,7 @@ from functools import cached_property
 from time import monotonic
 from typing import Any
 
-from tuner.errors import (
-    FileMissingError,
-    UsageError,
-    WorkloadCrashedError,
-    WorkloadSilentError,
-    WorkloadTimeoutError,
-)
+from tuner.errors import FileMissingError, UsageError, WorkloadCrashedError, WorkloadSilentError, WorkloadTimeoutError
 from tuner.objective import LATENCY, Metric
 from tuner.ports import Elsewhere, OpenContext, Probe, Reading, StopToken
 from tuner.space import Configuration, OptionValue
@@ -211,8 +205,7 @@ def _silent(output: str) -> WorkloadSilentError:
     line = last_line(output.encode())
     what = f"printed no metrics; its last line was: {line}" if line else "printed nothing."
     return WorkloadSilentError(
-        f"The command {what}",
-        "Make its last line latency_s=0.012 or the like, or set --command-output time.",
+        f"The command {what}", "Make its last line latency_s=0.012 or the like, or set --command-output time."
     )
 
 
@@ -224,9 +217,7 @@ def _check_syntax(line: str) -> None:
     """Raise for a shell syntax error."""
     syntax = subprocess.run(["/bin/sh", "-n", "-c", line], capture_output=True, check=False)
     if syntax.returncode:
-        raise UsageError(
-            f"The shell does not understand '{line}': {last_line(syntax.stderr)}", "Check the quotes."
-        )
+        raise UsageError(f"The shell does not understand '{line}': {last_line(syntax.stderr)}", "Check the quotes.")
 
 
 def _first_word(line: str) -> str:

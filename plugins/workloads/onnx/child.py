@@ -20,9 +20,11 @@ from .inputs import make_inputs
 
 _CPU, _CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 _LEVELS = {
-    "disabled": "ORT_DISABLE_ALL", "basic": "ORT_ENABLE_BASIC", "extended": "ORT_ENABLE_EXTENDED",
+    "disabled": "ORT_DISABLE_ALL",
+    "basic": "ORT_ENABLE_BASIC",
+    "extended": "ORT_ENABLE_EXTENDED",
     "all": "ORT_ENABLE_ALL",
-}  # fmt: skip
+}
 _ERRORS_ONLY = 3
 _REASON_CHARACTERS = 300
 

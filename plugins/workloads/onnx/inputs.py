@@ -13,10 +13,20 @@ from tuner.rights import OWN, Rights
 
 #: ONNX Runtime's element type -> numpy's.
 _DTYPES = {
-    "float": "float32", "float16": "float16", "double": "float64", "bool": "bool", "string": "object",
-    "int8": "int8", "int16": "int16", "int32": "int32", "int64": "int64",
-    "uint8": "uint8", "uint16": "uint16", "uint32": "uint32", "uint64": "uint64",
-}  # fmt: skip
+    "float": "float32",
+    "float16": "float16",
+    "double": "float64",
+    "bool": "bool",
+    "string": "object",
+    "int8": "int8",
+    "int16": "int16",
+    "int32": "int32",
+    "int64": "int64",
+    "uint8": "uint8",
+    "uint16": "uint16",
+    "uint32": "uint32",
+    "uint64": "uint64",
+}
 _IMAGE_SIDE = 224
 _SEQUENCE_LENGTH = 128
 _CHANNELS = (1, 3, 4)
@@ -44,11 +54,7 @@ def parse_shapes(texts: Sequence[str]) -> dict[str, list[int]]:
 
 
 def make_inputs(
-    declared: Sequence[Any],
-    shapes: Mapping[str, Sequence[int]],
-    file: str | None,
-    seed: int,
-    rights: Rights = OWN,
+    declared: Sequence[Any], shapes: Mapping[str, Sequence[int]], file: str | None, seed: int, rights: Rights = OWN
 ) -> dict[str, Any]:
     """Return input name -> numpy array for a session's declared inputs (`NodeArg`: name, type, shape).
 
@@ -66,9 +72,7 @@ def make_inputs(
     given = _load(file, rights) if file else {}
     for name in (*shapes, *given):
         if name not in names:
-            raise UsageError(
-                f"The model has no input '{name}'.", f"Its inputs: {', '.join(names) or 'none'}."
-            )
+            raise UsageError(f"The model has no input '{name}'.", f"Its inputs: {', '.join(names) or 'none'}.")
     random = np.random.default_rng(seed)
     inputs: dict[str, Any] = {}
     for argument in declared:

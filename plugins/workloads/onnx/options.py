@@ -32,8 +32,7 @@ def session_probes(cpus: int, cuda: bool, why_no_cuda: str) -> Sequence[Probe]:
     probes: list[Probe] = [
         Supported(_option("ort_intra_op_threads", threads, "ordinal", "threads per operator"), threads[-1]),
         Supported(
-            _option("ort_execution_mode", ("sequential", "parallel"), "categorical", "order of operators"),
-            "sequential",
+            _option("ort_execution_mode", ("sequential", "parallel"), "categorical", "order of operators"), "sequential"
         ),
         Supported(
             _option(
@@ -47,10 +46,7 @@ def session_probes(cpus: int, cuda: bool, why_no_cuda: str) -> Sequence[Probe]:
         ),
         Supported(
             _option(
-                "ort_graph_optimization",
-                ("disabled", "basic", "extended", "all"),
-                "ordinal",
-                "rewriting of the graph",
+                "ort_graph_optimization", ("disabled", "basic", "extended", "all"), "ordinal", "rewriting of the graph"
             ),
             "all",
         ),
@@ -67,16 +63,16 @@ def session_probes(cpus: int, cuda: bool, why_no_cuda: str) -> Sequence[Probe]:
 
 
 def _option(
-    name: str,
-    values: tuple[OptionValue, ...],
-    kind: str,
-    description: str,
-    condition: Condition | None = None,
+    name: str, values: tuple[OptionValue, ...], kind: str, description: str, condition: Condition | None = None
 ) -> Option:
     return Option(
-        name, values, "ordinal" if kind == "ordinal" else "categorical", "workload",
-        condition=condition, description=description,
-    )  # fmt: skip
+        name,
+        values,
+        "ordinal" if kind == "ordinal" else "categorical",
+        "workload",
+        condition=condition,
+        description=description,
+    )
 
 
 def _switch(name: str, description: str) -> Option:

@@ -132,10 +132,15 @@ class _LoadRequest:
 
     def message(self, options: Configuration) -> dict[str, Any]:
         return {
-            "do": "load", "model": self.model, "shapes": self.shapes, "inputs": self.inputs,
-            "seed": self.seed, "options": options,
-            "model_rights": asdict(self.model_rights), "inputs_rights": asdict(self.inputs_rights),
-        }  # fmt: skip
+            "do": "load",
+            "model": self.model,
+            "shapes": self.shapes,
+            "inputs": self.inputs,
+            "seed": self.seed,
+            "options": options,
+            "model_rights": asdict(self.model_rights),
+            "inputs_rights": asdict(self.inputs_rights),
+        }
 
 
 class OnnxRun:

@@ -124,9 +124,8 @@ class _Graph:
         """Convolution and ReLU."""
         weights = [self.weight(filters, channels // groups, kernel, kernel), self.weight(filters)]
         convolved = self.node(
-            "Conv", [x, *weights], kernel_shape=[kernel] * 2, strides=[stride] * 2,
-            pads=[kernel // 2] * 4, group=groups,
-        )  # fmt: skip
+            "Conv", [x, *weights], kernel_shape=[kernel] * 2, strides=[stride] * 2, pads=[kernel // 2] * 4, group=groups
+        )
         return self.node("Relu", [convolved])
 
     def weight(self, *shape: int) -> str:

@@ -9,13 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tuner.boards.board import (
-    board_names,
-    load_board,
-    load_stock_modes,
-    parse_board,
-    parse_stock_modes,
-)
+from tuner.boards.board import board_names, load_board, load_stock_modes, parse_board, parse_stock_modes
 from tuner.errors import FileVersionError, MalformedFileError, UnknownBoardError
 
 MINIMAL = """schema_version = 1
@@ -127,8 +121,11 @@ def test_the_tx2_has_the_levels_of_its_platform() -> None:
     sizes = {o.name: len(o.values) for o in load_board("jetson-tx2").options}
     assert sizes == {"cpu_cores_online": 4, "cpu_freq_khz": 12, "gpu_freq_hz": 14, "emc_freq_hz": 8}
     assert {o.name: len(o.values) for o in load_board("jetson-tx1").options} == {
-        "cpu_cores_online": 4, "cpu_freq_khz": 17, "gpu_freq_hz": 13, "emc_freq_hz": 7,
-    }  # fmt: skip
+        "cpu_cores_online": 4,
+        "cpu_freq_khz": 17,
+        "gpu_freq_hz": 13,
+        "emc_freq_hz": 7,
+    }
 
 
 @pytest.mark.parametrize(

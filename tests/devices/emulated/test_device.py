@@ -12,13 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tuner.boards.board import load_board
-from tuner.errors import (
-    DeviceError,
-    MeasurementError,
-    UnknownBoardError,
-    UnknownWorkloadError,
-    WorkloadTimeoutError,
-)
+from tuner.errors import DeviceError, MeasurementError, UnknownBoardError, UnknownWorkloadError, WorkloadTimeoutError
 from tuner.opening import default_context
 from tuner.ports import Device, Supported
 from tuner_plugins.devices.emulated.device import EmulatedDevice, EmulatedDevicePlugin
@@ -44,9 +38,7 @@ def measure(device: EmulatedDevice, repeats: int = 3) -> list[tuple[tuple[float,
 
 
 @pytest.mark.parametrize("argument", [None, "", "jetson-tx3"])
-def test_an_unknown_or_missing_board_is_refused_with_the_known_ones(
-    argument: str | None, tmp_path: Path
-) -> None:
+def test_an_unknown_or_missing_board_is_refused_with_the_known_ones(argument: str | None, tmp_path: Path) -> None:
     with pytest.raises(UnknownBoardError) as caught:
         EmulatedDevicePlugin().open(argument, context(tmp_path))
     assert "jetson-tx2" in caught.value.hint or "jetson-tx1" in caught.value.hint
@@ -212,9 +204,7 @@ def test_a_workload_is_named_with_or_without_prefix(argument: str, open_board: O
     assert workload.spec == "dnn:xception_200x200"
 
 
-@pytest.mark.parametrize(
-    "argument", ["onnx:model.onnx", "command:true", "reference", "dnn:", "xeption_200x200"]
-)
+@pytest.mark.parametrize("argument", ["onnx:model.onnx", "command:true", "reference", "dnn:", "xeption_200x200"])
 def test_a_real_or_unknown_workload_is_refused_with_the_reason(argument: str, open_board: Opener) -> None:
     with pytest.raises(UnknownWorkloadError, match="only its own physics models"):
         open_board().own_workload(argument)

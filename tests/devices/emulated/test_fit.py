@@ -15,12 +15,7 @@ from tuner_plugins.devices.emulated.physics import demands_of, inference_times
 
 @pytest.mark.parametrize(
     ("table", "mape_bound"),
-    [
-        ("inceptionv3_400x400", 6.0),
-        ("inceptionv3_600x600", 3.0),
-        ("xception_200x200", 5.0),
-        ("xception_600x600", 2.0),
-    ],
+    [("inceptionv3_400x400", 6.0), ("inceptionv3_600x600", 3.0), ("xception_200x200", 5.0), ("xception_600x600", 2.0)],
 )
 def test_the_model_reproduces_the_measured_times(shared_data: Path, table: str, mape_bound: float) -> None:
     board = load_board("jetson-tx2")
@@ -30,11 +25,7 @@ def test_the_model_reproduces_the_measured_times(shared_data: Path, table: str, 
     measured, modelled = [], []
     for row in rows:
         cores = sum(float(row[c]) for c in cores_columns)
-        clocks = (
-            float(row["cpu_freq_khz"]) / 1e6,
-            float(row["gpu_freq_hz"]) / 1e9,
-            float(row["emc_freq_hz"]) / 1e9,
-        )
+        clocks = (float(row["cpu_freq_khz"]) / 1e6, float(row["gpu_freq_hz"]) / 1e9, float(row["emc_freq_hz"]) / 1e9)
         measured.append(float(row["inference_time_s"]))
         modelled.append(inference_times(demands_of(board)[table], cores, *clocks).latency_s)
     error = 100 * np.mean(np.abs(np.array(modelled) / np.array(measured) - 1))

@@ -28,9 +28,7 @@ def test_a_higher_clock_is_never_slower_and_idle_power_never_falls(
     board: str, workload: str, option: str, data: st.DataObject
 ) -> None:
     space, physics, demand = BOARDS[board].space, PHYSICS[board], demands_of(BOARDS[board])[workload]
-    base = space.from_indices(
-        [data.draw(st.integers(0, len(o.values) - 1), label=o.name) for o in space.options]
-    )
+    base = space.from_indices([data.draw(st.integers(0, len(o.values) - 1), label=o.name) for o in space.options])
     steps = [{**base, option: value} for value in space.by_name[option].values]
     for low, high in pairwise(steps):
         a, b = (physics.load(demand, c, 45.0) for c in (low, high))
@@ -57,9 +55,7 @@ def test_neither_all_low_nor_all_high_is_the_most_frugal(board: str, workload: s
 
 def test_tx2_modes_have_the_powers_that_they_were_fitted_to() -> None:
     board = BOARDS["jetson-tx2"]
-    power = {
-        m.name: PHYSICS["jetson-tx2"].full_power_w(m.configuration, 45.0) for m in load_stock_modes(board)
-    }
+    power = {m.name: PHYSICS["jetson-tx2"].full_power_w(m.configuration, 45.0) for m in load_stock_modes(board)}
     assert power["MAXN"] == pytest.approx(15.0, rel=0.05)
     assert power["MAXQ"] == pytest.approx(7.5, rel=0.05)
     assert power["MAXQ"] < power["MAXP_CORE_ALL"] < power["MAXP_CORE_ARM"] < power["MAXN"]

@@ -28,8 +28,12 @@ CPU = "sys/devices/system/cpu"
 
 @pytest.fixture
 def machine(tmp_path: Path) -> Path:
-    files = {f"{CPU}/online": "0-1", f"{CPU}/present": "0-1", f"{CPU}/cpu1/online": "1",
-             "proc/sys/kernel/random/boot_id": "b"}  # fmt: skip
+    files = {
+        f"{CPU}/online": "0-1",
+        f"{CPU}/present": "0-1",
+        f"{CPU}/cpu1/online": "1",
+        "proc/sys/kernel/random/boot_id": "b",
+    }
     for policy in (0, 1):
         base = f"{CPU}/cpufreq/policy{policy}"
         files |= {
@@ -52,11 +56,7 @@ def test_what_the_machine_has_is_offered(machine: Path) -> None:
         "cpu_governor": ("performance", "schedutil"),
         "cpu_max_freq_khz": (345600, 499200, 652800),
     }
-    assert device.baseline() == {
-        "cpus_online": "0-1",
-        "cpu_governor": "schedutil",
-        "cpu_max_freq_khz": 652800,
-    }
+    assert device.baseline() == {"cpus_online": "0-1", "cpu_governor": "schedutil", "cpu_max_freq_khz": 652800}
 
 
 def test_settings_reach_every_policy_and_go_back(machine: Path, tmp_path: Path) -> None:
@@ -80,18 +80,23 @@ def test_policies_that_disagree_and_missing_tables_are_unavailable_with_a_reason
 
 
 def test_rapl_sums_packages_and_unwraps_counters(tmp_path: Path) -> None:
-    root = tree(tmp_path, {
-        "sys/class/powercap/intel-rapl:0/energy_uj": "9000000",
-        "sys/class/powercap/intel-rapl:0/max_energy_range_uj": "10000000",
-        "sys/class/powercap/intel-rapl:0:0/energy_uj": "1",
-        "sys/class/powercap/intel-rapl:1/energy_uj": "100",
-        "sys/class/powercap/intel-rapl:1/max_energy_range_uj": "10000000",
-    })  # fmt: skip
+    root = tree(
+        tmp_path,
+        {
+            "sys/class/powercap/intel-rapl:0/energy_uj": "9000000",
+            "sys/class/powercap/intel-rapl:0/max_energy_range_uj": "10000000",
+            "sys/class/powercap/intel-rapl:0:0/energy_uj": "1",
+            "sys/class/powercap/intel-rapl:1/energy_uj": "100",
+            "sys/class/powercap/intel-rapl:1/max_energy_range_uj": "10000000",
+        },
+    )
     meter = RaplMeter(root)
     assert meter.probe() is None
     meter.begin()
-    tree(root, {"sys/class/powercap/intel-rapl:0/energy_uj": "1000000",
-                "sys/class/powercap/intel-rapl:1/energy_uj": "500100"})  # fmt: skip
+    tree(
+        root,
+        {"sys/class/powercap/intel-rapl:0/energy_uj": "1000000", "sys/class/powercap/intel-rapl:1/energy_uj": "500100"},
+    )
     assert meter.end().energy_j == pytest.approx(2.0 + 0.5)
     meter.begin()
     with pytest.raises(MeasurementError, match="did not move"):
@@ -102,9 +107,7 @@ def test_hwmon_integrates_power_and_says_where_there_is_none(tmp_path: Path) -> 
     missing = HwmonMeter(tmp_path / "nothing").probe()
     assert missing is not None
     assert "no hwmon power sensor" in missing.reason
-    root = tree(
-        tmp_path, {"sys/class/hwmon/hwmon0/power1_input": "5000000", "sys/class/hwmon/hwmon0/name": "ina"}
-    )
+    root = tree(tmp_path, {"sys/class/hwmon/hwmon0/power1_input": "5000000", "sys/class/hwmon/hwmon0/name": "ina"})
     meter = HwmonMeter(root)
     assert meter.probe() is None
     assert "ina" in meter.provenance()

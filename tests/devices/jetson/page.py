@@ -21,9 +21,16 @@ DOCS = Path(__file__).parents[3] / "docs" / "boards.md"
 BEGIN, END = "<!-- generated -->", "<!-- end -->"
 #: In the order of the boards' age.
 BOARDS = (
-    "jetson-tx1", "jetson-nano", "jetson-tx2", "jetson-agx-xavier", "jetson-xavier-nx", "jetson-agx-orin",
-    "jetson-orin-nx", "jetson-orin-nano", "jetson-agx-thor",
-)  # fmt: skip
+    "jetson-tx1",
+    "jetson-nano",
+    "jetson-tx2",
+    "jetson-agx-xavier",
+    "jetson-xavier-nx",
+    "jetson-agx-orin",
+    "jetson-orin-nx",
+    "jetson-orin-nano",
+    "jetson-agx-thor",
+)
 
 
 def page() -> str:
@@ -93,9 +100,8 @@ def _differences(name: str, options: dict[int, Sequence[Option]]) -> Iterator[st
 def _facts(hardware: Hardware) -> Iterator[str]:
     limits = hardware.limits
     missing = [
-        p for p in open_device(_files(hardware.name, RELEASES[hardware.name][-1])).probe()
-        if isinstance(p, Unsupported)
-    ]  # fmt: skip
+        p for p in open_device(_files(hardware.name, RELEASES[hardware.name][-1])).probe() if isinstance(p, Unsupported)
+    ]
     for probe in missing:
         yield f"- Not an option: `{probe.name}`: {probe.reason}."
     for rails in hardware.rails[:1]:

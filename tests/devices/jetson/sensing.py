@@ -10,9 +10,7 @@ from tuner_plugins.devices.jetson.power.meter import JetsonMeter
 _MINOR = {28: "28.2", 32: "32.7", 34: "34.1", 35: "35.4", 36: "36.4", 38: "38.2", 39: "39.0"}
 WITHOUT_SENSOR = "jetson-nano-2gb"
 #: Every board and major release with a sensor.
-WITH_SENSOR = [
-    (name, _MINOR[major]) for name, majors in RELEASES.items() if name != WITHOUT_SENSOR for major in majors
-]
+WITH_SENSOR = [(name, _MINOR[major]) for name, majors in RELEASES.items() if name != WITHOUT_SENSOR for major in majors]
 
 
 def meter_of(board: EmulatedBoard) -> JetsonMeter:

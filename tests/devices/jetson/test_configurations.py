@@ -74,9 +74,7 @@ def test_a_rate_without_its_governor_is_fixed(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("as_profile", [False, True])
 @pytest.mark.parametrize("which", BOARDS, ids=lambda which: "-".join(which))
-def test_one_option_of_a_clock_is_held_or_refused(
-    which: tuple[str, str], as_profile: bool, tmp_path: Path
-) -> None:
+def test_one_option_of_a_clock_is_held_or_refused(which: tuple[str, str], as_profile: bool, tmp_path: Path) -> None:
     """A rate that happens to be current is not held yet, and a limit that was found may be no level."""
     device = open_device(MortalFiles(EmulatedBoard(*which, latency=False)))
     space, now = space_of(device), device.actuator.current()
@@ -138,10 +136,7 @@ def test_an_emc_cap_below_the_rate_is_raised_first(tmp_path: Path) -> None:
 
 def test_another_writer_is_caught_by_reading_back(tmp_path: Path) -> None:
     board = EmulatedBoard(
-        "jetson-orin-nano",
-        "36.4",
-        faults="at write 6: other writer sets gpu/max_freq 306000000",
-        latency=False,
+        "jetson-orin-nano", "36.4", faults="at write 6: other writer sets gpu/max_freq 306000000", latency=False
     )
     control, _ = session(board, tmp_path)
     with control, pytest.raises(VerifyError, match="gpu_freq_hz"):
@@ -161,9 +156,7 @@ def test_what_is_missing_is_named_one_by_one_with_a_remedy() -> None:
 
 def test_options_have_the_boards_own_levels_and_the_papers_names() -> None:
     board = EmulatedBoard("jetson-tx2", "32.7")
-    options = {
-        p.option.name: p.option for p in open_device(MortalFiles(board)).probe() if isinstance(p, Supported)
-    }
+    options = {p.option.name: p.option for p in open_device(MortalFiles(board)).probe() if isinstance(p, Supported)}
     table = board.read_text(f"{CPU}/cpufreq/policy0/scaling_available_frequencies").split()
     assert options["cpu_freq_khz"].values == tuple(map(int, table))
     assert options["gpu_freq_hz"].values == board.spec.gpu_hz

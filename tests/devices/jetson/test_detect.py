@@ -57,9 +57,7 @@ def test_every_board_and_release_has_its_hardware_file(board: str, l4t: str) -> 
 
 
 def test_a_machine_without_a_tegra_device_tree_is_no_jetson() -> None:
-    assert (
-        identify(FewFiles({"/proc/device-tree/compatible": "raspberrypi,4-model-b\0brcm,bcm2711\0"})) is None
-    )
+    assert identify(FewFiles({"/proc/device-tree/compatible": "raspberrypi,4-model-b\0brcm,bcm2711\0"})) is None
     assert identify(FewFiles({})) is None
 
 
@@ -73,10 +71,7 @@ def test_strings_of_the_device_tree_lose_their_nul() -> None:
 
 def test_a_tree_that_was_rebuilt_is_known_by_its_module_alone() -> None:
     tree = "/sys/firmware/devicetree/base"
-    texts = {
-        f"{tree}/model": "robot\0",
-        f"{tree}/compatible": "acme,robot\0nvidia,p3767-0000\0nvidia,tegra234\0",
-    }
+    texts = {f"{tree}/model": "robot\0", f"{tree}/compatible": "acme,robot\0nvidia,p3767-0000\0nvidia,tegra234\0"}
     identity = identify(FewFiles(texts))
     assert identity is not None
     assert hardware_of(identity).name == "jetson-orin-nx"
@@ -98,15 +93,22 @@ def test_an_unknown_board_works_by_discovery_alone() -> None:
         {
             "/proc/device-tree/compatible": "acme,robot\0nvidia,tegra999\0",
             "/proc/device-tree/model": "Robot\0",
-            f"{cpu}/present": "0-1\n", f"{cpu}/online": "0-1\n", f"{cpu}/cpu1/online": "1\n",
-            f"{policy}/related_cpus": "0 1\n", f"{policy}/scaling_available_frequencies": "100000 200000 \n",
+            f"{cpu}/present": "0-1\n",
+            f"{cpu}/online": "0-1\n",
+            f"{cpu}/cpu1/online": "1\n",
+            f"{policy}/related_cpus": "0 1\n",
+            f"{policy}/scaling_available_frequencies": "100000 200000 \n",
             f"{policy}/scaling_available_governors": "schedutil performance \n",
-            f"{policy}/scaling_min_freq": "100000\n", f"{policy}/scaling_max_freq": "200000\n",
+            f"{policy}/scaling_min_freq": "100000\n",
+            f"{policy}/scaling_max_freq": "200000\n",
             f"{policy}/scaling_governor": "schedutil\n",
-            f"{gpu}/available_frequencies": "300000000 600000000\n", f"{gpu}/available_governors": "nvhost_podgov\n",
-            f"{gpu}/min_freq": "300000000\n", f"{gpu}/max_freq": "600000000\n", f"{gpu}/governor": "nvhost_podgov\n",
+            f"{gpu}/available_frequencies": "300000000 600000000\n",
+            f"{gpu}/available_governors": "nvhost_podgov\n",
+            f"{gpu}/min_freq": "300000000\n",
+            f"{gpu}/max_freq": "600000000\n",
+            f"{gpu}/governor": "nvhost_podgov\n",
         }
-    )  # fmt: skip
+    )
     identity = identify(files)
     assert identity is not None
     board = open_board(files, identity)
@@ -155,10 +157,7 @@ def test_every_hardware_file_parses_and_declares_paths_below_sys_only() -> None:
         ("schema_version = 2", "schema version"),
         ("schema_version = 1\nsurprise = 1", "surprise"),
         ('schema_version = 1\nname = "x"\ndescription = "y"\n[writes]\nall = ["/etc/passwd"]', "/etc/passwd"),
-        (
-            'schema_version = 1\nname = "x"\ndescription = "y"\n[writes]\nall = ["/sys/../etc/passwd"]',
-            "no path",
-        ),
+        ('schema_version = 1\nname = "x"\ndescription = "y"\n[writes]\nall = ["/sys/../etc/passwd"]', "no path"),
         ('schema_version = 1\nname = "x"\n[writes]\nall = []', "description"),
         ("schema_version = ", "TOML"),
     ],

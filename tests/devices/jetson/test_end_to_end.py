@@ -43,8 +43,12 @@ def environment(folder: Path, board: Path) -> dict[str, str]:
 def tuner(folder: Path, board: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "tuner", *arguments],
-        capture_output=True, text=True, env=environment(folder, board), timeout=600, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        env=environment(folder, board),
+        timeout=600,
+        check=False,
+    )
 
 
 def events(text: str) -> list[dict[str, Any]]:
@@ -72,21 +76,14 @@ def test_a_board_is_found_tuned_and_put_back(mounted: Mount, tmp_path: Path, nam
 
 def test_killed_in_mid_trial_and_restored(mounted: Mount, tmp_path: Path) -> None:
     board = mounted("jetson-orin-nano", "--l4t", "36.4")
-    arguments = (
-        "start",
-        "--objective",
-        "latency",
-        "--json",
-        "--strategy",
-        "random",
-        "--budget",
-        "30",
-        *QUICK[2:],
-    )
+    arguments = ("start", "--objective", "latency", "--json", "--strategy", "random", "--budget", "30", *QUICK[2:])
     process = subprocess.Popen(
         [sys.executable, "-m", "tuner", *arguments],
-        stdout=subprocess.PIPE, text=True, env=environment(tmp_path, board), start_new_session=True,
-    )  # fmt: skip
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environment(tmp_path, board),
+        start_new_session=True,
+    )
     assert process.stdout is not None
     for line in process.stdout:
         event = json.loads(line)
@@ -105,9 +102,7 @@ def test_a_profile_is_applied_verified_and_reverted(mounted: Mount, tmp_path: Pa
     board = mounted("jetson-orin-nano", "--l4t", "36.4")
     profile = tmp_path / "15W.toml"
     conf = str(board / "etc/nvpmodel.conf")
-    made = tuner(
-        tmp_path, board, "profile", "import", "--nvpmodel", conf, "--mode", "15W", "-o", str(profile)
-    )
+    made = tuner(tmp_path, board, "profile", "import", "--nvpmodel", conf, "--mode", "15W", "-o", str(profile))
     assert made.returncode == 0, made.stderr
     valid = tuner(tmp_path, board, "profile", "validate", str(profile))
     assert valid.returncode == 0, valid.stdout + valid.stderr

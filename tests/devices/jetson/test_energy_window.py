@@ -12,20 +12,14 @@ from tuner.errors import MeasurementError
 from tuner_plugins.devices.jetson.power.sampling import MIN_SAMPLES, EnergyWindow, PowerSample
 
 
-def window(
-    times_s: list[float], powers_w: list[float], lag_s: float = 0.0, start_s: float = 0.0
-) -> EnergyWindow:
+def window(times_s: list[float], powers_w: list[float], lag_s: float = 0.0, start_s: float = 0.0) -> EnergyWindow:
     made = EnergyWindow(start_s)
     for time_s, power_w in zip(times_s, powers_w, strict=True):
         made.add(PowerSample(time_s, power_w, lag_s * power_w))
     return made
 
 
-@given(
-    st.lists(st.floats(0.001, 1.0), min_size=20, max_size=60),
-    st.floats(1.0, 50.0),
-    st.floats(0.1, 5.0),
-)
+@given(st.lists(st.floats(0.001, 1.0), min_size=20, max_size=60), st.floats(1.0, 50.0), st.floats(0.1, 5.0))
 def test_a_running_average_s_window_has_the_energy_of_the_power_itself(
     gaps_s: list[float], low_w: float, factor: float
 ) -> None:

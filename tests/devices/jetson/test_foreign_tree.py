@@ -18,9 +18,18 @@ from tuner_plugins.meters.rapl import RaplMeter
 def outside(tmp_path: Path) -> Path:
     path = tmp_path / "outside"
     (path / "cpufreq/policy0").mkdir(parents=True)
-    files = {"online": "0-1", "present": "0-1", "scaling_max_freq": "100", "scaling_governor": "powersave",
-             "scaling_available_governors": "powersave performance", "scaling_available_frequencies": "100 200",
-             "energy_uj": "5", "power1_input": "5", "temp": "40000", "type": "cpu"}  # fmt: skip
+    files = {
+        "online": "0-1",
+        "present": "0-1",
+        "scaling_max_freq": "100",
+        "scaling_governor": "powersave",
+        "scaling_available_governors": "powersave performance",
+        "scaling_available_frequencies": "100 200",
+        "energy_uj": "5",
+        "power1_input": "5",
+        "temp": "40000",
+        "type": "cpu",
+    }
     for name, text in files.items():
         (path / name).write_text(text)
         (path / "cpufreq/policy0" / name).write_text(text)
@@ -47,8 +56,7 @@ def test_a_host_below_a_directory(tmp_path: Path, outside: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("place", "meter"),
-    [("sys/class/powercap/intel-rapl:0", RaplMeter), ("sys/class/hwmon/hwmon0", HwmonMeter)],
+    ("place", "meter"), [("sys/class/powercap/intel-rapl:0", RaplMeter), ("sys/class/hwmon/hwmon0", HwmonMeter)]
 )
 def test_meters_below_a_directory(tmp_path: Path, outside: Path, place: str, meter: type) -> None:
     assert meter(linked(tmp_path, place, outside)).probe() is not None
@@ -56,10 +64,7 @@ def test_meters_below_a_directory(tmp_path: Path, outside: Path, place: str, met
 
 def test_a_jetsons_files(tmp_path: Path, outside: Path) -> None:
     files = BoardFiles(RootedFiles(linked(tmp_path, "sys/kernel", outside)), ["/sys/kernel/*"])
-    for act in (
-        lambda: files.read("/sys/kernel/online"),
-        lambda: files.write_unread("/sys/kernel/online", "9"),
-    ):
+    for act in (lambda: files.read("/sys/kernel/online"), lambda: files.write_unread("/sys/kernel/online", "9")):
         with pytest.raises(DeviceError):
             act()
     assert (outside / "online").read_text() == "0-1"

@@ -25,13 +25,27 @@ from tuner_emulator.board import EmulatedBoard, Killed
 from .boards import BOARDS, MortalFiles, open_device, space_of, unexplained
 
 TARGETS = (
-    "gpu/max_freq", "gpu/min_freq", "gpu/governor", "gpu/railgate_enable", "gpu", "emc/rate", "emc/mrq_rate_locked",
-    "emc/cap", "emc", "cpu0/scaling_max_freq", "cpu0/scaling_min_freq", "cpu0/scaling_governor", "cpu1/online",
-    "cpu2/online", "cpu3/online", "cpu4/scaling_max_freq", "cpu1", "cpu*/online", "*scaling_max_freq",
-)  # fmt: skip
-OTHERS = (
-    "cpu0/scaling_max_freq 1190400", "gpu/max_freq 408000000", "cpu1/online 0", "emc/mrq_rate_locked 0",
-)  # fmt: skip
+    "gpu/max_freq",
+    "gpu/min_freq",
+    "gpu/governor",
+    "gpu/railgate_enable",
+    "gpu",
+    "emc/rate",
+    "emc/mrq_rate_locked",
+    "emc/cap",
+    "emc",
+    "cpu0/scaling_max_freq",
+    "cpu0/scaling_min_freq",
+    "cpu0/scaling_governor",
+    "cpu1/online",
+    "cpu2/online",
+    "cpu3/online",
+    "cpu4/scaling_max_freq",
+    "cpu1",
+    "cpu*/online",
+    "*scaling_max_freq",
+)
+OTHERS = ("cpu0/scaling_max_freq 1190400", "gpu/max_freq 408000000", "cpu1/online 0", "emc/mrq_rate_locked 0")
 ERRNOS = ("EIO", "EBUSY", "EINVAL", "EACCES", "EAGAIN", "ENODEV")
 
 
@@ -57,17 +71,12 @@ def _fault(draw: st.DrawFn, kills: bool) -> str:
     )
     what = draw(
         st.one_of(
-            st.builds(
-                "{} on {} {} times".format, st.sampled_from(ERRNOS), st.sampled_from(TARGETS), st.integers(1, 9)
-            ),
+            st.builds("{} on {} {} times".format, st.sampled_from(ERRNOS), st.sampled_from(TARGETS), st.integers(1, 9)),
             st.builds("{} on {}".format, st.sampled_from(ERRNOS), st.sampled_from(TARGETS)),
             *([st.sampled_from(["kill", "kill after"])] if kills else []),
-            st.builds(
-                "other writer sets {}".format,
-                st.sampled_from(OTHERS),
-            ),
+            st.builds("other writer sets {}".format, st.sampled_from(OTHERS)),
         )
-    )  # fmt: skip
+    )
     return f"{when}: {what}"
 
 
@@ -87,11 +96,7 @@ def schedules(draw: st.DrawFn) -> Schedule:
 def run(schedule: Schedule, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Run a schedule, then restore twice: under other faults, and undisturbed."""
     board = EmulatedBoard(
-        *schedule.board,
-        schedule.seed,
-        offline_errno=schedule.offline_errno,
-        load="constant 0.5",
-        latency=False,
+        *schedule.board, schedule.seed, offline_errno=schedule.offline_errno, load="constant 0.5", latency=False
     )
     files = MortalFiles(board)
     failed: Sequence[str] = ()
@@ -165,31 +170,24 @@ def _restore(board: EmulatedBoard, folder: Path, faults: str) -> Sequence[str]:
 
 KEPT = (
     # (A bug of this test's own: it did not know a file of a cluster that could not be woken up again.)
-    Schedule(
-        ("jetson-agx-thor", "38.2"), None, 258, 2, ("at write 28: kill",), ("after 1 reads: EIO on cpu*/online",)
-    ),
+    Schedule(("jetson-agx-thor", "38.2"), None, 258, 2, ("at write 28: kill",), ("after 1 reads: EIO on cpu*/online",)),
     # A cluster that wakes up has forgotten its limits: the journal must not have forgotten them before.
     Schedule(("jetson-agx-xavier", "32.7"), None, 2, 1, ("after 39 reads: EIO on cpu*/online",)),
     # Another program wrote between the reads of minimum and maximum: a pair upside down was journalled.
     Schedule(
         ("jetson-agx-xavier", "35.4"), "EINVAL", 47, 1, ("at read 31: other writer sets cpu0/scaling_max_freq 1190400",)
     ),
-)  # fmt: skip
+)
 
 
 @pytest.mark.parametrize("schedule", KEPT, ids=range(len(KEPT)))
-def test_schedules_that_found_a_bug(
-    schedule: Schedule, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_schedules_that_found_a_bug(schedule: Schedule, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run(schedule, tmp_path, monkeypatch)
 
 
 @pytest.mark.parametrize("part", range(2))
 def test_random_schedules(part: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    @settings(
-        max_examples=1000,
-        suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
-    )  # fmt: skip
+    @settings(max_examples=1000, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
     @given(schedules())
     def check(schedule: Schedule) -> None:
         with TemporaryDirectory() as folder:

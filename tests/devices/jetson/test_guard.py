@@ -42,16 +42,12 @@ def pin(board: EmulatedBoard, **khz: int) -> None:
         board.write_text(f"{EMC}/mrq_rate_locked", "1")
 
 
-def guard_of(
-    board: EmulatedBoard, limits: Limits | None = None, interval_s: float | None = None
-) -> JetsonGuard:
+def guard_of(board: EmulatedBoard, limits: Limits | None = None, interval_s: float | None = None) -> JetsonGuard:
     identity = identify(board)
     assert identity is not None
     hardware = hardware_of(identity)
     layout = discover(BoardFiles(board, hardware.writable(identity.release)), hardware)
-    return JetsonGuard(
-        board, layout, limits or hardware.limits, ThermalReader(board), board.clock, interval_s
-    )
+    return JetsonGuard(board, layout, limits or hardware.limits, ThermalReader(board), board.clock, interval_s)
 
 
 def watch(board: EmulatedBoard, guard: JetsonGuard, duration_s: float = 20.0) -> GuardVerdict:

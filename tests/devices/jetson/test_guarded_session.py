@@ -85,8 +85,16 @@ class HeatedDevice(JetsonDevice):
     def bench(self, control: ControlSession, stop: TripStop) -> Bench:
         plan = MeasurementPlan(warmup_runs=1, max_repeats=REPEATS, min_repeats=REPEATS, window_s=0)
         return Bench(
-            self, self, None, control, self.space, Objective("latency", LATENCY), (LATENCY,), plan, stop,  # type: ignore[arg-type]
-        )  # fmt: skip
+            self,
+            self,
+            None,
+            control,
+            self.space,
+            Objective("latency", LATENCY),
+            (LATENCY,),
+            plan,
+            stop,  # type: ignore[arg-type]
+        )
 
 
 def trial_on(
@@ -96,17 +104,21 @@ def trial_on(
         return run_trial(device.bench(control, stop), 0, configuration, events.append)
 
 
-def session_on(
-    device: HeatedDevice, folder: Path, configuration: dict[str, OptionValue], store: StudyStore
-) -> Outcome:
+def session_on(device: HeatedDevice, folder: Path, configuration: dict[str, OptionValue], store: StudyStore) -> Outcome:
     store.enqueue(device.found, BASELINE)
     store.enqueue(configuration, "test")
     with TripStop(NeverStop()) as stop, ControlSession(device.actuator, device.spec, folder) as control:
         context = StrategyContext(device.space, Objective("latency", LATENCY), 1, 3, (), {})
         loop = Session(
-            device.bench(control, stop), store, registry.create("strategies", "random"), context, (),
-            Budget("3", trials=3), lambda event: None, device.clock.now_s,
-        )  # fmt: skip
+            device.bench(control, stop),
+            store,
+            registry.create("strategies", "random"),
+            context,
+            (),
+            Budget("3", trials=3),
+            lambda event: None,
+            device.clock.now_s,
+        )
         return loop.run()
 
 
@@ -123,7 +135,7 @@ def test_a_cool_trial_settles_and_tells_the_clocks_that_ran(tmp_path: Path) -> N
     assert device.settle_s() > 0.3  # the running average of its power sensor
     result = trial_on(
         device, tmp_path, device.pinned(cpu_freq_khz=1113600, gpu_freq_hz=612000000, emc_freq_hz=2133000000), events
-    )  # fmt: skip
+    )
     assert result.throttled == ()
     assert result.effective["cpu_freq_khz"] == pytest.approx(1113600, rel=0.005)
     assert result.effective["gpu_freq_hz"] == 612000000
@@ -160,9 +172,7 @@ def test_a_board_that_overheats_kills_the_process_that_heats_it(tmp_path: Path) 
     class Watched(HeatedDevice):
         def guard(self) -> JetsonGuard:
             board = self._board
-            return JetsonGuard(
-                self._files, board.layout, Limits(), self._thermal, self.clock, interval_s=0.01
-            )
+            return JetsonGuard(self._files, board.layout, Limits(), self._thermal, self.clock, interval_s=0.01)
 
     device, started, ended = Watched(WARM), tmp_path / "started", threading.Event()
 
@@ -207,7 +217,5 @@ def test_a_memory_whose_cap_does_not_rise_is_measured_as_what_it_is(tmp_path: Pa
     assert (first.state, first.value) == ("failed", None)
     assert first.reason == "asked emc_freq_hz=3199000000, the board set emc_freq_hz=2133000000"
     assert (first.asked, first.configuration) == (asked, capped)
-    assert (second.state, second.origin, second.asked, second.configuration) == (
-        "complete", "rounded", capped, capped,
-    )  # fmt: skip
+    assert (second.state, second.origin, second.asked, second.configuration) == ("complete", "rounded", capped, capped)
     assert second.effective["emc_freq_hz"] == 2133000000

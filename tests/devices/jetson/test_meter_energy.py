@@ -12,9 +12,7 @@ LOADS = ["constant 0.6", "square 0.5s 0..1", "square 3s 0.2..0.9", "ramp 2s 0..1
 SEEDS = range(3)
 
 
-def measured(
-    name: str, release: str, load: str, seed: int, updates: float | None
-) -> tuple[float, float, float]:
+def measured(name: str, release: str, load: str, seed: int, updates: float | None) -> tuple[float, float, float]:
     """Return energy by the meter, by the board, and the energy that rounding may be."""
     board = EmulatedBoard(name, release, seed=seed, load=load)
     meter = meter_of(board)
@@ -55,10 +53,13 @@ def test_twenty_updates_agree_within_one_percent(name: str, release: str, load: 
 @pytest.mark.parametrize(
     ("name", "release"),
     [
-        ("jetson-tx1", "32.7"), ("jetson-tx2", "32.7"), ("jetson-agx-xavier", "35.4"),
-        ("jetson-orin-nano", "36.4"), ("jetson-agx-orin", "36.4"),
+        ("jetson-tx1", "32.7"),
+        ("jetson-tx2", "32.7"),
+        ("jetson-agx-xavier", "35.4"),
+        ("jetson-orin-nano", "36.4"),
+        ("jetson-agx-orin", "36.4"),
     ],
-)  # fmt: skip
+)
 def test_within_one_percent_and_no_allowance(name: str, release: str, load: str) -> None:
     """The five boards, at the power that a tuned workload draws: rounding is no excuse here."""
     for seed in range(8):
@@ -80,9 +81,7 @@ def test_what_changes_between_windows_does_not_leak_into_the_next_one() -> None:
 
 
 def test_failing_reads_cost_samples_and_not_the_energy() -> None:
-    board = EmulatedBoard(
-        "jetson-agx-xavier", "35.4", seed=3, load="square 0.5s 0..1", sensor_error_rate=0.02
-    )
+    board = EmulatedBoard("jetson-agx-xavier", "35.4", seed=3, load="square 0.5s 0..1", sensor_error_rate=0.02)
     meter = meter_of(board)
     meter.min_window_s()
     before_j = board.energy_j

@@ -21,11 +21,15 @@ def calibrated(board: EmulatedBoard) -> tuple[JetsonMeter, float | None]:
 @pytest.mark.parametrize(
     ("name", "release", "lag_s"),
     [
-        ("jetson-tx1", "32.7", 0.054), ("jetson-tx2", "32.7", 0.054), ("jetson-nano", "32.7", 0.054),
-        ("jetson-agx-xavier", "32.7", 0.43), ("jetson-orin-nano", "36.4", 0.43), ("jetson-agx-orin", "36.4", 0.43),
+        ("jetson-tx1", "32.7", 0.054),
+        ("jetson-tx2", "32.7", 0.054),
+        ("jetson-nano", "32.7", 0.054),
+        ("jetson-agx-xavier", "32.7", 0.43),
+        ("jetson-orin-nano", "36.4", 0.43),
+        ("jetson-agx-orin", "36.4", 0.43),
         ("jetson-agx-thor", "38.2", 0.0505),
     ],
-)  # fmt: skip
+)
 @pytest.mark.parametrize("seed", range(3))
 def test_the_lag_of_every_kind_of_average_is_seen(name: str, release: str, lag_s: float, seed: int) -> None:
     _, found_s = calibrated(EmulatedBoard(name, release, seed=seed, sensor_error_rate=0.01))

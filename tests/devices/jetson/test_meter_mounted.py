@@ -34,9 +34,7 @@ class RealTime:
         ("jetson-tx2", "32.7", "ramp 2s 0..1"),
     ],
 )
-def test_energy_over_a_mount_agrees_within_one_percent(
-    mounted: Mount, name: str, release: str, load: str
-) -> None:
+def test_energy_over_a_mount_agrees_within_one_percent(mounted: Mount, name: str, release: str, load: str) -> None:
     """The truth is asked for on both sides of each end, so that a late machine only widens the bracket."""
     root = mounted(name, "--l4t", release, "--load", load)
     energy = root / ".emulator/energy_j"

@@ -8,9 +8,14 @@ from tuner_emulator.board import EmulatedBoard
 from tuner_plugins.devices.jetson.thermal import ThermalReader
 
 BOARDS = [
-    ("jetson-tx1", "28.2"), ("jetson-nano", "32.7"), ("jetson-tx2", "32.7"), ("jetson-agx-xavier", "35.4"),
-    ("jetson-orin-nano", "36.4"), ("jetson-agx-orin", "35.4"), ("jetson-agx-thor", "38.2"),
-]  # fmt: skip
+    ("jetson-tx1", "28.2"),
+    ("jetson-nano", "32.7"),
+    ("jetson-tx2", "32.7"),
+    ("jetson-agx-xavier", "35.4"),
+    ("jetson-orin-nano", "36.4"),
+    ("jetson-agx-orin", "35.4"),
+    ("jetson-agx-thor", "38.2"),
+]
 
 
 @pytest.mark.parametrize(("name", "release"), BOARDS)
@@ -44,12 +49,18 @@ def test_a_zone_that_never_answers_is_missing_and_one_that_fails_once_is_asked_a
 
 
 def test_zones_come_in_the_kernel_s_order_and_negative_means_off() -> None:
-    files = FakeFiles({
-        "/sys/class/thermal/thermal_zone10/type": "late\n", "/sys/class/thermal/thermal_zone10/temp": "-256000\n",
-        "/sys/class/thermal/thermal_zone2/type": "cpu\n", "/sys/class/thermal/thermal_zone2/temp": "41500\n",
-        "/sys/class/thermal/thermal_zone3/type": "cpu\n", "/sys/class/thermal/thermal_zone3/temp": "junk\n",
-        "/sys/class/thermal/thermal_zone4/type": "PMIC-Die\n", "/sys/class/thermal/thermal_zone4/temp": "100000\n",
-    })  # fmt: skip
+    files = FakeFiles(
+        {
+            "/sys/class/thermal/thermal_zone10/type": "late\n",
+            "/sys/class/thermal/thermal_zone10/temp": "-256000\n",
+            "/sys/class/thermal/thermal_zone2/type": "cpu\n",
+            "/sys/class/thermal/thermal_zone2/temp": "41500\n",
+            "/sys/class/thermal/thermal_zone3/type": "cpu\n",
+            "/sys/class/thermal/thermal_zone3/temp": "junk\n",
+            "/sys/class/thermal/thermal_zone4/type": "PMIC-Die\n",
+            "/sys/class/thermal/thermal_zone4/temp": "100000\n",
+        }
+    )
     reader = ThermalReader(files)
     assert list(reader.zones().items()) == [("cpu", 41.5), ("cpu (3)", None), ("late", None)]
     assert reader.hottest() == ("cpu", 41.5)
@@ -61,9 +72,7 @@ def test_heat_raises_the_alerts_and_a_running_fan_is_none() -> None:
     board = EmulatedBoard("jetson-tx2", "32.7", eagain_rate=0)
     board.thermals.pwm = 255
     reader = ThermalReader(board)
-    assert reader.throttle_alerts() == {
-        "bcpu-throttle-alert": 0, "mcpu-throttle-alert": 0, "gpu-throttle-alert": 0,
-    }  # fmt: skip
+    assert reader.throttle_alerts() == {"bcpu-throttle-alert": 0, "mcpu-throttle-alert": 0, "gpu-throttle-alert": 0}
     board.plant.temperature_c = board.spec.electrics.throttle_c + 5
     assert set(reader.throttle_alerts().values()) == {1}
 

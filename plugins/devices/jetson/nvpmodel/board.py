@@ -122,8 +122,15 @@ def cpu_clock(
     floor_khz: int | None = None,
 ) -> ModeClock:
     """Return the clock of a CPU cluster whose options begin with `prefix`."""
-    return ModeClock(f"{prefix}_freq_khz", f"{prefix}_governor", tuple(levels_khz), governor, tuple(governors),
-                     floor_khz, tuple(cpus))  # fmt: skip
+    return ModeClock(
+        f"{prefix}_freq_khz",
+        f"{prefix}_governor",
+        tuple(levels_khz),
+        governor,
+        tuple(governors),
+        floor_khz,
+        tuple(cpus),
+    )
 
 
 def gpu_clock(
@@ -193,7 +200,7 @@ def of_board_file(board: Board) -> ModeBoard | None:
         else None,
         has_governors=False,
         kept_off=tuple(kept_off),
-    )  # fmt: skip
+    )
 
 
 def _levels(board: Board, option: str) -> tuple[int, ...]:
@@ -204,12 +211,8 @@ def _levels(board: Board, option: str) -> tuple[int, ...]:
 # --- what a path means -------------------------------------------------------------------------
 
 _ONLINE = re.compile(r"/sys/devices/system/cpu/cpu(\d+)/online")
-_CPU_LIMIT = re.compile(
-    r"/sys/devices/system/cpu/(?:cpu(\d+)/cpufreq|cpufreq/policy(\d+))/scaling_(min|max)_freq"
-)
-_GPU_LIMIT = re.compile(
-    r"/sys/(?=.*[/.](?:gpu|gv11b|gp10b|ga10b|gb10b)(?:[-./]|$))(?!.*/gpu-nvd).*/(min|max)_freq"
-)
+_CPU_LIMIT = re.compile(r"/sys/devices/system/cpu/(?:cpu(\d+)/cpufreq|cpufreq/policy(\d+))/scaling_(min|max)_freq")
+_GPU_LIMIT = re.compile(r"/sys/(?=.*[/.](?:gpu|gv11b|gp10b|ga10b|gb10b)(?:[-./]|$))(?!.*/gpu-nvd).*/(min|max)_freq")
 _CAP = re.compile(r"/sys/kernel/(?:nvpmodel_emc_cap/emc_iso_cap|nvpmodel_clk_cap/emc)")
 
 

@@ -249,19 +249,13 @@ def add_or_replace_mode(
         UnknownModeError: there is no mode `active`.
     """
     if not _NAME.fullmatch(name):
-        raise UsageError(
-            f"'{name}' is no name for a power mode.", "Use capital letters, digits and underscores only."
-        )
+        raise UsageError(f"'{name}' is no name for a power mode.", "Use capital letters, digits and underscores only.")
     _check(document, name, make_default)
     current = document.default_mode if active is None else document.find(str(active))
     masked = _with_masks(settings, _current_masks(document, current))
     old = next((m for m in document.modes if m.name == name), None)
     ident = old.ident if old else free_id(document)
-    block = [
-        f"< POWER_MODEL ID={ident} NAME={name} >",
-        *(f"# {c}" for c in comments),
-        *(s.text for s in masked),
-    ]
+    block = [f"< POWER_MODEL ID={ident} NAME={name} >", *(f"# {c}" for c in comments), *(s.text for s in masked)]
     lines = _replaced(document, old, block) if old else _inserted(document, ident, block)
     edited = parse("".join(lines))
     if make_default:
@@ -283,9 +277,7 @@ def free_id(document: Document) -> int:
 
 def _check(document: Document, name: str, make_default: bool) -> None:
     if not document.modes:
-        raise MalformedFileError(
-            "The nvpmodel file has no POWER_MODEL section.", "Name the board's own nvpmodel.conf."
-        )
+        raise MalformedFileError("The nvpmodel file has no POWER_MODEL section.", "Name the board's own nvpmodel.conf.")
     if document.default is None:
         raise MalformedFileError(
             "The nvpmodel file has no '< PM_CONFIG DEFAULT=... >': nvpmodel needs one, and jtop stops without it.",

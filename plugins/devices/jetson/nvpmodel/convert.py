@@ -110,8 +110,9 @@ def _online(said: Mapping[Target, int], board: ModeBoard) -> dict[int, bool]:
         if not on and cpu == 0:
             raise _NotSayableError("it takes cpu0 offline")
         if board.group_of(cpu) is None and on != online.get(cpu, False):
-            raise _NotSayableError(f"it {'brings' if on else 'takes'} cpu{cpu} {'on' if on else 'off'}line, "
-                                   "which no option does here now")  # fmt: skip
+            raise _NotSayableError(
+                f"it {'brings' if on else 'takes'} cpu{cpu} {'on' if on else 'off'}line, which no option does here now"
+            )
         online[cpu] = on
     return online
 
@@ -141,9 +142,7 @@ def _clock_options(
     governor = FIXED if low == high else clock.governor
     noted = remark.get(clock.governor_option, "")
     # Any governor fits limits that leave a choice; others fit a governor whose minimum leaves none either.
-    if noted in clock.governors and (
-        low != high or _range(clock, clock.minimum(high, noted), high, board)[0] == low
-    ):
+    if noted in clock.governors and (low != high or _range(clock, clock.minimum(high, noted), high, board)[0] == low):
         governor = noted
     return {**options, clock.governor_option: governor}
 
@@ -231,8 +230,14 @@ def remarks_of(configuration: Configuration, board: ModeBoard) -> list[str]:
     words = [f"{name}={wanted[name]}" for name in governors if name in wanted]
     if wanted.get(_EMC_GOVERNOR) == FIXED:
         words.append(f"{_EMC}={wanted[_EMC]}")
-    return textwrap.wrap(" ".join(words), COMMENT_WIDTH, initial_indent=f"{REMARK} ", subsequent_indent=f"{REMARK} ",
-                         break_long_words=False, break_on_hyphens=False) or [REMARK]  # fmt: skip
+    return textwrap.wrap(
+        " ".join(words),
+        COMMENT_WIDTH,
+        initial_indent=f"{REMARK} ",
+        subsequent_indent=f"{REMARK} ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    ) or [REMARK]
 
 
 def mode_settings(
@@ -305,9 +310,7 @@ class _Values:
         return str(clock.minimum(freq, governor))
 
 
-def _template_online(
-    template: Mode, targets: Mapping[tuple[str, str], Target], board: ModeBoard
-) -> dict[int, bool]:
+def _template_online(template: Mode, targets: Mapping[tuple[str, str], Target], board: ModeBoard) -> dict[int, bool]:
     found = ((targets.get((s.param, s.argument)), s.value) for s in template.settings)
     return {t.cpu: v.strip() != "0" for t, v in found if t is not None and t.kind == "online"}
 

@@ -12,15 +12,7 @@ from tuner.space import Configuration
 from ....exporters.text import heading, one_line
 from .board import FIXED, ModeBoard
 from .conf import Document, Edit, Mode, add_or_replace_mode, parse, with_default
-from .convert import (
-    COMMENT_WIDTH,
-    completed,
-    is_ours,
-    mode_settings,
-    read_mode,
-    remarks_of,
-    unsaid_minima,
-)
+from .convert import COMMENT_WIDTH, completed, is_ours, mode_settings, read_mode, remarks_of, unsaid_minima
 
 
 def edit_file(
@@ -38,9 +30,7 @@ def edit_file(
     document = parse(text)
     configuration = profile.configuration("board")
     theirs = _vendors_mode(document, name or own_name)
-    if theirs is not None and read_mode(document, theirs, modes).configuration == completed(
-        configuration, modes
-    ):
+    if theirs is not None and read_mode(document, theirs, modes).configuration == completed(configuration, modes):
         edited = with_default(document, theirs.ident) if make_default else document
         return FileEdit(edited.text, f"Mode {theirs.ident} {theirs.name} says the profile already", ())
     name = name or (own_name if theirs is None else f"TUNER_{own_name}")
@@ -53,9 +43,7 @@ def edit_file(
     settings = mode_settings(document, template, configuration, modes) if template else ()
     comments = [_comment(line) for line in heading(profile)] + remarks_of(configuration, modes)
     active = template.ident if template else None
-    edit = add_or_replace_mode(
-        document, name, settings, active=active, comments=comments, make_default=make_default
-    )
+    edit = add_or_replace_mode(document, name, settings, active=active, comments=comments, make_default=make_default)
     _prove(edit, configuration, modes)
     verb = "Replaced" if edit.replaced else "Added"
     entry = f"{verb} mode {edit.mode.ident} {edit.mode.name}"
@@ -77,18 +65,14 @@ def read_entry(text: str, entry: str, board: object) -> FileEntry:
             f"Mode {mode.ident} {mode.name} is no configuration of this board's options: {reading.reason}.",
             f"Switch to it with `nvpmodel -m {mode.ident}`, or import another mode.",
         )
-    notes = (
-        *_mask_notes(document, mode, _mode_board(board)),
-        *unsaid_minima(document, mode, _mode_board(board)),
-    )
+    notes = (*_mask_notes(document, mode, _mode_board(board)), *unsaid_minima(document, mode, _mode_board(board)))
     return FileEntry(mode.name, reading.configuration, notes)
 
 
 def _mode_board(board: object) -> ModeBoard:
     if not isinstance(board, ModeBoard):
         raise OptionValueError(
-            "This device has no power modes, or does not describe them.",
-            "Name the board's device with --device.",
+            "This device has no power modes, or does not describe them.", "Name the board's device with --device."
         )
     return board
 
@@ -128,9 +112,7 @@ def _prove(edit: Edit, configuration: Configuration, board: ModeBoard) -> None:
         )
 
 
-def _notes(
-    before: Document, edit: Edit, profile: Profile, board: ModeBoard, template: Mode | None
-) -> Iterator[str]:
+def _notes(before: Document, edit: Edit, profile: Profile, board: ModeBoard, template: Mode | None) -> Iterator[str]:
     wanted = completed(profile.configuration("board"), board)
     if template is not None and board.active_mode != template.ident:
         yield (
@@ -163,8 +145,10 @@ def _mask_notes(document: Document, mode: Mode, board: ModeBoard) -> Iterator[st
     active = next((m for m in document.modes if m.ident == board.active_mode), document.default_mode)
     if active is not None and active.masks and _values(active) != _values(mode):
         theirs = ", ".join(f"{m.argument} {m.value}" for m in active.masks)
-        yield f"{mode.name} powers other parts of the GPU off ({shown}) than {active.name} ({theirs}): " \
-              "switching between them needs a reboot."  # fmt: skip
+        yield (
+            f"{mode.name} powers other parts of the GPU off ({shown}) than {active.name} ({theirs}): "
+            "switching between them needs a reboot."
+        )
         return
     others = [m.name for m in document.modes if m.masks and _values(m) != _values(mode)]
     if others:

@@ -24,9 +24,7 @@ class NvpmodelExporter:
     name = "nvpmodel"
     summary = "a POWER_MODEL section for the board's nvpmodel file"
 
-    def export_into(
-        self, profile: Profile, text: str, board: object, name: str | None, make_default: bool
-    ) -> FileEdit:
+    def export_into(self, profile: Profile, text: str, board: object, name: str | None, make_default: bool) -> FileEdit:
         """Return a whole nvpmodel file with the profile as a mode, added or in the place of an older one.
 
         Raises:

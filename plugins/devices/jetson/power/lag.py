@@ -26,9 +26,7 @@ _LEAST_STEP_W, _LEAST_STEP_SHARE = 0.5, 0.1
 _AGREES = 0.2
 
 
-def measured_lag_s(
-    power_w: Callable[[], float | None], clock: Clock, stop: Callable[[], None]
-) -> float | None:
+def measured_lag_s(power_w: Callable[[], float | None], clock: Clock, stop: Callable[[], None]) -> float | None:
     """Return by how much shown power trails behind power; None where the step is too small to tell.
 
     Whatever the average: the area under the decay after the step, divided by the step, is the mean lag.

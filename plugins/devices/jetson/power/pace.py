@@ -82,9 +82,7 @@ def with_measured_update(timing: Timing, read: Callable[[], Sequence[float] | No
     return replace(timing, update_s=update_s, text=f"{timing.text}; updates measured")
 
 
-def measured_update_s(
-    read: Callable[[], Sequence[float] | None], clock: Clock, bound_s: float
-) -> float | None:
+def measured_update_s(read: Callable[[], Sequence[float] | None], clock: Clock, bound_s: float) -> float | None:
     """Return the time between changes of a sensor's values, None where they do not tell.
 
     Values that change at even intervals by uneven amounts are updates. Steps of even size are a slow drift
@@ -108,10 +106,7 @@ def measured_update_s(
 def _even_interval_s(times_s: Sequence[float], sizes: Sequence[float]) -> float | None:
     gaps_s = [end - start for start, end in zip(times_s, times_s[1:])]  # noqa: B905, RUF007 - Python 3.8
     usual_s = statistics.median(gaps_s)
-    even = (
-        usual_s / _SPREAD - _LOOK_PERIOD_S <= min(gaps_s)
-        and max(gaps_s) <= usual_s * _SPREAD + _LOOK_PERIOD_S
-    )
+    even = usual_s / _SPREAD - _LOOK_PERIOD_S <= min(gaps_s) and max(gaps_s) <= usual_s * _SPREAD + _LOOK_PERIOD_S
     return usual_s if even and max(sizes) > _SPREAD * min(sizes) else None
 
 

@@ -126,9 +126,7 @@ def _hwmon_chips(files: Files) -> Sequence[Chip]:
                 disabled.append(label)
             else:
                 rails.append(_hwmon_rail(files, folder, int(match[1]), label))
-        chips.append(
-            Chip(driver, folder, tuple(rails), tuple(disabled), _hwmon_timing(files, driver, folder))
-        )
+        chips.append(Chip(driver, folder, tuple(rails), tuple(disabled), _hwmon_timing(files, driver, folder)))
     return chips
 
 
@@ -183,9 +181,7 @@ def decode_configuration(register: int) -> Timing:
     """Return the timing that an INA3221's configuration register stands for."""
     channels = bin(register >> 12 & 7).count("1") or _CHANNELS
     conversions_us = _CONVERSION_US[register >> 6 & 7] + _CONVERSION_US[register >> 3 & 7]
-    return running_average(
-        channels * conversions_us * 1e-6, _AVERAGES[register >> 9 & 7], True, "by the device tree"
-    )
+    return running_average(channels * conversions_us * 1e-6, _AVERAGES[register >> 9 & 7], True, "by the device tree")
 
 
 def _by_folder(paths: Sequence[str]) -> Mapping[str, list[str]]:

@@ -96,9 +96,7 @@ class EnergyWindow:
         tail_j = self._last.power_w * max(0.0, end_s - self._last.time_s)
         energy_j = self._energy_j + tail_j + self._last.pending_j - self._first.pending_j
         if energy_j <= 0:
-            raise MeasurementError(
-                f"The rails gave {energy_j:g} J, which cannot be.", "Check the sensor's channels."
-            )
+            raise MeasurementError(f"The rails gave {energy_j:g} J, which cannot be.", "Check the sensor's channels.")
         return EnergyReading(energy_j, duration_s, self._samples)
 
 
@@ -160,9 +158,7 @@ class ThreadSampler:
     def start(self, take: Callable[[], None], period_s: float) -> None:
         """Begin."""
         self._done.clear()
-        self._thread = threading.Thread(
-            target=self._run, args=(take, period_s), name="power-sampler", daemon=True
-        )
+        self._thread = threading.Thread(target=self._run, args=(take, period_s), name="power-sampler", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:

@@ -49,15 +49,16 @@ def case(name: str, l4t: str, gpu_used: bool = False, all_online: bool = True) -
     gpu_governors: list[str] = []
     if layout.gpu:
         folder = layout.gpu.folder
-        governors["gpu"], floors["gpu"] = (
-            _read(board, f"{folder}/governor"),
-            int(_read(board, f"{folder}/min_freq")),
-        )
+        governors["gpu"], floors["gpu"] = (_read(board, f"{folder}/governor"), int(_read(board, f"{folder}/min_freq")))
         gpu_governors = _read(board, f"{folder}/available_governors").split()
     modes = mode_board(
-        layout, governors=governors, floors=floors, gpu_governors=gpu_governors,
-        snaps_cpu_limits=board.spec.release.snaps_cpu_limits, active_mode=board.spec.default_mode,
-    )  # fmt: skip
+        layout,
+        governors=governors,
+        floors=floors,
+        gpu_governors=gpu_governors,
+        snaps_cpu_limits=board.spec.release.snaps_cpu_limits,
+        active_mode=board.spec.default_mode,
+    )
     return Case(board, modes, board.tree_text(nvpmodel.CONF))
 
 

@@ -93,33 +93,49 @@ def test_what_the_examples_say() -> None:
     assert (mode.ident, mode.name, exotic.default) == (0, "A", "0")
     assert mode.settings[1] == Setting("UNKNOWN", "THING", "with more words")
     raw = parse(RAW)
-    assert raw.modes[0].settings[1] == Setting(
-        "", "/sys/devices/system/cpu/cpu0/cpufreq/scaling_max_freq", "2035200"
-    )
+    assert raw.modes[0].settings[1] == Setting("", "/sys/devices/system/cpu/cpu0/cpufreq/scaling_max_freq", "2035200")
     assert [m.name for m in raw.modes] == ["MAXN", "MAXQ"]
     assert parse(EXAMPLES["crlf"]).find("TUNED").settings == parse(TX2).find("5").settings
     assert [s.argument for s in parse(ORIN_MODE).find("9").masks] == ["FBP_PG_MASK", "TPC_PG_MASK"]
 
 
-_HEADS = st.sampled_from([
-    "< PARAM TYPE=FILE NAME=CPU_ONLINE >", "<PARAM NAME=GPU TYPE=CLOCK>", "< POWER_MODEL ID=0 NAME=A >",
-    "<POWER_MODEL NAME=B ID=1>", "< PM_CONFIG DEFAULT=0 >", "< PM_CONFIG DEFAULT=7 >", "<", "< >",
-    "< POWER_MODEL ID=x NAME=C >",
-])  # fmt: skip
-_BODY = st.sampled_from([
-    "# comment", "  # indented", "", " ", "\t", "GPU MAX_FREQ -1", "CORE_1 /sys/devices/system/cpu/cpu1/online",
-    "/sys/a 1", "one", "TPC TPC_PG_MASK 240", "\tFBP  FBP_PG_MASK\t2 # two", "a b c d", "\x85 \u2028", "\udcff\udc80",
-])  # fmt: skip
+_HEADS = st.sampled_from(
+    [
+        "< PARAM TYPE=FILE NAME=CPU_ONLINE >",
+        "<PARAM NAME=GPU TYPE=CLOCK>",
+        "< POWER_MODEL ID=0 NAME=A >",
+        "<POWER_MODEL NAME=B ID=1>",
+        "< PM_CONFIG DEFAULT=0 >",
+        "< PM_CONFIG DEFAULT=7 >",
+        "<",
+        "< >",
+        "< POWER_MODEL ID=x NAME=C >",
+    ]
+)
+_BODY = st.sampled_from(
+    [
+        "# comment",
+        "  # indented",
+        "",
+        " ",
+        "\t",
+        "GPU MAX_FREQ -1",
+        "CORE_1 /sys/devices/system/cpu/cpu1/online",
+        "/sys/a 1",
+        "one",
+        "TPC TPC_PG_MASK 240",
+        "\tFBP  FBP_PG_MASK\t2 # two",
+        "a b c d",
+        "\x85 \u2028",
+        "\udcff\udc80",
+    ]
+)
 _ENDS = st.sampled_from(["\n", "\r\n", "\n\n", "\r\n\r\n"])
 
 
 @settings(max_examples=400)
 @given(
-    st.lists(
-        st.tuples(
-            st.one_of(_HEADS, _BODY, st.text(max_size=12)), st.one_of(_ENDS, st.sampled_from(["", "\r"]))
-        )
-    )
+    st.lists(st.tuples(st.one_of(_HEADS, _BODY, st.text(max_size=12)), st.one_of(_ENDS, st.sampled_from(["", "\r"]))))
 )
 def test_any_text_round_trips_byte_for_byte(lines: list[tuple[str, str]]) -> None:
     text = "".join(line + end for line, end in lines)
@@ -163,10 +179,7 @@ def test_an_edit_touches_its_block_only(text: str) -> None:
         assert (*after.lines[: edit.mode.first], *after.lines[edit.mode.end :]) == kept
     elif text.endswith("\n"):
         assert not Counter(document.lines) - Counter(after.lines), "all that was there is there"
-        assert (
-            after.modes[edit.mode.ident].name == "A"
-            or len({m.ident for m in document.modes}) < edit.mode.ident
-        )
+        assert after.modes[edit.mode.ident].name == "A" or len({m.ident for m in document.modes}) < edit.mode.ident
     assert add_or_replace_mode(after, "A", wanted, comments=["ours"]).document.text == after.text
 
 
@@ -191,18 +204,14 @@ def test_a_file_without_a_final_newline_keeps_to_it() -> None:
 
 
 def test_comments_of_the_next_mode_stay_with_it() -> None:
-    gap = STOCK.replace(
-        "< PM_CONFIG", "\n# two\n# lines\n< POWER_MODEL ID=2 NAME=C >\nEMC MAX_FREQ 1\n< PM_CONFIG"
-    )
+    gap = STOCK.replace("< PM_CONFIG", "\n# two\n# lines\n< POWER_MODEL ID=2 NAME=C >\nEMC MAX_FREQ 1\n< PM_CONFIG")
     document = added(gap)
     assert [(m.ident, m.name) for m in document.modes] == [(0, "MAXN"), (1, "NEW"), (2, "C")]
     assert "\nEMC MAX_FREQ 0\n\n# two\n# lines\n< POWER_MODEL ID=2 NAME=C >" in document.text
 
 
 def test_ids_in_any_order_are_dense_if_the_set_is() -> None:
-    shuffled = STOCK.replace(
-        "< PM_CONFIG", "< POWER_MODEL ID=2 NAME=B >\n< POWER_MODEL ID=1 NAME=C >\n< PM_CONFIG"
-    )
+    shuffled = STOCK.replace("< PM_CONFIG", "< POWER_MODEL ID=2 NAME=B >\n< POWER_MODEL ID=1 NAME=C >\n< PM_CONFIG")
     assert free_id(parse(shuffled)) == 3
     assert [m.ident for m in added(shuffled).modes] == [0, 2, 1, 3]
 
@@ -210,9 +219,7 @@ def test_ids_in_any_order_are_dense_if_the_set_is() -> None:
 def test_the_default_is_only_changed_when_asked() -> None:
     config = STOCK.replace("< PM_CONFIG DEFAULT=0 >", "<PM_CONFIG  DEFAULT=0 > # DEFAULT=0 by the vendor")
     assert added(config).default == "0"
-    assert added(config, make_default=True).text.endswith(
-        "<PM_CONFIG  DEFAULT=1 > # DEFAULT=0 by the vendor\n"
-    )
+    assert added(config, make_default=True).text.endswith("<PM_CONFIG  DEFAULT=1 > # DEFAULT=0 by the vendor\n")
 
 
 def test_a_mode_of_the_name_is_replaced_where_it_stands() -> None:
@@ -230,11 +237,7 @@ def test_masks_are_the_active_modes() -> None:
     fbp, tpc = Setting("FBP", "FBP_PG_MASK", "2"), Setting("TPC", "TPC_PG_MASK", "240")
     assert added(masked).find("NEW").masks == (fbp, tpc), "the default mode's where no other is named"
     assert added(masked, active=1).find("NEW").masks == (mask,)
-    wanted = [
-        Setting("CPU_ONLINE", "CORE_3", "1"),
-        Setting("TPC", "TPC_PG_MASK", "0"),
-        Setting("GPU", "MAX_FREQ", "1"),
-    ]
+    wanted = [Setting("CPU_ONLINE", "CORE_3", "1"), Setting("TPC", "TPC_PG_MASK", "0"), Setting("GPU", "MAX_FREQ", "1")]
     edit = add_or_replace_mode(parse(masked), "NEW", wanted)
     assert edit.mode.settings == (wanted[0], fbp, tpc, wanted[2])
     with pytest.raises(UnknownModeError):
@@ -269,9 +272,7 @@ def test_names_that_jtop_would_not_read_whole(name: str) -> None:
 
 
 def test_an_unknown_mode_is_answered_with_all_modes_the_nearest_first() -> None:
-    text = "".join(
-        f"< POWER_MODEL ID={i} NAME={n} >\n" for i, n in enumerate(("MAXN", "MODE_15W", "MODE_30W"))
-    )
+    text = "".join(f"< POWER_MODEL ID={i} NAME={n} >\n" for i, n in enumerate(("MAXN", "MODE_15W", "MODE_30W")))
     with pytest.raises(UnknownModeError) as caught:
         parse(text).find("15W")
     assert caught.value.hint.endswith("nearest first: 1 MODE_15W, 2 MODE_30W, 0 MAXN.")

@@ -121,9 +121,7 @@ def test_what_cannot_be_said_is_refused(profile: Profile, text: str) -> None:
 
 
 def test_it_says_what_it_is() -> None:
-    text = export(
-        tx2_profile(options={**tx2_profile().options, "threads": ProfileOption(1, scope="workload")})
-    )
+    text = export(tx2_profile(options={**tx2_profile().options, "threads": ProfileOption(1, scope="workload")}))
     assert "emulated board" in text
     assert "threads" in text
     assert "emulated board" not in export(tx2_profile(emulated=False))

@@ -43,9 +43,7 @@ def test_every_board_every_configuration(name: str, l4t: str, data: st.DataObjec
     entry = importer.import_entry(edit.text, title, board.modes)
     assert (entry.name, entry.configuration) == (title, wanted)
     block = parse(edit.text).find(title)
-    assert all(
-        len(line) <= 120 and line.isascii() for line in parse(edit.text).lines[block.first : block.end]
-    )
+    assert all(len(line) <= 120 and line.isascii() for line in parse(edit.text).lines[block.first : block.end])
 
 
 def test_the_user_is_told_what_the_mode_does_not_do() -> None:
@@ -59,9 +57,7 @@ def test_the_user_is_told_what_the_mode_does_not_do() -> None:
     plain = "\n".join(put(profile_of(WHOLE), board=NANO).notes)
     assert "Which mode is active is not known here" in plain
     assert "cannot lock" not in plain
-    runtime = tx2_profile(
-        options={**profile_of(WHOLE).options, "threads": ProfileOption(2, scope="workload")}
-    )
+    runtime = tx2_profile(options={**profile_of(WHOLE).options, "threads": ProfileOption(2, scope="workload")})
     assert "set them in your program: threads." in "\n".join(put(runtime, board=board).notes)
 
 
@@ -73,10 +69,7 @@ def test_another_mask_needs_a_reboot() -> None:
     importer = registry.create("exporters", "nvpmodel")
     assert isinstance(importer, EntryImporter)
     (note,) = importer.import_entry(masked, "7W", NANO).notes
-    assert (
-        "7W powers other parts of the GPU off (X_PG_MASK 0, TPC_PG_MASK 252) than 15W (TPC_PG_MASK 240)"
-        in note
-    )
+    assert "7W powers other parts of the GPU off (X_PG_MASK 0, TPC_PG_MASK 252) than 15W (TPC_PG_MASK 240)" in note
     assert "reboot" in note
 
 
@@ -105,9 +98,7 @@ def test_what_the_exporter_refuses() -> None:
 
 
 def test_no_name_of_a_profile_breaks_the_file() -> None:
-    evil = profile_of(
-        WHOLE, name="x\n< PM_CONFIG DEFAULT=9 >" + "ü" * 200, study="\r< POWER_MODEL ID=7 NAME=Q >"
-    )
+    evil = profile_of(WHOLE, name="x\n< PM_CONFIG DEFAULT=9 >" + "ü" * 200, study="\r< POWER_MODEL ID=7 NAME=Q >")
     document = parse(put(evil).text)
     assert [m.name for m in document.modes] == ["15W", "7W", "TUNER_ENERGY"]
     assert document.default == "0"

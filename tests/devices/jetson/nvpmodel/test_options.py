@@ -28,63 +28,90 @@ KERNEL = ("schedutil", "performance")
 NANO = ModeBoard(
     (ModeCores("cpu_cores_online", (0, 1, 2, 3, 4, 5)),),
     (
-        cpu_clock(
-            "cpu", (0, 1, 2, 3), (115_200, 729_600, 1_344_000, 1_728_000), "schedutil", KERNEL, 729_600
-        ),
-        cpu_clock(
-            "cpu_cluster1", (4, 5), (115_200, 729_600, 1_344_000, 1_728_000), "schedutil", KERNEL, 729_600
-        ),
+        cpu_clock("cpu", (0, 1, 2, 3), (115_200, 729_600, 1_344_000, 1_728_000), "schedutil", KERNEL, 729_600),
+        cpu_clock("cpu_cluster1", (4, 5), (115_200, 729_600, 1_344_000, 1_728_000), "schedutil", KERNEL, 729_600),
     ),
     gpu_clock((306_000_000, 612_000_000, 1_020_000_000), "nvhost_podgov", ("nvhost_podgov", "performance")),
     ModeEmc((204_000_000, 665_600_000, 2_133_000_000, 3_199_000_000)),
 )
 WHOLE = {
-    "cpu_cores_online": 6, "cpu_freq_khz": 1_344_000, "cpu_governor": "schedutil", "cpu_cluster1_freq_khz": 1_344_000,
-    "cpu_cluster1_governor": "schedutil", "gpu_freq_hz": 612_000_000, "gpu_governor": "nvhost_podgov",
-    "emc_freq_hz": 2_133_000_000, "emc_governor": "bwmgr",
-}  # fmt: skip
+    "cpu_cores_online": 6,
+    "cpu_freq_khz": 1_344_000,
+    "cpu_governor": "schedutil",
+    "cpu_cluster1_freq_khz": 1_344_000,
+    "cpu_cluster1_governor": "schedutil",
+    "gpu_freq_hz": 612_000_000,
+    "gpu_governor": "nvhost_podgov",
+    "emc_freq_hz": 2_133_000_000,
+    "emc_governor": "bwmgr",
+}
 
 _CPU = "/sys/devices/system/cpu"
 _DEV = "/sys/devices/platform/17000000.gpu"
 #: An R36.4 "super" file: one CLOCK per CPU, KNEXT twins for the new paths, an accelerator.
-SUPER = "\n".join([
-    "< PARAM TYPE=FILE NAME=CPU_ONLINE >", *(f"CORE_{n} {_CPU}/cpu{n}/online" for n in range(6)),
-    "< PARAM TYPE=FILE NAME=TPC_POWER_GATING >", f"TPC_PG_MASK {_DEV}/tpc_pg_mask",
-    "< PARAM TYPE=FILE NAME=GPU_POWER_CONTROL_ENABLE >", f"GPU_PWR_CNTL_EN {_DEV}/power/control",
-    *(line for n in range(6) for line in (
-        f"< PARAM TYPE=CLOCK NAME=CPU_A78_{n} >",
-        f"FREQ_TABLE {_CPU}/cpu{n}/cpufreq/scaling_available_frequencies",
-        f"MAX_FREQ {_CPU}/cpu{n}/cpufreq/scaling_max_freq", f"MIN_FREQ {_CPU}/cpu{n}/cpufreq/scaling_min_freq")),
-    "< PARAM TYPE=CLOCK NAME=GPU >", "MAX_FREQ /sys/devices/17000000.ga10b/devfreq/17000000.ga10b/max_freq",
-    "MIN_FREQ /sys/devices/17000000.ga10b/devfreq/17000000.ga10b/min_freq",
-    f"MAX_FREQ_KNEXT {_DEV}/devfreq_dev/max_freq",
-    f"MIN_FREQ_KNEXT {_DEV}/devfreq_dev/min_freq",
-    "< PARAM TYPE=FILE NAME=GPU_POWER_CONTROL_DISABLE >", f"GPU_PWR_CNTL_DIS {_DEV}/power/control",
-    "< PARAM TYPE=CLOCK NAME=EMC >", "MAX_FREQ /sys/kernel/nvpmodel_emc_cap/emc_iso_cap",
-    "MAX_FREQ_KNEXT /sys/kernel/nvpmodel_clk_cap/emc",
-    "< PARAM TYPE=CLOCK NAME=VIC >", "MAX_FREQ /sys/kernel/nvpmodel_clk_cap/vic",
-    "", "< POWER_MODEL ID=0 NAME=15W >", *(f"CPU_ONLINE CORE_{n} 1" for n in range(6)),
-    "TPC_POWER_GATING TPC_PG_MASK 240", "GPU_POWER_CONTROL_ENABLE GPU_PWR_CNTL_EN on",
-    *(f"CPU_A78_{n} {end}_FREQ {khz}" for n in range(6) for end, khz in (("MIN", 729_600), ("MAX", 1_344_000))),
-    "GPU MIN_FREQ 0", "GPU MAX_FREQ 612000000", "GPU_POWER_CONTROL_DISABLE GPU_PWR_CNTL_DIS auto",
-    "EMC MAX_FREQ 2133000000", "VIC MAX_FREQ 435200000",
-    "", "< POWER_MODEL ID=1 NAME=7W >", *(f"CPU_ONLINE CORE_{n} {int(n < 4)}" for n in range(6)),
-    "TPC_POWER_GATING TPC_PG_MASK 240", "GPU_POWER_CONTROL_ENABLE GPU_PWR_CNTL_EN on",
-    *(f"CPU_A78_{n} {end}_FREQ {khz}" for n in range(4) for end, khz in (("MIN", 729_600), ("MAX", -1))),
-    "GPU MIN_FREQ 0", "GPU MAX_FREQ 9223372036854775807", "GPU_POWER_CONTROL_DISABLE GPU_PWR_CNTL_DIS auto",
-    "EMC MAX_FREQ -1", "VIC MAX_FREQ -1", "< PM_CONFIG DEFAULT=0 >", "",
-])  # fmt: skip
+SUPER = "\n".join(
+    [
+        "< PARAM TYPE=FILE NAME=CPU_ONLINE >",
+        *(f"CORE_{n} {_CPU}/cpu{n}/online" for n in range(6)),
+        "< PARAM TYPE=FILE NAME=TPC_POWER_GATING >",
+        f"TPC_PG_MASK {_DEV}/tpc_pg_mask",
+        "< PARAM TYPE=FILE NAME=GPU_POWER_CONTROL_ENABLE >",
+        f"GPU_PWR_CNTL_EN {_DEV}/power/control",
+        *(
+            line
+            for n in range(6)
+            for line in (
+                f"< PARAM TYPE=CLOCK NAME=CPU_A78_{n} >",
+                f"FREQ_TABLE {_CPU}/cpu{n}/cpufreq/scaling_available_frequencies",
+                f"MAX_FREQ {_CPU}/cpu{n}/cpufreq/scaling_max_freq",
+                f"MIN_FREQ {_CPU}/cpu{n}/cpufreq/scaling_min_freq",
+            )
+        ),
+        "< PARAM TYPE=CLOCK NAME=GPU >",
+        "MAX_FREQ /sys/devices/17000000.ga10b/devfreq/17000000.ga10b/max_freq",
+        "MIN_FREQ /sys/devices/17000000.ga10b/devfreq/17000000.ga10b/min_freq",
+        f"MAX_FREQ_KNEXT {_DEV}/devfreq_dev/max_freq",
+        f"MIN_FREQ_KNEXT {_DEV}/devfreq_dev/min_freq",
+        "< PARAM TYPE=FILE NAME=GPU_POWER_CONTROL_DISABLE >",
+        f"GPU_PWR_CNTL_DIS {_DEV}/power/control",
+        "< PARAM TYPE=CLOCK NAME=EMC >",
+        "MAX_FREQ /sys/kernel/nvpmodel_emc_cap/emc_iso_cap",
+        "MAX_FREQ_KNEXT /sys/kernel/nvpmodel_clk_cap/emc",
+        "< PARAM TYPE=CLOCK NAME=VIC >",
+        "MAX_FREQ /sys/kernel/nvpmodel_clk_cap/vic",
+        "",
+        "< POWER_MODEL ID=0 NAME=15W >",
+        *(f"CPU_ONLINE CORE_{n} 1" for n in range(6)),
+        "TPC_POWER_GATING TPC_PG_MASK 240",
+        "GPU_POWER_CONTROL_ENABLE GPU_PWR_CNTL_EN on",
+        *(f"CPU_A78_{n} {end}_FREQ {khz}" for n in range(6) for end, khz in (("MIN", 729_600), ("MAX", 1_344_000))),
+        "GPU MIN_FREQ 0",
+        "GPU MAX_FREQ 612000000",
+        "GPU_POWER_CONTROL_DISABLE GPU_PWR_CNTL_DIS auto",
+        "EMC MAX_FREQ 2133000000",
+        "VIC MAX_FREQ 435200000",
+        "",
+        "< POWER_MODEL ID=1 NAME=7W >",
+        *(f"CPU_ONLINE CORE_{n} {int(n < 4)}" for n in range(6)),
+        "TPC_POWER_GATING TPC_PG_MASK 240",
+        "GPU_POWER_CONTROL_ENABLE GPU_PWR_CNTL_EN on",
+        *(f"CPU_A78_{n} {end}_FREQ {khz}" for n in range(4) for end, khz in (("MIN", 729_600), ("MAX", -1))),
+        "GPU MIN_FREQ 0",
+        "GPU MAX_FREQ 9223372036854775807",
+        "GPU_POWER_CONTROL_DISABLE GPU_PWR_CNTL_DIS auto",
+        "EMC MAX_FREQ -1",
+        "VIC MAX_FREQ -1",
+        "< PM_CONFIG DEFAULT=0 >",
+        "",
+    ]
+)
 
 
-def export(
-    configuration: dict[str, object], text: str = SUPER, board: ModeBoard = NANO, like: str = "0"
-) -> str:
+def export(configuration: dict[str, object], text: str = SUPER, board: ModeBoard = NANO, like: str = "0") -> str:
     document = parse(text)
     lines = mode_settings(document, document.find(like), configuration, board)  # type: ignore[arg-type]
     remarks = remarks_of(configuration, board)  # type: ignore[arg-type]
-    return add_or_replace_mode(
-        document, "NEW", lines, active=document.find(like).ident, comments=remarks
-    ).document.text
+    return add_or_replace_mode(document, "NEW", lines, active=document.find(like).ident, comments=remarks).document.text
 
 
 def read(text: str, board: ModeBoard = NANO, name: str = "NEW") -> object:
@@ -94,10 +121,14 @@ def read(text: str, board: ModeBoard = NANO, name: str = "NEW") -> object:
 def test_a_super_files_modes() -> None:
     assert read(SUPER, name="15W") == WHOLE
     assert read(SUPER, name="7W") == {
-        "cpu_cores_online": 4, "cpu_freq_khz": 1_728_000, "cpu_governor": "schedutil",
-        "gpu_freq_hz": 1_020_000_000, "gpu_governor": "nvhost_podgov",
-        "emc_freq_hz": 3_199_000_000, "emc_governor": "bwmgr",
-    }  # fmt: skip
+        "cpu_cores_online": 4,
+        "cpu_freq_khz": 1_728_000,
+        "cpu_governor": "schedutil",
+        "gpu_freq_hz": 1_020_000_000,
+        "gpu_governor": "nvhost_podgov",
+        "emc_freq_hz": 3_199_000_000,
+        "emc_governor": "bwmgr",
+    }
 
 
 def test_every_cpus_clock_of_a_cluster_gets_the_same_values() -> None:
@@ -152,9 +183,7 @@ def test_what_is_no_number() -> None:
         (0, 0, (100, 100), (100, 100)),
     ],
 )
-def test_cpu_limits_off_the_table(
-    low: int, high: int, old: tuple[int, int], snapping: tuple[int, int]
-) -> None:
+def test_cpu_limits_off_the_table(low: int, high: int, old: tuple[int, int], snapping: tuple[int, int]) -> None:
     assert cpu_range((100, 200, 300), low, high, snaps=False) == old
     assert cpu_range((100, 200, 300), low, high, snaps=True) == snapping
 
@@ -167,11 +196,17 @@ def test_gpu_limits_go_up_to_a_level() -> None:
 
 @pytest.mark.parametrize(
     ("old_file", "cap", "level"),
-    [(True, "0", 3_199_000_000), (True, "-1", 3_199_000_000), (True, "700000000", 665_600_000),
-     (True, "1", 204_000_000),
-     (False, "0", 204_000_000), (False, "-1", 3_199_000_000), (False, "700000000", 2_133_000_000),
-     (False, "9223372036854775807", 3_199_000_000)],
-)  # fmt: skip
+    [
+        (True, "0", 3_199_000_000),
+        (True, "-1", 3_199_000_000),
+        (True, "700000000", 665_600_000),
+        (True, "1", 204_000_000),
+        (False, "0", 204_000_000),
+        (False, "-1", 3_199_000_000),
+        (False, "700000000", 2_133_000_000),
+        (False, "9223372036854775807", 3_199_000_000),
+    ],
+)
 def test_emc_caps_mean_different_things_by_file(old_file: bool, cap: str, level: int) -> None:
     assert NANO.emc is not None
     board = replace(NANO, emc=replace(NANO.emc, cap_zero_is_none=old_file))
@@ -193,16 +228,22 @@ def test_what_lines_cannot_say_comes_back_from_the_comment() -> None:
 @pytest.mark.parametrize(
     ("changes", "edit", "expected"),
     [
-        ({"emc_governor": "fixed"}, ("EMC MAX_FREQ 2133000000", "EMC MAX_FREQ 665600000"),
-         {"emc_freq_hz": 665_600_000, "emc_governor": "bwmgr"}),
+        (
+            {"emc_governor": "fixed"},
+            ("EMC MAX_FREQ 2133000000", "EMC MAX_FREQ 665600000"),
+            {"emc_freq_hz": 665_600_000, "emc_governor": "bwmgr"},
+        ),
         ({"gpu_governor": "fixed"}, ("GPU MIN_FREQ 612000000", "GPU MIN_FREQ 0"), {"gpu_governor": "nvhost_podgov"}),
-        ({"gpu_governor": "performance"}, ("GPU MIN_FREQ 306000000", "GPU MIN_FREQ 612000000"),
-         {"gpu_governor": "fixed"}),
+        (
+            {"gpu_governor": "performance"},
+            ("GPU MIN_FREQ 306000000", "GPU MIN_FREQ 612000000"),
+            {"gpu_governor": "fixed"},
+        ),
         ({"gpu_governor": "performance"}, ("gpu_governor=performance", "gpu_governor=magic"), {}),
         ({}, ("# tuner options:", "# no tuner options:"), {}),
     ],
     ids=["emc", "unpinned", "pinned", "unknown", "no-comment"],
-)  # fmt: skip
+)
 def test_a_mode_that_somebody_edits_means_what_its_lines_say(
     changes: dict[str, object], edit: tuple[str, str], expected: dict[str, object]
 ) -> None:
@@ -232,18 +273,12 @@ def test_a_rate_without_its_governor_is_a_fixed_one_and_other_options_stay() -> 
         ({"gpu_freq_hz": 5}, SUPER, "'gpu_freq_hz' has no value 5"),
         ({"gpu_governor": "magic"}, SUPER, "no value 'magic'"),
         ({"cpu_cores_online": 9}, SUPER, "no value 9"),
-        (
-            {"gpu_freq_hz": 306_000_000},
-            SUPER.replace("NAME=GPU >", "NAME=GPU >\n< X >"),
-            "no PARAM for 'gpu_freq_hz'",
-        ),
+        ({"gpu_freq_hz": 306_000_000}, SUPER.replace("NAME=GPU >", "NAME=GPU >\n< X >"), "no PARAM for 'gpu_freq_hz'"),
         ({"cpu_cores_online": 2}, SUPER.replace(f"CORE_3 {_CPU}", "CORE_3 /x"), "cpu3/online"),
         ({"emc_freq_hz": 665_600_000}, SUPER.replace("_cap/emc", "_cap/x"), "the cap of the memory clock"),
     ],
 )
-def test_what_a_mode_of_the_file_cannot_say_is_refused(
-    configuration: dict[str, object], text: str, what: str
-) -> None:
+def test_what_a_mode_of_the_file_cannot_say_is_refused(configuration: dict[str, object], text: str, what: str) -> None:
     with pytest.raises(OptionValueError) as caught:
         export(configuration, text)
     assert what in caught.value.what
@@ -251,13 +286,18 @@ def test_what_a_mode_of_the_file_cannot_say_is_refused(
 
 
 def test_an_old_raw_file() -> None:
-    raw = "\n".join([
-        "< POWER_MODEL ID=0 NAME=MAXN >", *(f"{_CPU}/cpu{n}/online 1" for n in range(1, 6)),
-        f"{_CPU}/cpu0/cpufreq/scaling_min_freq 0", f"{_CPU}/cpu0/cpufreq/scaling_max_freq 2147483647",
-        "/sys/devices/17000000.gp10b/devfreq/17000000.gp10b/max_freq 700000000",
-        "/sys/kernel/nvpmodel_emc_cap/emc_iso_cap 0",
-        "< PM_CONFIG DEFAULT=0 >", "",
-    ])  # fmt: skip
+    raw = "\n".join(
+        [
+            "< POWER_MODEL ID=0 NAME=MAXN >",
+            *(f"{_CPU}/cpu{n}/online 1" for n in range(1, 6)),
+            f"{_CPU}/cpu0/cpufreq/scaling_min_freq 0",
+            f"{_CPU}/cpu0/cpufreq/scaling_max_freq 2147483647",
+            "/sys/devices/17000000.gp10b/devfreq/17000000.gp10b/max_freq 700000000",
+            "/sys/kernel/nvpmodel_emc_cap/emc_iso_cap 0",
+            "< PM_CONFIG DEFAULT=0 >",
+            "",
+        ]
+    )
     found = read(raw, name="MAXN")
     assert isinstance(found, dict)
     assert (found["cpu_freq_khz"], found["gpu_freq_hz"]) == (1_728_000, 1_020_000_000)
@@ -267,13 +307,21 @@ def test_an_old_raw_file() -> None:
 
 
 def test_the_sheets_examples() -> None:
-    board = replace(NANO, cores=(ModeCores("cpu_cores_online", (0, 3)),), clusters=(
-        cpu_clock("cpu", (0, 3), (345_600, 1_267_200, 2_035_200), "schedutil", KERNEL),),
-        emc=ModeEmc((1_331_200_000, 1_866_000_000), cap_zero_is_none=True))  # fmt: skip
+    board = replace(
+        NANO,
+        cores=(ModeCores("cpu_cores_online", (0, 3)),),
+        clusters=(cpu_clock("cpu", (0, 3), (345_600, 1_267_200, 2_035_200), "schedutil", KERNEL),),
+        emc=ModeEmc((1_331_200_000, 1_866_000_000), cap_zero_is_none=True),
+    )
     assert read(TX2, board, "TUNED") == {
-        "cpu_cores_online": 2, "cpu_freq_khz": 1_267_200, "cpu_governor": "schedutil", "gpu_freq_hz": 1_020_000_000,
-        "gpu_governor": "nvhost_podgov", "emc_freq_hz": 1_331_200_000, "emc_governor": "bwmgr",
-    }  # fmt: skip
+        "cpu_cores_online": 2,
+        "cpu_freq_khz": 1_267_200,
+        "cpu_governor": "schedutil",
+        "gpu_freq_hz": 1_020_000_000,
+        "gpu_governor": "nvhost_podgov",
+        "emc_freq_hz": 1_331_200_000,
+        "emc_governor": "bwmgr",
+    }
     head = SUPER.partition("< POWER_MODEL")[0].replace("CPU_ONLINE >", "CPU_ONLINE >\nX /x")
     assert read(head + ORIN_MODE, name="TUNED") == {**WHOLE, "cpu_cluster1_freq_khz": 1_728_000}
 

@@ -30,9 +30,7 @@ def exported(stock: str, modes: ModeBoard, configuration: dict[str, object]) -> 
     template = document.find(str(modes.active_mode))
     lines = mode_settings(document, template, configuration, modes)  # type: ignore[arg-type]
     remarks = remarks_of(configuration, modes)  # type: ignore[arg-type]
-    return add_or_replace_mode(
-        document, "TUNED", lines, active=modes.active_mode, comments=remarks
-    ).document.text
+    return add_or_replace_mode(document, "TUNED", lines, active=modes.active_mode, comments=remarks).document.text
 
 
 @every_board
@@ -67,10 +65,7 @@ def other_minima(board: Case, configuration: dict[str, OptionValue]) -> Iterator
         if clock.freq_option in configuration:
             low, high = (board.board.cpu.policy_of(clock.cpus[0]) if clock.cpus else board.board.gpu).limits()
             freq, governor = configuration[clock.freq_option], configuration[clock.governor_option]
-            lowest = [
-                next(f for f in clock.levels if f >= n)
-                for n in (low, clock.minimum(int(freq), str(governor)))
-            ]
+            lowest = [next(f for f in clock.levels if f >= n) for n in (low, clock.minimum(int(freq), str(governor)))]
             if min(lowest[0], high) != min(lowest[1], high):
                 yield clock.freq_option
 
@@ -93,9 +88,7 @@ def test_an_exported_mode_comes_back_and_does_what_it_says(name: str, l4t: str, 
 @every_board
 @settings(max_examples=6)
 @given(data=st.data())
-def test_a_second_export_replaces_the_first_and_leaves_the_rest(
-    name: str, l4t: str, data: st.DataObject
-) -> None:
+def test_a_second_export_replaces_the_first_and_leaves_the_rest(name: str, l4t: str, data: st.DataObject) -> None:
     board = case(name, l4t)
     first = exported(board.stock, board.modes, dict(data.draw(configurations(board.modes))))
     configuration = data.draw(configurations(board.modes))
@@ -104,9 +97,4 @@ def test_a_second_export_replaces_the_first_and_leaves_the_rest(
     assert [m.name for m in document.modes] == [m.name for m in parse(first).modes]
     assert read_mode(document, mode, board.modes).configuration == configuration
     before, after = parse(board.stock).lines, document.lines
-    assert after == (
-        *before[: mode.first - 1],
-        "\n",
-        *after[mode.first : mode.end],
-        *before[mode.first - 1 :],
-    )
+    assert after == (*before[: mode.first - 1], "\n", *after[mode.first : mode.end], *before[mode.first - 1 :])
