@@ -18,7 +18,7 @@ from pathlib import Path
 from statistics import median
 
 from tuner.control import ControlSession
-from tuner.ports import Supported
+from tuner.ports import NeverStop, Supported
 from tuner.space import Configuration, ConfigurationSpace
 from tuner_plugins.devices.jetson.detect import identify
 from tuner_plugins.devices.jetson.device import JetsonDevice, open_board
@@ -41,16 +41,6 @@ class Recorder(RootedFiles):
     def write_text(self, path: str, text: str) -> None:
         self.done.append((path, text))
         super().write_text(path, text)
-
-
-class NeverStop:
-    """No stop is ever asked for."""
-
-    def is_set(self) -> bool:
-        return False
-
-    def fileno(self) -> int:
-        return -1
 
 
 def bare(root: Path, done: Sequence[tuple[str, str | None]]) -> float:

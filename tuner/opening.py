@@ -11,18 +11,8 @@ from typing import Any
 from tuner import paths, registry
 from tuner.errors import UnknownNameError
 from tuner.files import require_folder
-from tuner.ports import Device, DevicePlugin, OpenContext, PowerMeter, StopToken, Workload
+from tuner.ports import Device, DevicePlugin, NeverStop, OpenContext, PowerMeter, StopToken, Workload
 from tuner.rights import OWN, Rights
-
-
-class _NeverStop:
-    """A stop token for commands that run no session."""
-
-    def is_set(self) -> bool:
-        return False
-
-    def fileno(self) -> int:
-        return -1
 
 
 @dataclass(frozen=True)
@@ -47,7 +37,7 @@ def default_context(
         settings = load({}, os.environ, paths.working_dir())
     if settings.get("sysroot") and not settings.get("board"):  # else it is a folder of the board
         require_folder(Path(settings["sysroot"]))
-    return OpenContext(seed, str(paths.state_path()), settings, stop or _NeverStop(), rights)
+    return OpenContext(seed, str(paths.state_path()), settings, stop or NeverStop(), rights)
 
 
 def open_device(spec: str, context: OpenContext) -> Opened:

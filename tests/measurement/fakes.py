@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tuner.measurement.plan import MeasurementPlan
-from tuner.measurement.trial import Measurement, measure
+from tuner.measurement.trial import Measurement, Measurer
 from tuner.objective import EDP, ENERGY, LATENCY, LATENCY_P95, LATENCY_P99, POWER, TEMPERATURE, Metric
 from tuner.ports import EnergyReading, Reading, Sensors, Unsupported
 
@@ -113,18 +113,18 @@ def measured(
     progress: list[Any] | None = None,
     phases: list[str] | None = None,
 ) -> Measurement:
-    """Call `measure` with what a test does not care about filled in."""
+    """Call `Measurer.measure` with what a test does not care about filled in."""
     told: list[Any] = [] if progress is None else progress
     said: list[str] = [] if phases is None else phases
-    return measure(
-        run,
-        plan or MeasurementPlan(),
-        objective,
-        metrics,
-        meter,
-        clock or Clock(),
-        sensors,
-        stop or Stop(),
-        lambda repeats, values, precision: told.append((repeats, dict(values), precision)),
-        said.append,
+    measurer = Measurer(
+        plan=plan or MeasurementPlan(),
+        objective=objective,
+        metrics=metrics,
+        meter=meter,
+        clock=clock or Clock(),
+        sensors=sensors,
+        stop=stop or Stop(),
+        on_progress=lambda repeats, values, precision: told.append((repeats, dict(values), precision)),
+        on_phase=said.append,
     )
+    return measurer.measure(run)

@@ -9,8 +9,8 @@ import pytest
 
 from tests.measurement.fakes import ALL, Clock, Meter, Recording, Run, Stop, measured
 from tuner.errors import Interrupted, MeasurementError, WorkloadCrashedError
+from tuner.measurement.metrics import available_metrics
 from tuner.measurement.plan import MeasurementPlan
-from tuner.measurement.trial import available_metrics
 from tuner.objective import EDP, ENERGY, LATENCY, LATENCY_P95, POWER, TEMPERATURE, Metric
 from tuner.ports import Reading, Sensors
 

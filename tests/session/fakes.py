@@ -16,7 +16,7 @@ from tuner.errors import Interrupted
 from tuner.events import Event, Notice, TrialFinished, TrialPhase
 from tuner.measurement.plan import MeasurementPlan
 from tuner.objective import LATENCY, LATENCY_P95, LATENCY_P99, Constraint, Objective
-from tuner.ports import GuardVerdict, Reading, Sensors, StopToken, StrategyContext
+from tuner.ports import GuardVerdict, NeverStop, Reading, Sensors, StopToken, StrategyContext
 from tuner.session.budget import Budget
 from tuner.session.loop import BASELINE, Outcome, Session
 from tuner.session.stop import TripStop
@@ -31,14 +31,6 @@ CLOCK = Option("cpu_freq_khz", (100, 200, 300, 400), unit="kHz")
 CORES = Option("cores", (1, 2))
 SPACE = ConfigurationSpace((CLOCK, CORES))
 START: dict[str, OptionValue] = {"cpu_freq_khz": 100, "cores": 1}
-
-
-class NeverStop:
-    def is_set(self) -> bool:
-        return False
-
-    def fileno(self) -> int:
-        return -1
 
 
 @dataclass

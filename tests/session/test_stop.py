@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.session.fakes import NeverStop
 from tuner.errors import Interrupted
-from tuner.ports import OpenContext
+from tuner.ports import NeverStop, OpenContext
 from tuner.session.stop import SignalStop, TripStop
 from tuner_plugins.workloads.command.workload import CommandWorkloadPlugin
 

@@ -13,21 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from optuna.trial import TrialState
 
-from tests.session.fakes import (
-    SPACE,
-    START,
-    Board,
-    GuardedBoard,
-    NeverStop,
-    SettlingBoard,
-    latency_of,
-    new_store,
-    run_session,
-)
+from tests.session.fakes import SPACE, START, Board, GuardedBoard, SettlingBoard, latency_of, new_store, run_session
 from tuner.cli.main import run as cli
 from tuner.errors import BoardLostError, DeviceError, DiskFullError, OverheatedError, TunerError, VerifyError
 from tuner.events import Event, TrialFinished
-from tuner.ports import Guarded, GuardVerdict, Settling
+from tuner.ports import Guarded, GuardVerdict, NeverStop, Settling
 from tuner.session.run import going_on
 from tuner.session.trial import COOL_DOWN_LIMIT_S
 from tuner.sources.load import load_source

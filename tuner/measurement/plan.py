@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from tuner.errors import UsageError
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class MeasurementPlan:
     """What the user asked of a measurement.
 

@@ -1,4 +1,4 @@
-"""Measuring one configuration: warm-up, repeats until the objective is known well enough, energy."""
+"""Measuring one configuration: warm-up, then repeats until the objective is known precisely enough."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from tuner.errors import Interrupted, MeasurementError, TunerError
-from tuner.measurement.metrics import available_metrics
 from tuner.measurement.plan import MeasurementPlan
 from tuner.measurement.samples import Samples
 from tuner.measurement.statistics import median
@@ -23,7 +22,7 @@ MAX_INFERENCES_UNMETERED = 50
 _WINDOW_MARGIN = 1.1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Measurement:
     """What a trial yielded.
 
@@ -46,68 +45,95 @@ class Measurement:
     duration_s: float = 0.0
 
 
-def measure(
-    run: WorkloadRun,
-    plan: MeasurementPlan,
-    objective: Metric,
-    metrics: Sequence[Metric],
-    meter: PowerMeter | None,
-    clock: Clock,
-    sensors: Callable[[], Sensors],
-    stop: StopToken,
-    on_progress: Callable[[int, Mapping[str, float], float | None], None],
-    on_phase: Callable[[str], None],
-) -> Measurement:
-    """Measure a started workload.
+@dataclass(frozen=True, kw_only=True)
+class Measurer:
+    """Measures started workloads, each by the same plan and with the same instruments.
 
-    Args:
-        run: The workload under the configuration. Readings without latencies are a recording: they get
-            no warm-up and no meter.
+    Attributes:
         plan: Warm-up, precision, repeats.
         objective: The metric whose interval ends the repeats.
-        metrics: What a trial yields here (`available_metrics`).
+        metrics: What a trial yields here (`tuner.measurement.metrics.available_metrics`).
         meter: Energy meter, or None.
         clock: The device's clock (virtual for an emulated one).
         sensors: Reads temperature now.
         stop: Checked before every repeat.
-        on_progress: Told repeats done, values so far, relative half width of the objective's interval.
-        on_phase: Told ``warm-up`` and ``measure``.
-
-    Raises:
-        Interrupted: a stop was asked for.
-        MeasurementError: a number that cannot be a measurement, or none for the objective.
-        TunerError: whatever the workload raises.
+        on_progress: Called with repeats done, values so far, relative half width of the objective's interval.
+        on_phase: Called with ``warm-up`` and ``measure`` when that phase begins.
     """
-    began_s = clock.now_s()
-    samples = Samples(metrics)
-    if plan.warmup_runs and LATENCY_P95 in metrics:  # a recording has none and needs no warm-up
-        on_phase("warm-up")
-    warm = _warm_up(run, plan, meter, stop)
-    on_phase("measure")
-    if warm.recorded is not None:
-        samples.add(warm.recorded, None, Sensors())
-        meter = None
-    converged = _report(samples, plan, objective, on_progress) if samples.repeats else False
-    inferences = _inferences_for(warm.latency_s, plan, meter)
-    while not converged and not _spent(samples.repeats, clock.now_s() - began_s, plan):
-        _check(stop)
-        reading, energy = _repeat(run, inferences, meter)
-        if reading is None:
-            break
-        samples.add(reading, energy, sensors() if reading.latencies_s else Sensors())
-        if energy is not None and meter is not None and energy.duration_s < meter.min_window_s():
-            inferences = _grown(inferences, energy.duration_s, meter.min_window_s())
-        converged = _report(samples, plan, objective, on_progress)
-    _require(samples, objective)
-    return Measurement(
-        values=samples.values(),
-        samples={name: tuple(values) for name, values in samples.by_name.items()},
-        ci=samples.interval(objective.name) if samples.precision(objective.name) is not None else None,
-        repeats=samples.repeats,
-        inferences=samples.inferences,
-        converged=converged,
-        duration_s=clock.now_s() - began_s,
-    )
+
+    plan: MeasurementPlan
+    objective: Metric
+    metrics: Sequence[Metric]
+    meter: PowerMeter | None
+    clock: Clock
+    sensors: Callable[[], Sensors]
+    stop: StopToken
+    on_progress: Callable[[int, Mapping[str, float], float | None], None]
+    on_phase: Callable[[str], None]
+
+    def measure(self, run: WorkloadRun) -> Measurement:
+        """Measure a workload that was started under one configuration.
+
+        Its readings without latencies are a recording: they get no warm-up and no meter.
+
+        Raises:
+            Interrupted: a stop was asked for.
+            MeasurementError: a number that cannot be a measurement, or none for the objective.
+            TunerError: whatever the workload raises.
+        """
+        began_s = self.clock.now_s()
+        samples, meter = Samples(self.metrics), self.meter
+        if self.plan.warmup_runs and LATENCY_P95 in self.metrics:  # a recording has none and needs no warm-up
+            self.on_phase("warm-up")
+        warm = self._warm_up(run)
+        self.on_phase("measure")
+        if warm.recorded is not None:
+            samples.add(warm.recorded, None, Sensors())
+            meter = None
+        converged = self._report(samples) if samples.repeats else False
+        inferences = _inferences_for(warm.latency_s, self.plan, meter)
+        while not converged and not _spent(samples.repeats, self.clock.now_s() - began_s, self.plan):
+            self._check_stop()
+            reading, energy = _repeat(run, inferences, meter)
+            if reading is None:
+                break
+            samples.add(reading, energy, self.sensors() if reading.latencies_s else Sensors())
+            if energy is not None and meter is not None and energy.duration_s < meter.min_window_s():
+                inferences = _grown(inferences, energy.duration_s, meter.min_window_s())
+            converged = self._report(samples)
+        _require(samples, self.objective)
+        known = samples.precision(self.objective.name) is not None
+        return Measurement(
+            values=samples.values(),
+            samples={name: tuple(values) for name, values in samples.by_name.items()},
+            ci=samples.interval(self.objective.name) if known else None,
+            repeats=samples.repeats,
+            inferences=samples.inferences,
+            converged=converged,
+            duration_s=self.clock.now_s() - began_s,
+        )
+
+    def _warm_up(self, run: WorkloadRun) -> _WarmUp:
+        """Run the warm-up; with a meter at least once, because the window's length needs a latency."""
+        latency_s: float | None = None
+        for _ in range(self.plan.warmup_runs if self.meter is None else max(1, self.plan.warmup_runs)):
+            self._check_stop()
+            reading = run.repeat(1)
+            if reading is None or not reading.latencies_s:
+                return _WarmUp(recorded=reading)
+            latency_s = median(reading.latencies_s)  # only the last run says how fast the warm workload is
+        return _WarmUp(latency_s=latency_s)
+
+    def _report(self, samples: Samples) -> bool:
+        """Report the progress; return whether the objective is known well enough."""
+        precision = samples.precision(self.objective.name)
+        self.on_progress(samples.repeats, samples.values(), precision)
+        enough = samples.repeats >= min(self.plan.min_repeats, self.plan.max_repeats)
+        return enough and precision is not None and precision <= self.plan.precision
+
+    def _check_stop(self) -> None:
+        if self.stop.is_set():
+            raise Interrupted("The session was stopped.")
 
 
 @dataclass(frozen=True)
@@ -116,20 +142,6 @@ class _WarmUp:
 
     latency_s: float | None = None
     recorded: Reading | None = None
-
-
-def _warm_up(run: WorkloadRun, plan: MeasurementPlan, meter: PowerMeter | None, stop: StopToken) -> _WarmUp:
-    """Run the warm-up; with a meter at least once, because the window's length needs a latency."""
-    runs = plan.warmup_runs if meter is None else max(1, plan.warmup_runs)
-    latencies_s: list[float] = []
-    for _ in range(runs):
-        _check(stop)
-        reading = run.repeat(1)
-        if reading is None or not reading.latencies_s:
-            return _WarmUp(recorded=reading)
-        # Only the last run says how fast the warm workload is.
-        latencies_s = list(reading.latencies_s)
-    return _WarmUp(latency_s=median(latencies_s) if latencies_s else None)
 
 
 def _inferences_for(latency_s: float | None, plan: MeasurementPlan, meter: PowerMeter | None) -> int:
@@ -161,7 +173,7 @@ def _repeat(run: WorkloadRun, inferences: int, meter: PowerMeter | None) -> tupl
     try:
         reading = run.repeat(inferences)
     except BaseException:
-        # The window is closed for the meter's own sake; what it says of a broken repeat is of no interest.
+        # The window is closed for the meter; its reading of a broken repeat has no use.
         with suppress(TunerError):
             meter.end()
         raise
@@ -170,24 +182,6 @@ def _repeat(run: WorkloadRun, inferences: int, meter: PowerMeter | None) -> tupl
             meter.end()
         return None, None
     return reading, meter.end()
-
-
-def _report(
-    samples: Samples,
-    plan: MeasurementPlan,
-    objective: Metric,
-    on_progress: Callable[[int, Mapping[str, float], float | None], None],
-) -> bool:
-    """Tell the progress; return whether the objective is known well enough."""
-    precision = samples.precision(objective.name)
-    on_progress(samples.repeats, samples.values(), precision)
-    enough = samples.repeats >= min(plan.min_repeats, plan.max_repeats)
-    return enough and precision is not None and precision <= plan.precision
-
-
-def _check(stop: StopToken) -> None:
-    if stop.is_set():
-        raise Interrupted("The session was stopped.")
 
 
 def _require(samples: Samples, objective: Metric) -> None:
@@ -199,6 +193,3 @@ def _require(samples: Samples, objective: Metric) -> None:
         f"The workload gave no {objective.quantity} ({objective.name}).",
         f"It gave: {', '.join(sorted(samples.by_name))}.",
     )
-
-
-__all__ = ["Measurement", "MeasurementPlan", "available_metrics", "measure"]

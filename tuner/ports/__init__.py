@@ -29,7 +29,7 @@ from tuner.ports.strategy import (
     StrategyContext,
     TargetModel,
 )
-from tuner.ports.timing import Clock, StopToken
+from tuner.ports.timing import Clock, NeverStop, StopToken
 from tuner.ports.workload import (
     Elsewhere,
     EnergyReading,
@@ -63,6 +63,7 @@ __all__ = [
     "Metric",
     "ModeDescriber",
     "ModellingStrategy",
+    "NeverStop",
     "OnBoard",
     "OpenContext",
     "PerformanceModel",

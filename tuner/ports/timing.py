@@ -27,3 +27,15 @@ class StopToken(Protocol):
     def fileno(self) -> int:
         """Return a descriptor that becomes readable on stop (for select)."""
         ...
+
+
+class NeverStop:
+    """A `StopToken` for what runs outside a session: nothing ever sets it."""
+
+    def is_set(self) -> bool:
+        """Return False."""
+        return False
+
+    def fileno(self) -> int:
+        """Return -1: there is no descriptor to wait on."""
+        return -1

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Sequence  # noqa: UP035 - on a board: Python 3.8
 
 from tuner.errors import FileMissingError, TunerError, UnknownDeviceError, UsageError
-from tuner.ports import Device, DevicePlugin, OpenContext, PowerMeter
+from tuner.ports import Device, DevicePlugin, NeverStop, OpenContext, PowerMeter
 from tuner.remote import listen
 from tuner.remote.board import OwnedBoard
 from tuner.remote.channel import Channel
@@ -26,16 +26,6 @@ from tuner.remote.server import Server
 from tuner.remote.serving import SignalPipe, say, serve_one
 
 LAUNCH = "launch.json"
-
-
-class _NeverStop:
-    """A stop token for devices: the actuator finishes what it does."""
-
-    def is_set(self) -> bool:
-        return False
-
-    def fileno(self) -> int:
-        return -1
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -91,7 +81,7 @@ def _run_program(launch: dict[str, Any], name: str) -> int:
 def _serve(launch: dict[str, Any], given: argparse.Namespace) -> int:
     journal_dir = Path(given.state_dir or _state_dir()) / "journals"
     journal_dir.mkdir(parents=True, exist_ok=True)
-    context = OpenContext(0, str(journal_dir.parent), {"sysroot": given.sysroot}, _NeverStop())
+    context = OpenContext(0, str(journal_dir.parent), {"sysroot": given.sysroot}, NeverStop())
 
     def open_board() -> OwnedBoard:
         return OwnedBoard(lambda: _open(launch, given.device, context), journal_dir)

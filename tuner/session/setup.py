@@ -19,8 +19,8 @@ from tuner.control.restoring import restore_error
 from tuner.environment import Environment
 from tuner.errors import OptionValueError, UnknownStrategyError
 from tuner.events import Notice, SessionStarted, Sink
+from tuner.measurement.metrics import available_metrics
 from tuner.measurement.plan import MeasurementPlan
-from tuner.measurement.trial import available_metrics
 from tuner.objective import Constraint, Metric, Objective, parse_constraint, resolve_objective
 from tuner.opening import Opened, default_context, is_elsewhere, open_board, open_device, open_meter, open_workload
 from tuner.ports import (

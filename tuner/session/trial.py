@@ -13,7 +13,7 @@ from tuner.control.restoring import read_values, same
 from tuner.errors import Interrupted, OptionValueError, OverheatedError, TunerError, VerifyError
 from tuner.events import Notice, SensorReading, Sink, TrialPhase, TrialReading
 from tuner.measurement.plan import MeasurementPlan
-from tuner.measurement.trial import Measurement, measure
+from tuner.measurement.trial import Measurement, Measurer
 from tuner.objective import Metric, Objective
 from tuner.ports import Control, Device, Guard, Guarded, GuardVerdict, PowerMeter, Settling, Workload
 from tuner.session.stop import TripStop
@@ -207,20 +207,20 @@ def _measure(trial: _Trial, guard: Guard | None) -> Measurement:
         if name == "measure" and guard is not None:
             guard.mark()
 
+    measurer = Measurer(
+        plan=bench.plan,
+        objective=bench.objective.metric,
+        metrics=bench.metrics,
+        meter=bench.meter,
+        clock=bench.device.clock,
+        sensors=bench.device.sensors,
+        stop=bench.stop,
+        on_progress=trial.progress,
+        on_phase=phase,
+    )
     run = bench.workload.start(trial.asked, bench.plan.timeout_s)
     try:
-        return measure(
-            run,
-            bench.plan,
-            bench.objective.metric,
-            bench.metrics,
-            bench.meter,
-            bench.device.clock,
-            bench.device.sensors,
-            bench.stop,
-            trial.progress,
-            phase,
-        )
+        return measurer.measure(run)
     finally:
         run.close()
 

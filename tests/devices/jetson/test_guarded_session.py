@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.session.fakes import NeverStop
 from tuner import registry
 from tuner.boards.hardware import Limits
 from tuner.control import ControlSession
@@ -16,7 +15,7 @@ from tuner.errors import OverheatedError
 from tuner.events import Event, TrialPhase
 from tuner.measurement.plan import MeasurementPlan
 from tuner.objective import LATENCY, Objective
-from tuner.ports import Guarded, OpenContext, Reading, Settling, StrategyContext
+from tuner.ports import Guarded, NeverStop, OpenContext, Reading, Settling, StrategyContext
 from tuner.session.budget import Budget
 from tuner.session.loop import BASELINE, Outcome, Session
 from tuner.session.setup import build_space
