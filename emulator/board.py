@@ -16,11 +16,12 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from tuner.errors import TunerError, UsageError
+from tuner.ports import Clock
 
 from . import nvpmodel
 from .boards import ALIASES as BOARD_ALIASES
 from .boards import DEFAULT_RELEASE, spec_of
-from .clock import BoardClock, VirtualClock
+from .clock import VirtualClock
 from .cpu import CpuComplex
 from .emc import Emc
 from .errno_of import oserror
@@ -72,7 +73,7 @@ class EmulatedBoard:
         l4t: str | None = None,
         seed: int = 0,
         faults: str | Sequence[Fault] = (),
-        clock: BoardClock | None = None,
+        clock: Clock | None = None,
         *,
         load: str = "idle",
         debugfs: bool = True,
@@ -86,7 +87,7 @@ class EmulatedBoard:
         name = BOARD_ALIASES.get(board, board)
         self.spec = spec_of(name, release_of(l4t or DEFAULT_RELEASE.get(name, "36.4")))
         self.seed = seed
-        self.clock: BoardClock = clock if clock is not None else VirtualClock()
+        self.clock: Clock = clock if clock is not None else VirtualClock()
         self.read_only_sys = read_only_sys
         self.latency = latency
         self.debugfs = debugfs

@@ -1,36 +1,10 @@
-"""Time of an emulated board: the machine's, or virtual seconds that pass when somebody sleeps."""
+"""Virtual time of an emulated board: it passes only in `sleep`."""
 
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
-
-
-class BoardClock(Protocol):
-    """What the board needs of time."""
-
-    def now_s(self) -> float:
-        """Return monotonic seconds."""
-        ...
-
-    def sleep(self, duration_s: float) -> None:
-        """Let `duration_s` pass."""
-        ...
-
-
-class RealClock:
-    """The machine's monotonic clock."""
-
-    def now_s(self) -> float:
-        """Return monotonic seconds."""
-        return time.monotonic()
-
-    def sleep(self, duration_s: float) -> None:
-        """Block the caller."""
-        time.sleep(duration_s)
 
 
 @dataclass(eq=False)

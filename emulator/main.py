@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tuner.errors import FileMissingError, MissingDependencyError, TunerError, UsageError
+from tuner.ports import NeverStop, RealClock
 
 from .board import EmulatedBoard
 from .boards import names
-from .clock import RealClock
 
 
 def parser() -> argparse.ArgumentParser:
@@ -74,7 +74,7 @@ def _run(given: argparse.Namespace) -> None:
         given.l4t,
         given.seed,
         faults,
-        RealClock(),
+        RealClock(NeverStop()),
         load=given.load,
         debugfs=not given.no_debugfs,
         read_only_sys=given.read_only_sys,

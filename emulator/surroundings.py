@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from .boards import BoardSpec
 from .tree import FileNode, Tree
 
@@ -51,12 +53,5 @@ def _add_tx2_extras(tree: Tree, debugfs: bool) -> None:
         def write(text: str, path: str = path) -> None:
             values[path] = text.strip() + "\n"
 
-        tree.add(
-            path,
-            FileNode(
-                mode=0o644,
-                read=lambda path=path: values[path],
-                write=write,  # type: ignore[misc]
-                alias="cpu/" + path.rsplit("/", 1)[1],
-            ),
-        )
+        alias = "cpu/" + path.rsplit("/", 1)[1]
+        tree.add(path, FileNode(mode=0o644, read=partial(values.__getitem__, path), write=write, alias=alias))

@@ -29,7 +29,7 @@ from tuner.ports.strategy import (
     StrategyContext,
     TargetModel,
 )
-from tuner.ports.timing import Clock, NeverStop, StopToken
+from tuner.ports.timing import Clock, NeverStop, RealClock, StopToken
 from tuner.ports.workload import (
     Elsewhere,
     EnergyReading,
@@ -72,6 +72,7 @@ __all__ = [
     "Probe",
     "Reading",
     "ReadsTogether",
+    "RealClock",
     "Restored",
     "Sensors",
     "Settling",

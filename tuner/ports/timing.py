@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import select
+import time
 from typing import Protocol
 
 
@@ -39,3 +41,23 @@ class NeverStop:
     def fileno(self) -> int:
         """Return -1: there is no descriptor to wait on."""
         return -1
+
+
+class RealClock:
+    """Monotonic time of this machine (a `Clock`).
+
+    Args:
+        stop: Ends a sleep early.
+    """
+
+    def __init__(self, stop: StopToken) -> None:
+        self._stop = stop
+
+    def now_s(self) -> float:
+        """Return monotonic seconds."""
+        return time.monotonic()
+
+    def sleep(self, duration_s: float) -> None:
+        """Wait for `duration_s`, or until a stop is asked for."""
+        watched = [self._stop] if self._stop.fileno() >= 0 else []
+        select.select(watched, [], [], max(0.0, duration_s))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import select
 import subprocess
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -21,6 +20,7 @@ from tuner.ports import (
     PowerMeter,
     PowerMode,
     Probe,
+    RealClock,
     Sensors,
     StopToken,
     Unsupported,
@@ -80,7 +80,7 @@ def _greeted(address: Address, archive: bytes, arguments: Sequence[str], stop: S
             if not address.socket_path or stop.is_set() or time.monotonic() > deadline_s:
                 raise
         link = None
-        _LocalClock(stop).sleep(_ASK_AGAIN_S)
+        RealClock(stop).sleep(_ASK_AGAIN_S)
 
 
 def _is_of(wanted: str, spec: str) -> bool:
@@ -228,20 +228,6 @@ class RemoteGuard:
             raise malformed("of the board holds no verdict") from error
 
 
-class _LocalClock:
-    """This machine's time: it is here that one waits."""
-
-    def __init__(self, stop: StopToken) -> None:
-        self._stop = stop
-
-    def now_s(self) -> float:
-        return time.monotonic()
-
-    def sleep(self, duration_s: float) -> None:
-        watched = [self._stop] if self._stop.fileno() >= 0 else []
-        select.select(watched, [], [], max(0.0, duration_s))
-
-
 class RemoteDevice:
     """A board at the other end of a connection.
 
@@ -256,7 +242,7 @@ class RemoteDevice:
         self._address, self._archive, self._connection = address, archive, connection
         self._context = context
         self._programs: list[subprocess.Popen[bytes]] = []
-        self.clock: Clock = _LocalClock(context.stop)
+        self.clock: Clock = RealClock(context.stop)  # this machine waits, not the board
         hello = connection.hello
         try:
             self.board = str(hello["board"])

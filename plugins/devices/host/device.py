@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import select
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -15,6 +13,7 @@ from tuner.ports import (
     PowerMeter,
     PowerMode,
     Probe,
+    RealClock,
     Sensors,
     StopToken,
     Supported,
@@ -27,22 +26,6 @@ from ..sysroot import sysroot_of
 from .actuator import CPU_ROOT, CPUS_ONLINE, GOVERNOR, MAX_FREQ, HostActuator, format_cpulist, parse_cpulist
 
 _ROOT = "run as root"
-
-
-class RealClock:
-    """Monotonic time; a sleep ends early when a stop is asked for."""
-
-    def __init__(self, stop: StopToken) -> None:
-        self._stop = stop
-
-    def now_s(self) -> float:
-        """Return monotonic seconds."""
-        return time.monotonic()
-
-    def sleep(self, duration_s: float) -> None:
-        """Wait."""
-        watched = [self._stop] if self._stop.fileno() >= 0 else []
-        select.select(watched, [], [], max(0.0, duration_s))
 
 
 class HostDevicePlugin:

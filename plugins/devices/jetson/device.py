@@ -20,6 +20,7 @@ from tuner.ports import (
     PowerMeter,
     PowerMode,
     Probe,
+    RealClock,
     Sensors,
     StopToken,
     Supported,
@@ -27,7 +28,6 @@ from tuner.ports import (
 )
 from tuner.space import Configuration, ConfigurationSpace
 
-from ..host.device import RealClock
 from ..sysroot import sysroot_of
 from .actuator import JetsonActuator
 from .detect import Identity, hardware_of, identify
