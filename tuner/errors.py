@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 
 class TunerError(Exception):
-    """Anything that `tuner` reports to its user.
+    """Anything that `tuner` reports to its user. A subclass states its exit code where it names its base.
 
     Args:
         what: One sentence on what is wrong.
@@ -18,6 +18,11 @@ class TunerError(Exception):
     """
 
     exit_code = 1
+
+    def __init_subclass__(cls, exit_code: int | None = None) -> None:
+        super().__init_subclass__()
+        if exit_code is not None:
+            cls.exit_code = exit_code
 
     def __init__(self, what: str, hint: str = "") -> None:
         super().__init__(what)
@@ -28,101 +33,68 @@ class TunerError(Exception):
         return f"{self.what} {self.hint}".strip()
 
 
-class UsageError(TunerError):
+class UsageError(TunerError, exit_code=2):
     """A flag or argument that cannot be understood."""
-
-    exit_code = 2
 
 
 class UnknownNameError(TunerError):
-    """A name that nothing answers to; subclasses say of what kind."""
+    """A name that does not exist; subclasses say of what kind of thing."""
 
     kind = "name"
+
+    def __init_subclass__(cls, exit_code: int | None = None, kind: str = kind) -> None:
+        super().__init_subclass__(exit_code=exit_code)
+        cls.kind = kind
 
     def __init__(self, name: str, known: Iterable[str], extra_hint: str = "") -> None:
         names = sorted(set(known))
         near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
         listed = f"Did you mean {' or '.join(near)}?" if near else f"Known: {', '.join(names) or 'none'}."
         super().__init__(f"There is no {self.kind} '{name}'.", f"{listed} {extra_hint}".strip())
-        self.name = name
-        self.near = tuple(near)
 
 
-class UnknownObjectiveError(UnknownNameError):
+class UnknownObjectiveError(UnknownNameError, exit_code=10, kind="objective"):
     """No objective of that name."""
 
-    exit_code = 10
-    kind = "objective"
 
-
-class UnknownDeviceError(UnknownNameError):
+class UnknownDeviceError(UnknownNameError, exit_code=11, kind="device"):
     """No device of that name."""
 
-    exit_code = 11
-    kind = "device"
 
-
-class UnknownStrategyError(UnknownNameError):
+class UnknownStrategyError(UnknownNameError, exit_code=12, kind="strategy"):
     """No strategy of that name."""
 
-    exit_code = 12
-    kind = "strategy"
 
-
-class UnknownBoardError(UnknownNameError):
+class UnknownBoardError(UnknownNameError, exit_code=13, kind="board"):
     """No board file of that name."""
 
-    exit_code = 13
-    kind = "board"
 
-
-class UnknownWorkloadError(UnknownNameError):
+class UnknownWorkloadError(UnknownNameError, exit_code=14, kind="workload"):
     """No workload of that name."""
 
-    exit_code = 14
-    kind = "workload"
 
-
-class UnknownExporterError(UnknownNameError):
+class UnknownExporterError(UnknownNameError, exit_code=15, kind="export format"):
     """No export format of that name."""
 
-    exit_code = 15
-    kind = "export format"
 
-
-class UnknownStudyError(UnknownNameError):
+class UnknownStudyError(UnknownNameError, exit_code=16, kind="study"):
     """No study of that name."""
 
-    exit_code = 16
-    kind = "study"
 
-
-class UnknownModelError(UnknownNameError):
+class UnknownModelError(UnknownNameError, exit_code=17, kind="performance model"):
     """No performance model of that name."""
 
-    exit_code = 17
-    kind = "performance model"
 
-
-class UnknownMeterError(UnknownNameError):
+class UnknownMeterError(UnknownNameError, exit_code=18, kind="power meter"):
     """No power meter of that name."""
 
-    exit_code = 18
-    kind = "power meter"
 
-
-class UnknownSettingError(UnknownNameError):
+class UnknownSettingError(UnknownNameError, exit_code=19, kind="setting"):
     """No such key in a configuration file."""
 
-    exit_code = 19
-    kind = "setting"
 
-
-class UnknownModeError(UnknownNameError):
+class UnknownModeError(UnknownNameError, exit_code=46, kind="power mode"):
     """No power mode of that name or id in the file."""
-
-    exit_code = 46
-    kind = "power mode"
 
     def __init__(self, name: str, known: Iterable[tuple[str, str]]) -> None:
         modes = sorted(known, key=lambda mode: -max(map(_likeness(name), mode)))
@@ -136,79 +108,55 @@ def _likeness(name: str) -> Callable[[str], float]:
     return lambda other: (wanted in other.lower()) + difflib.SequenceMatcher(None, wanted, other.lower()).ratio()
 
 
-class MalformedFileError(TunerError):
+class MalformedFileError(TunerError, exit_code=20):
     """A TOML, CSV or JSON file that does not parse; the sentence names line and column."""
 
-    exit_code = 20
 
-
-class FileVersionError(TunerError):
+class FileVersionError(TunerError, exit_code=21):
     """A file of a schema version that this program does not read."""
 
-    exit_code = 21
 
-
-class WrongBoardError(TunerError):
+class WrongBoardError(TunerError, exit_code=22):
     """A profile made for another board."""
 
-    exit_code = 22
 
-
-class OptionValueError(TunerError):
+class OptionValueError(TunerError, exit_code=23):
     """An option or an option's value that the board or the space does not have."""
 
-    exit_code = 23
 
-
-class StorageError(TunerError):
+class StorageError(TunerError, exit_code=24):
     """A study database that cannot be opened, read or trusted."""
 
-    exit_code = 24
 
-
-class TableError(TunerError):
+class TableError(TunerError, exit_code=25):
     """A table with missing columns, or with numbers that cannot be measurements."""
 
-    exit_code = 25
 
-
-class ModelRejectedError(TunerError):
+class ModelRejectedError(TunerError, exit_code=26):
     """A model file that the runtime does not accept."""
 
-    exit_code = 26
 
-
-class WorkloadCrashedError(TunerError):
+class WorkloadCrashedError(TunerError, exit_code=27):
     """The workload's process died or reported failure."""
 
-    exit_code = 27
 
-
-class WorkloadTimeoutError(TunerError):
+class WorkloadTimeoutError(TunerError, exit_code=28):
     """The workload did not answer within its time."""
 
-    exit_code = 28
 
-
-class WorkloadSilentError(TunerError):
+class WorkloadSilentError(TunerError, exit_code=29):
     """The workload ended without the output that was expected of it."""
 
-    exit_code = 29
 
-
-class PermissionDeniedError(TunerError):
+class PermissionDeniedError(TunerError, exit_code=30):
     """The user may not write what has to be written."""
 
-    exit_code = 30
 
-
-class DiskFullError(TunerError):
+class DiskFullError(TunerError, exit_code=31):
     """No space left; everything that was measured before is kept."""
 
-    exit_code = 31
 
-
-class VerifyError(TunerError):
+class VerifyError(TunerError, exit_code=32):
     """A setting reads back different from what was written.
 
     Args:
@@ -217,8 +165,6 @@ class VerifyError(TunerError):
         asked: Option -> what it was to have; empty where a single setting is meant.
         found: Option -> what was read instead, for every option of `asked`.
     """
-
-    exit_code = 32
 
     def __init__(
         self,
@@ -232,177 +178,117 @@ class VerifyError(TunerError):
         self.found = dict(found or {})
 
 
-class RestoreError(TunerError):
+class RestoreError(TunerError, exit_code=33):
     """Not every original value could be put back; the journal is kept."""
 
-    exit_code = 33
 
-
-class StudyMismatchError(TunerError):
+class StudyMismatchError(TunerError, exit_code=34):
     """A study is resumed with another space, objective or device."""
 
-    exit_code = 34
 
-
-class ObjectiveUnavailableError(TunerError):
+class ObjectiveUnavailableError(TunerError, exit_code=35):
     """The objective is known, but this device cannot measure it."""
 
-    exit_code = 35
 
-
-class InfeasibleError(TunerError):
+class InfeasibleError(TunerError, exit_code=36):
     """No configuration met the constraints. (Reported, with the least violating one.)"""
 
-    exit_code = 36
 
-
-class MissingDependencyError(TunerError):
+class MissingDependencyError(TunerError, exit_code=37):
     """An optional package that this choice needs is not installed, or clashes."""
 
-    exit_code = 37
 
-
-class DeviceBusyError(TunerError):
+class DeviceBusyError(TunerError, exit_code=38):
     """Another tuner owns the device."""
 
-    exit_code = 38
 
-
-class MeasurementError(TunerError):
+class MeasurementError(TunerError, exit_code=39):
     """A measurement that cannot be trusted: too few samples, NaN, negative."""
 
-    exit_code = 39
 
-
-class NoTrialError(TunerError):
+class NoTrialError(TunerError, exit_code=40):
     """A study ended without one successful trial."""
 
-    exit_code = 40
 
-
-class DeviceError(TunerError):
+class DeviceError(TunerError, exit_code=41):
     """Reading or writing an option failed at the device."""
 
-    exit_code = 41
 
-
-class FileMissingError(TunerError):
+class FileMissingError(TunerError, exit_code=42):
     """A file that was named does not exist or cannot be read."""
 
-    exit_code = 42
 
-
-class SpaceExhaustedError(TunerError):
+class SpaceExhaustedError(TunerError, exit_code=43):
     """Every configuration of the space has been measured (ends a session cleanly)."""
 
-    exit_code = 43
 
-
-class UnitMismatchError(TunerError):
+class UnitMismatchError(TunerError, exit_code=44):
     """A source whose values are in a unit that cannot be converted to the objective's."""
 
-    exit_code = 44
 
-
-class OverheatedError(TunerError):
+class OverheatedError(TunerError, exit_code=45):
     """The board passed its hard temperature limit; the workload was ended and everything put back."""
 
-    exit_code = 45
 
-
-class FileTooLargeError(TunerError):
+class FileTooLargeError(TunerError, exit_code=47):
     """A file, or a table in it, beyond the size that is read; the sentence states the limit."""
 
-    exit_code = 47
 
-
-class SettingChangedError(TunerError):
+class SettingChangedError(TunerError, exit_code=48):
     """Another program set an option since the profile was applied; reverting needs `--force`."""
 
-    exit_code = 48
 
-
-class SystemLimitError(TunerError):
+class SystemLimitError(TunerError, exit_code=49):
     """A limit of the system or of this user is reached: open files, processes, memory."""
 
-    exit_code = 49
 
-
-class BoardUnreachableError(TunerError):
+class BoardUnreachableError(TunerError, exit_code=50):
     """No connection to a board could be made, or nothing there can run the actuator."""
 
-    exit_code = 50
 
-
-class BoardLostError(TunerError):
+class BoardLostError(TunerError, exit_code=51):
     """The connection to a board broke in mid-session; the board puts itself back."""
 
-    exit_code = 51
 
-
-class BoardProtocolError(TunerError):
+class BoardProtocolError(TunerError, exit_code=52):
     """The two ends of a board's connection do not understand each other."""
 
-    exit_code = 52
 
-
-class BoardUnsupportedError(TunerError):
+class BoardUnsupportedError(TunerError, exit_code=53):
     """Something that cannot be had over a connection to a board."""
 
-    exit_code = 53
 
-
-class UnknownSessionError(UnknownNameError):
+class UnknownSessionError(UnknownNameError, exit_code=60, kind="session"):
     """The daemon has no session of that id."""
 
-    exit_code = 60
-    kind = "session"
 
-
-class SessionStateError(TunerError):
+class SessionStateError(TunerError, exit_code=61):
     """What was asked of a session does not go with its state."""
 
-    exit_code = 61
 
-
-class DaemonUnreachableError(TunerError):
+class DaemonUnreachableError(TunerError, exit_code=62):
     """No daemon answers at its socket, or it stopped answering."""
 
-    exit_code = 62
 
-
-class DaemonRunningError(TunerError):
+class DaemonRunningError(TunerError, exit_code=63):
     """Another daemon owns the state directory or the socket."""
 
-    exit_code = 63
 
-
-class UnknownProfileError(UnknownNameError):
+class UnknownProfileError(UnknownNameError, exit_code=64, kind="profile"):
     """The daemon has no profile of that name."""
 
-    exit_code = 64
-    kind = "profile"
 
-
-class RequestError(TunerError):
+class RequestError(TunerError, exit_code=65):
     """The daemon got a request that is no such request: too long, too slow, malformed."""
 
-    exit_code = 65
 
-
-class ServiceManagerError(TunerError):
+class ServiceManagerError(TunerError, exit_code=66):
     """systemd is not here, or refused."""
 
-    exit_code = 66
 
-
-class DaemonBusyError(TunerError):
+class DaemonBusyError(TunerError, exit_code=67):
     """The daemon has as many connections, handles or processes as it may; a moment later it has not."""
 
-    exit_code = 67
 
-
-class Interrupted(TunerError):  # noqa: N818 - not an error of anybody's making
+class Interrupted(TunerError, exit_code=130):  # noqa: N818 - a request, no error
     """SIGINT or SIGTERM asked the session to stop."""
-
-    exit_code = 130

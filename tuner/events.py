@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar
 
+from tuner.errors import TunerError
 from tuner.space import OptionValue
 
 
@@ -221,6 +223,11 @@ class SessionFailed(Event):
     what: str
     hint: str
     exit_code: int
+
+    @classmethod
+    def of(cls, error: TunerError, exit_code: int = 0) -> SessionFailed:
+        """Return the event of an error that ended a session now; `exit_code`, where given, replaces its own."""
+        return cls(time.time(), type(error).__name__, error.what, error.hint, exit_code or error.exit_code)
 
 
 Sink = Callable[[Event], None]

@@ -14,18 +14,21 @@ from typing import Any, NoReturn
 _MOST_DIGITS = 100
 
 
-def parse_json(raw: str | bytes) -> Any:
+def parse_json(raw: str | bytes, finite: bool = True) -> Any:
     """Return the value of a JSON text.
+
+    Args:
+        raw: The text, or its UTF-8.
+        finite: Refuse NaN and Infinity, which earlier versions wrote into studies.
 
     Raises:
         ValueError: no JSON (`json.JSONDecodeError`), no UTF-8 (`UnicodeDecodeError`), nested too deeply, a key that
-            stands twice in one object, or a number that is not finite or has more than 100 digits.
+            is twice in one object, or a number that is not finite or has more than 100 digits.
     """
     text = raw.decode("utf-8") if isinstance(raw, bytes) else raw
+    numbers: dict[str, Any] = {"parse_constant": _no_number, "parse_float": _finite} if finite else {}
     try:
-        return json.loads(
-            text, object_pairs_hook=_once, parse_constant=_no_number, parse_float=_finite, parse_int=_whole
-        )
+        return json.loads(text, object_pairs_hook=_once, parse_int=_whole, **numbers)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
 
@@ -33,7 +36,7 @@ def parse_json(raw: str | bytes) -> Any:
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        raise ValueError("a key stands twice in one object")
+        raise ValueError("a key is twice in one object")
     return found
 
 

@@ -39,11 +39,11 @@ def model_lines(profile: Profile, board: Board) -> list[Line]:
     chosen = profile.configuration("board")
     settings: Sequence[Mapping[str, Any]] = board.nvpmodel["settings"]
     paths = {p["name"]: p["args"] for p in board.nvpmodel["params"]}
-    told = {s.get("option") for s in settings}
-    untold = [name for name in chosen if name not in told]
-    if untold:
+    written = {s.get("option") for s in settings}
+    unwritten = [name for name in chosen if name not in written]
+    if unwritten:
         raise OptionValueError(
-            f"Option '{untold[0]}' of board '{board.name}' has no file that this format could name.",
+            f"Option '{unwritten[0]}' of board '{board.name}' has no file that this format could name.",
             "Use `tuner profile apply`.",
         )
     used = {s["param"] for s in settings if s.get("option") in chosen}

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
-import tuner.errors
+from tuner.error_codec import error_from_json
 from tuner.errors import BoardLostError, Interrupted, TunerError, WorkloadCrashedError, WorkloadTimeoutError
 from tuner.ports import Elsewhere, StopToken
 from tuner.strict_json import parse_json
@@ -91,7 +91,7 @@ class Child:
             answer = self._parsed(bytes(self._output[:end]))
             del self._output[: end + 1]
         if "error" in answer:
-            raise _error(answer)
+            raise self._error(answer)
         if not all(_is_a(answer.get(name), kind) for name, kind in answers.items()):
             raise self._nonsense()
         return answer
@@ -107,6 +107,12 @@ class Child:
         if self._elsewhere:
             return None
         raise self._nonsense()
+
+    def _error(self, answer: Mapping[str, Any]) -> TunerError:
+        try:
+            return error_from_json(answer)
+        except ValueError:
+            return self._nonsense()
 
     def _nonsense(self) -> TunerError:
         self.close()
@@ -226,14 +232,6 @@ def last_line(text: bytes) -> str:
     """Return the last line with something on it, shortened; "" where there is none."""
     lines = [line.strip() for line in text.decode(errors="replace").splitlines()]
     return next((line for line in reversed(lines) if line), "")[:_STDERR_LINE]
-
-
-def _error(answer: Mapping[str, Any]) -> TunerError:
-    found = getattr(tuner.errors, str(answer["error"]), TunerError)
-    kind: type[TunerError] = found if isinstance(found, type) and issubclass(found, TunerError) else TunerError
-    error = kind.__new__(kind)  # some kinds are made of other things than their two sentences
-    TunerError.__init__(error, str(answer.get("what", "")), str(answer.get("hint", "")))
-    return error
 
 
 def _is_a(value: object, kind: type | list[type]) -> bool:

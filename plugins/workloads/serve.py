@@ -9,7 +9,9 @@ import signal
 import sys
 from typing import Any, Callable, Mapping  # noqa: UP035 - subscripted at run time by a board's Python 3.8
 
+from tuner.error_codec import error_to_json
 from tuner.errors import TunerError
+from tuner.strict_json import parse_json
 
 _PR_SET_PDEATHSIG = 1
 
@@ -35,11 +37,11 @@ def serve(handlers: Mapping[str, Handler], parent_pid: int | None) -> None:
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     while line := sys.stdin.buffer.readline():
-        request: dict[str, Any] = json.loads(line)
+        request: dict[str, Any] = parse_json(line)
         try:
             answer = handlers[request.pop("do")](request)
         except TunerError as error:
-            answer = {"error": type(error).__name__, "what": error.what, "hint": error.hint}
+            answer = error_to_json(error)
         answers.write(json.dumps(answer) + "\n")
         answers.flush()
 

@@ -16,6 +16,8 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 
+from tuner.strict_json import parse_json
+
 #: Names the socket where there is one; the unit of the daemon sets it.
 VARIABLE = "TUNER_WORKLOAD_SOCKET"
 #: What can be started; nothing else that a peer may name.
@@ -49,12 +51,16 @@ def serve(peer: socket.socket) -> int:
     When the peer goes first, this ends, and systemd ends whatever the process has started.
     """
     data, streams, _, _ = socket.recv_fds(peer, _LONGEST_REQUEST, 3)
-    request = json.loads(data)
-    if request["module"] not in _MODULES or len(streams) != 3:
+    try:
+        request = parse_json(data)
+        module, folder = str(request["module"]), str(request["cwd"])
+    except (ValueError, KeyError, TypeError):
         return 1
-    os.chdir(request["cwd"] if os.access(request["cwd"], os.X_OK) else "/")
+    if module not in _MODULES or len(streams) != 3:
+        return 1
+    os.chdir(folder if os.access(folder, os.X_OK) else "/")
     process = subprocess.Popen(
-        [sys.executable, "-m", f"{__package__}.{request['module']}", str(os.getpid())],
+        [sys.executable, "-m", f"{__package__}.{module}", str(os.getpid())],
         stdin=streams[0],
         stdout=streams[1],
         stderr=streams[2],

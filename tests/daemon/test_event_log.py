@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tuner.daemon.event_log import EventWriter, line_id, offset_after, read_lines, untold_trials
+from tuner.daemon.event_log import EventWriter, line_id, offset_after, read_lines, unreported_trials
 from tuner.events import (
     Event,
     Notice,
@@ -70,7 +70,7 @@ def test_what_a_power_cut_tore_is_cut_off_and_ids_go_on(said: list[str], cut: in
         assert ids_after(path, 0) == [*range(1, kept + 1), kept + 11]
 
 
-def test_a_trial_without_an_end_is_untold(tmp_path: Path) -> None:
+def test_a_trial_without_an_end_is_unreported(tmp_path: Path) -> None:
     (tmp_path / "log").touch()
     writer = EventWriter(tmp_path / "log")
     for trial in (4, 5, 6):
@@ -79,7 +79,7 @@ def test_a_trial_without_an_end_is_untold(tmp_path: Path) -> None:
             end = TrialFinished(1.0, trial, "failed", {}, "tpe", None, {}, None, "x", None, None, None, None, 1.0)
             writer.write(end.to_json())
     writer.close()
-    assert untold_trials(tmp_path / "log") == {5}
+    assert unreported_trials(tmp_path / "log") == {5}
 
 
 def test_events_survive_the_way_over_json() -> None:

@@ -6,7 +6,6 @@ import inspect
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,54 +13,29 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.vocabulary.test_error_codec import KINDS, made
 from tuner.config.settings import SETTINGS
 from tuner.daemon.access import Policy
 from tuner.daemon.app import Service, create_app
 from tuner.daemon.client import DaemonClient
 from tuner.daemon.files import SessionFiles
+from tuner.daemon.http_status import status_of
+from tuner.daemon.models import ErrorBody
 from tuner.daemon.profile_store import ProfileStore
 from tuner.daemon.settings import effective, own_board, parse_settings
 from tuner.daemon.supervisor import Supervisor
 from tuner.daemon.tasks import Tasks
-from tuner.daemon.wire_errors import body_of, error_of, status_of
-from tuner.errors import (
-    TunerError,
-    UnknownModeError,
-    UnknownNameError,
-    UnknownProfileError,
-    UnknownSettingError,
-    UsageError,
-)
+from tuner.error_codec import error_from_json
+from tuner.errors import TunerError, UnknownProfileError, UnknownSettingError, UsageError
 
 
-def kinds(kind: type[TunerError] = TunerError) -> Iterator[type[TunerError]]:
-    yield kind
-    for below in kind.__subclasses__():
-        yield from kinds(below)
-
-
-@pytest.mark.parametrize("kind", sorted(set(kinds()), key=lambda k: k.__name__))
+@pytest.mark.parametrize("kind", KINDS)
 def test_an_error_arrives_as_the_error_that_it_was(kind: type[TunerError]) -> None:
-    if issubclass(kind, UnknownNameError):
-        known: list[Any] = [("0", "name")] if kind is UnknownModeError else ["name"]
-        made: TunerError = kind("nme", known)
-    else:
-        made = kind("What is wrong.", "What to do.")
-    arrived = error_of(body_of(made).model_dump())
+    error = made(kind, "What is wrong.", "What to do.")
+    arrived = error_from_json(ErrorBody.of(error).model_dump())
     assert type(arrived) is kind
-    assert (arrived.what, arrived.hint, arrived.exit_code, str(arrived)) == (
-        made.what,
-        made.hint,
-        made.exit_code,
-        str(made),
-    )
-    assert 400 <= status_of(made) < 600
-
-
-def test_an_error_of_a_newer_daemon_keeps_its_words_and_code() -> None:
-    arrived = error_of({"error": "NewError", "what": "W.", "hint": "H.", "exit_code": 99})
-    assert type(arrived) is TunerError
-    assert (str(arrived), arrived.exit_code) == ("W. H.", 99)
+    assert (str(arrived), arrived.exit_code) == ("What is wrong. What to do.", error.exit_code)
+    assert 400 <= status_of(error) < 600
 
 
 def test_the_client_has_every_operation_of_the_openapi_document(tmp_path: Path) -> None:

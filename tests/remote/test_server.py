@@ -14,14 +14,7 @@ from benchmarks.fuzz_actuator import fuzz, fuzz_emulated
 from tests.remote.fakes import OPTIONS, START, FakeDevice, RefusingDevice, server_over
 from tuner.control import ControlSession, pending
 from tuner.errors import BoardProtocolError, DeviceBusyError, UnknownMeterError, VerifyError
-from tuner.remote.protocol import (
-    MAX_NAMES,
-    error_from_json,
-    error_to_json,
-    parse_request,
-    probe_from_json,
-    probe_to_json,
-)
+from tuner.remote.protocol import MAX_NAMES, error_line, error_of, parse_request, probe_from_json, probe_to_json
 from tuner.remote.server import Server
 
 
@@ -248,6 +241,8 @@ def test_probes_and_errors_survive_the_way(device: FakeDevice) -> None:
     for probe in device.probe():
         assert probe_from_json(json.loads(json.dumps(probe_to_json(probe)))) == probe
     for error in (VerifyError("a", "b"), DeviceBusyError("c"), UnknownMeterError("x", ["y"])):
-        found = error_from_json(json.loads(json.dumps(error_to_json(error))))
+        found = error_of(json.loads(error_line(7, error))["error"])
         assert (type(found), found.what, found.hint) == (type(error), error.what, error.hint)
-    assert error_from_json({"kind": "__import__", "what": "w", "hint": ""}).exit_code == 1
+    assert type(error_of({"kind": "DeviceBusyError", "what": "w", "hint": ""})) is DeviceBusyError  # an earlier version
+    assert error_of({"kind": "__import__", "what": "w", "hint": ""}).exit_code == 1
+    assert isinstance(error_of({"what": "w"}), BoardProtocolError)

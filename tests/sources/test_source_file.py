@@ -182,7 +182,7 @@ def test_versions_and_other_files() -> None:
         (b"a,latency_s\n1,2\n", "this is no JSON"),
         (b"\xff\xfe", "no UTF-8"),
         (b"[" * 100_000, "nested too deeply"),
-        (b'{"a": 1, "a": 2}', "stands twice"),
+        (b'{"a": 1, "a": 2}', "is twice"),
         (b'{"a": NaN}', "NaN is no number"),
     ):
         with pytest.raises(MalformedFileError, match=said):

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from tuner import errors
-from tuner.errors import TunerError, WorkloadCrashedError
+from tuner.error_codec import error_to_json
+from tuner.errors import TunerError, UnknownModelError, WorkloadCrashedError
 from tuner.opening import default_context
 from tuner_plugins.workloads import child
 
@@ -80,6 +79,9 @@ NONSENSE = {
     "nothing": b"{}\n",
     "another type": b'{"latencies_s": ["a"], "providers": [], "status": 0}\n',
     "true for a number": b'{"latencies_s": [], "providers": [], "status": true}\n',
+    "an error without a sentence": b'{"error": "DeviceError"}\n',
+    "an error without a class": b'{"error": 7, "what": "W."}\n',
+    "an error with another exit code": b'{"error": "DeviceError", "what": "W.", "exit_code": 0}\n',
 }
 
 
@@ -99,7 +101,12 @@ def test_what_a_login_shell_prints_is_skipped(monkeypatch: pytest.MonkeyPatch) -
     assert asked(Printing(b"Welcome\n2026\n" + NONSENSE["nested deeply"] + GOOD))["latencies_s"] == [1, 0.5]
 
 
-@given(st.sampled_from([*vars(errors), "x"]) | st.integers(), st.text(max_size=20) | st.none())
-def test_any_error_that_is_answered_can_be_raised(kind: object, what: object) -> None:
-    error = child._error({"error": kind, "what": what})
-    assert isinstance(error, TunerError)
+def test_an_error_arrives_as_the_error_that_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = json.dumps(error_to_json(UnknownModelError("rtt", ["rt"]))).encode() + b"\n"
+    with pytest.raises(UnknownModelError, match=r"no performance model 'rtt'\. Did you mean rt"):
+        asked(Printing(said), monkeypatch)
+
+
+def test_an_error_that_is_not_known_here_is_an_error_all_the_same() -> None:
+    with pytest.raises(TunerError, match=r"^W\.$"):
+        asked(Printing(b'{"error": "__import__", "what": "W."}\n'))

@@ -135,15 +135,15 @@ def _stays(client: DaemonClient, session: str, interactive: bool) -> bool:
 
 
 def _conclude(client: DaemonClient, session: str, end: Event | None, as_json: bool, output: str | None) -> int:
-    from tuner.daemon.wire_errors import error_of
+    from tuner.error_codec import error_from_json
     from tuner.events import SessionFailed, SessionFinished
 
     if isinstance(end, SessionFailed):
-        raise error_of(end.to_json())
+        raise error_from_json(end.to_json())
     if not isinstance(end, SessionFinished):  # its log has no end: what the daemon knows of it
         error = client.show_session(session).error
         if error is not None:
-            raise error_of(error.model_dump())
+            raise error_from_json(error.model_dump())
         return 0
     finished: SessionFinished = _fetched(client, end, Path(output)) if output else end
     if not as_json:

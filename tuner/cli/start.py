@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from typing import Any
 
 import click
@@ -72,13 +71,13 @@ def _no_output() -> Exception:
 
 def _settled(client: Any, session: str) -> None:
     """Wait until a session has begun, or failed to, or has to wait for another."""
-    from tuner.daemon.wire_errors import error_of
+    from tuner.error_codec import error_from_json
 
     if client.show_session(session).reason:
         return
     for event in client.follow_session(session):
         if event["event"] == "error":
-            raise error_of(event)
+            raise error_from_json(event)
         if event["event"] == "started":
             return
 
@@ -100,8 +99,7 @@ def _run(settings: Any, as_json: bool, plain: bool, flags: tuple[str, ...]) -> i
                 try:
                     finished = run_session(settings, sink, stop, watched)
                 except TunerError as error:
-                    code = _signal_code(stop.signal_number) or error.exit_code
-                    sink(SessionFailed(time.time(), type(error).__name__, error.what, error.hint, code))
+                    sink(SessionFailed.of(error, _signal_code(stop.signal_number)))
                     raise
         except Interrupted as error:
             say(str(error), err=True)

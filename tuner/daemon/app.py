@@ -19,13 +19,13 @@ from tuner.daemon import metrics
 from tuner.daemon.access import Peer, Policy
 from tuner.daemon.event_stream import EventStream
 from tuner.daemon.gate import PEER
+from tuner.daemon.http_status import status_of
 from tuner.daemon.models import Applied, DeviceFacts, ErrorBody, Health, ProfileView, SessionRequest, SessionView
 from tuner.daemon.profile_store import ProfileStore
 from tuner.daemon.settings import own_sysroot
 from tuner.daemon.shortage import is_shortage
 from tuner.daemon.supervisor import Supervisor
 from tuner.daemon.tasks import Tasks
-from tuner.daemon.wire_errors import body_of, status_of
 from tuner.errors import DaemonBusyError, RequestError, TunerError, UsageError
 
 #: Facts of a device are asked for at most this often.
@@ -77,19 +77,19 @@ def create_app(service: Service) -> FastAPI:
 def _handle_errors(app: FastAPI) -> None:
     @app.exception_handler(TunerError)
     async def typed(request: Request, error: TunerError) -> JSONResponse:
-        return JSONResponse(body_of(error).model_dump(), status_of(error))
+        return JSONResponse(ErrorBody.of(error).model_dump(), status_of(error))
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])[:200]
         usage = UsageError(f"The request's {where} cannot be: {first['msg']}.", "See /openapi.json.")
-        return JSONResponse(body_of(usage).model_dump(), 422)
+        return JSONResponse(ErrorBody.of(usage).model_dump(), 422)
 
     @app.exception_handler(HTTPException)
     async def refused(request: Request, error: HTTPException) -> JSONResponse:
         wrong = RequestError(f"{request.method} {request.url.path}: {error.detail}.", "See /openapi.json.")
-        return JSONResponse(body_of(wrong).model_dump(), error.status_code, headers=error.headers)
+        return JSONResponse(ErrorBody.of(wrong).model_dump(), error.status_code, headers=error.headers)
 
     @app.exception_handler(OSError)
     async def short(request: Request, error: OSError) -> JSONResponse:
@@ -97,13 +97,13 @@ def _handle_errors(app: FastAPI) -> None:
             return await internal(request, error)
         _log.warning("%s %s cannot be answered now: %s", request.method, request.url.path, error)
         busy = DaemonBusyError(f"The daemon is short of something: {error.strerror}.", "Try it again.")
-        return JSONResponse(body_of(busy).model_dump(), status_of(busy))
+        return JSONResponse(ErrorBody.of(busy).model_dump(), status_of(busy))
 
     @app.exception_handler(Exception)
     async def internal(request: Request, error: Exception) -> JSONResponse:
         _log.error("%s %s failed", request.method, request.url.path, exc_info=error)
         failed = TunerError("The daemon failed in a way it should not.", "Report what its log says.")
-        return JSONResponse(body_of(failed).model_dump(), 500)
+        return JSONResponse(ErrorBody.of(failed).model_dump(), 500)
 
 
 def _add_sessions(app: FastAPI, service: Service) -> None:

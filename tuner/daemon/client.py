@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import time
 from collections.abc import Iterator
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 from pydantic import TypeAdapter
 
 from tuner.daemon.models import Applied, DeviceFacts, Health, ProfileView, SessionRequest, SessionView
-from tuner.daemon.wire_errors import error_of
-from tuner.errors import DaemonUnreachableError
+from tuner.error_codec import error_from_json
+from tuner.errors import DaemonUnreachableError, TunerError
+from tuner.strict_json import parse_json
 
 #: The daemon sends at least an empty line every 15 s; three that are missing mean that it hangs.
 SILENCE_S = 50.0
@@ -22,8 +22,7 @@ SILENCE_S = 50.0
 ANSWER_S = 150.0
 #: How long a follower waits for a daemon that went away (an upgrade, a reboot).
 AWAY_S = 120.0
-_SESSIONS = TypeAdapter(list[SessionView])
-_PROFILES = TypeAdapter(list[ProfileView])
+_T = TypeVar("_T")
 
 
 class DaemonClient:
@@ -53,11 +52,11 @@ class DaemonClient:
 
     def create_session(self, request: SessionRequest) -> SessionView:
         """Queue a session."""
-        return SessionView.model_validate(self._json("POST", "/sessions", json=request.model_dump()))
+        return self._ask(SessionView, "POST", "/sessions", json=request.model_dump())
 
     def list_sessions(self, limit: int = 50) -> list[SessionView]:
         """Return the newest sessions, oldest first."""
-        return _SESSIONS.validate_python(self._json("GET", "/sessions", params={"limit": limit}))
+        return self._ask(list[SessionView], "GET", "/sessions", params={"limit": limit})
 
     def show_session(self, session: str) -> SessionView:
         """Return one session."""
@@ -85,10 +84,10 @@ class DaemonClient:
         ):
             if response.status_code != 200:
                 response.read()
-                raise _error(response)
+                raise self._error(response)
             for line in response.iter_lines():
                 if line.strip():
-                    yield json.loads(line)
+                    yield self._event(line)
 
     def follow_session(self, session: str, after: int = 0) -> Iterator[dict[str, Any]]:
         """Yield a session's events until it has ended, across restarts of the daemon; misses none.
@@ -114,44 +113,67 @@ class DaemonClient:
 
     def list_profiles(self) -> list[ProfileView]:
         """Return the profiles that sessions left."""
-        return _PROFILES.validate_python(self._json("GET", "/profiles"))
+        return self._ask(list[ProfileView], "GET", "/profiles")
 
     def show_profile(self, name: str) -> ProfileView:
         """Return one profile with its text."""
-        return ProfileView.model_validate(self._json("GET", f"/profiles/{name}"))
+        return self._ask(ProfileView, "GET", f"/profiles/{name}")
 
     def apply_profile(self, name: str) -> Applied:
         """Set a profile's board options and leave them set."""
-        return Applied.model_validate(self._json("POST", f"/profiles/{name}/apply"))
+        return self._ask(Applied, "POST", f"/profiles/{name}/apply")
 
     def revert_profile(self, name: str, force: bool = False) -> Applied:
         """Put back what applying a profile replaced; with `force` also what another program set since."""
-        return Applied.model_validate(self._json("POST", f"/profiles/{name}/revert", params={"force": force}))
+        return self._ask(Applied, "POST", f"/profiles/{name}/revert", params={"force": force})
 
     def device_facts(self) -> DeviceFacts:
         """Return what the device is and has."""
-        return DeviceFacts.model_validate(self._json("GET", "/device"))
+        return self._ask(DeviceFacts, "GET", "/device")
 
     def health(self) -> Health:
         """Return how the daemon is."""
-        return Health.model_validate(self._json("GET", "/health"))
+        return self._ask(Health, "GET", "/health")
 
     def prometheus(self) -> str:
         """Return the metrics' text."""
         return self._request("GET", "/metrics").text
 
-    def _session(self, method: str, session: str, verb: str) -> SessionView:
-        return SessionView.model_validate(self._json(method, f"/sessions/{session}{verb}"))
+    def _event(self, line: str) -> dict[str, Any]:
+        with _protocol_errors(self._path):
+            event = parse_json(line)
+            if not isinstance(event, dict) or not isinstance(event.get("id"), int):
+                raise ValueError("it is no event")
+            return event
 
-    def _json(self, method: str, path: str, **more: Any) -> Any:
-        return self._request(method, path, **more).json()
+    def _session(self, method: str, session: str, verb: str) -> SessionView:
+        return self._ask(SessionView, method, f"/sessions/{session}{verb}")
+
+    def _ask(self, kind: type[_T], method: str, path: str, **more: Any) -> _T:
+        response = self._request(method, path, **more)
+        with _protocol_errors(self._path):
+            return TypeAdapter(kind).validate_json(response.content)
 
     def _request(self, method: str, path: str, **more: Any) -> httpx.Response:
         with _transport_errors(self._path):
             response = self._http.request(method, path, **more)
         if response.status_code >= 400:
-            raise _error(response)
+            raise self._error(response)
         return response
+
+    def _error(self, response: httpx.Response) -> TunerError:
+        with _protocol_errors(self._path):
+            return error_from_json(parse_json(response.content))
+
+
+@contextlib.contextmanager
+def _protocol_errors(path: str) -> Iterator[None]:
+    try:
+        yield
+    except ValueError as error:
+        raise DaemonUnreachableError(
+            f"What answers at {path} is no daemon of tuner: {str(error)[:200]}.", "Name another --socket."
+        ) from error
 
 
 @contextlib.contextmanager
@@ -163,11 +185,3 @@ def _transport_errors(path: str) -> Iterator[None]:
             f"The daemon at {path} does not answer: {error or type(error).__name__}.",
             "`systemctl status tuner` says how it is.",
         ) from error
-
-
-def _error(response: httpx.Response) -> Exception:
-    try:
-        body = response.json()
-    except ValueError:
-        body = {"what": f"The daemon answered {response.status_code}: {response.text[:200]}."}
-    return error_of(body if isinstance(body, dict) else {})

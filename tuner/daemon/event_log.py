@@ -151,15 +151,25 @@ def check_log(path: Path) -> int:
     return whole
 
 
-def untold_trials(path: Path) -> frozenset[int]:
-    """Return the trials whose begin the log tells and whose end it does not."""
+def unreported_trials(path: Path) -> frozenset[int]:
+    """Return the trials of which the log has the start and not the end.
+
+    Raises:
+        StorageError: the log is missing, or a line on a trial is no event. OSError: it cannot be opened now.
+    """
     begun: set[int] = set()
     with open(open_log(path), "rb") as lines:
         for line in lines:
-            if b'"event": "trial_started"' in line:
-                begun.add(int(json.loads(line)["trial"]))
-            elif b'"event": "trial",' in line:
-                begun.discard(int(json.loads(line)["trial"]))
+            starts, ends = b'"event": "trial_started"' in line, b'"event": "trial",' in line
+            if starts or ends:
+                try:
+                    trial = int(parse_line(line)["trial"])
+                except (ValueError, KeyError, TypeError) as error:
+                    raise damaged(path, "a line on a trial is no event") from error
+                if starts:
+                    begun.add(trial)
+                else:
+                    begun.discard(trial)
     return frozenset(begun)
 
 

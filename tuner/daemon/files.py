@@ -15,9 +15,8 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from tuner.daemon.event_log import open_log
-from tuner.daemon.models import SessionRecord
+from tuner.daemon.models import ErrorBody, SessionRecord
 from tuner.daemon.shortage import is_shortage
-from tuner.daemon.wire_errors import body_of
 from tuner.errors import DaemonBusyError, DiskFullError, StorageError
 
 RECORD, EVENTS, STDERR = "session.json", "events.jsonl", "stderr.log"
@@ -164,7 +163,7 @@ def _damaged(folder: Path, error: StorageError) -> SessionRecord:
         settings={},
         device="",
         study="",
-        error=body_of(error),
+        error=ErrorBody.of(error),
     )
 
 

@@ -18,7 +18,8 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from tuner.daemon.access import Peer, Policy, peer_of
 from tuner.daemon.connections import MOST_CONNECTIONS, Connections
-from tuner.daemon.wire_errors import body_of, status_of
+from tuner.daemon.http_status import status_of
+from tuner.daemon.models import ErrorBody
 from tuner.errors import DaemonBusyError, PermissionDeniedError, RequestError, TunerError
 
 #: Longest head and body of a request, in bytes.
@@ -172,7 +173,7 @@ async def answer(
 
 
 def _json(error: TunerError) -> bytes:
-    return json.dumps(body_of(error).model_dump()).encode()
+    return json.dumps(ErrorBody.of(error).model_dump()).encode()
 
 
 def _headers(body: bytes) -> list[tuple[bytes, bytes]]:

@@ -11,10 +11,9 @@ from pathlib import Path
 
 from tuner.daemon.event_log import EventWriter, check_log
 from tuner.daemon.files import EVENTS, SessionFiles
-from tuner.daemon.models import SessionRecord
+from tuner.daemon.models import ErrorBody, SessionRecord
 from tuner.daemon.shortage import RETRY_S, is_shortage
 from tuner.daemon.summary import take, take_new
-from tuner.daemon.wire_errors import body_of
 from tuner.errors import DaemonBusyError, DiskFullError, StorageError, TunerError
 from tuner.events import SessionFailed
 
@@ -94,7 +93,7 @@ class Intake:
 
     def end(self, record: SessionRecord, error: TunerError) -> None:
         """End a session that has no process with an event of the daemon's own, also where no log takes it."""
-        event = SessionFailed(time.time(), type(error).__name__, error.what, error.hint, error.exit_code)
+        event = SessionFailed.of(error)
         try:
             writer = EventWriter(self.log_path(record.id), wait=False, seen=record.last_event)
             writer.write(event.to_json())
@@ -110,7 +109,7 @@ class Intake:
     def end_damaged(self, record: SessionRecord, error: StorageError) -> None:
         """End a session whose log cannot be trusted: nothing is added to it."""
         _log.error("session %s: %s", record.id, error)
-        record.error = body_of(error)
+        record.error = ErrorBody.of(error)
         self.set_state(record, "damaged", error.what)
 
     # --- the record ------------------------------------------------------------------------------

@@ -6,6 +6,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from tuner.error_codec import error_to_json
+from tuner.errors import TunerError
+
 #: Lengths that a request may have. A shell line is the longest thing that anybody writes.
 Text = Annotated[str, StringConstraints(max_length=4096)]
 Key = Annotated[str, StringConstraints(max_length=64)]
@@ -24,12 +27,18 @@ class Model(BaseModel):
 
 
 class ErrorBody(BaseModel):
-    """An error as everybody gets it: `error` is a class of tuner/errors.py, with its exit code."""
+    """An error as clients get it: `error` is a class of tuner/errors.py, `bases` those between it and `TunerError`."""
 
     error: str
     what: str
     hint: str
     exit_code: int
+    bases: list[str] = []
+
+    @classmethod
+    def of(cls, error: TunerError) -> ErrorBody:
+        """Return an error as this model."""
+        return cls.model_validate(error_to_json(error))
 
 
 class SessionRequest(Model):

@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from tuner.daemon.event_log import EventWriter, untold_trials
+from tuner.daemon.event_log import EventWriter, unreported_trials
 from tuner.daemon.files import EVENTS, read_record
 from tuner.daemon.models import SessionRecord
 from tuner.daemon.settings import effective
@@ -117,8 +117,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         record = read_record(given.folder)
         gap = GAP if given.after_power_cut else 0
         writer = EventWriter(given.folder / EVENTS, gap, seen=record.last_event)
-        untold = untold_trials(given.folder / EVENTS)
-    except (StorageError, OSError, ValueError, KeyError) as error:  # the daemon sees it in its next look
+        unreported = unreported_trials(given.folder / EVENTS)
+    except (StorageError, OSError) as error:  # the daemon sees it in its next look
         sys.stderr.write(f"{error}\n")
         return StorageError.exit_code
     pause = PauseSwitch()
@@ -130,7 +130,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             pause,
             record.crashed,
             record.spent_s,
-            untold,
+            unreported,
             lambda _study: record.resume_command,
             rights_of(record.owner_uid),
         )
@@ -171,7 +171,7 @@ def _enter(record: SessionRecord, sink: LogSink, rights: Rights) -> None:
 
 
 def _failed(sink: LogSink, error: TunerError) -> None:
-    sink(SessionFailed(time.time(), type(error).__name__, error.what, error.hint, error.exit_code))
+    sink(SessionFailed.of(error))
     if sink.full:
         # The exit status is all that can be told. Not by `sys.exit`: it ends with 120 where stderr's file is full too.
         os._exit(DiskFullError.exit_code)

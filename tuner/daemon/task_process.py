@@ -13,7 +13,7 @@ from typing import Any
 
 from tuner.control import apply_persistently, revert_applied
 from tuner.control.restoring import restore_error
-from tuner.daemon.wire_errors import body_of
+from tuner.error_codec import error_to_json
 from tuner.errors import TunerError
 from tuner.events import Event, Notice, strict
 from tuner.opening import Opened, default_context, open_device
@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         answer = _JOBS[given.verb](rights_of(int(given.owner) if given.owner else None), *given.arguments)
     except TunerError as error:
-        answer = {"error": body_of(error).model_dump()}
+        answer = {"error": error_to_json(error)}
     sys.stdout.write(json.dumps(strict(answer), allow_nan=False, default=str) + "\n")
     return 0
 

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import signal
 import sys
 from typing import Any
 
 from tuner.daemon.putting_back import put_back
-from tuner.daemon.wire_errors import error_of
+from tuner.error_codec import error_from_json
 from tuner.errors import Interrupted, TunerError
+from tuner.strict_json import parse_json
 
 #: Longest time of a job; a device that hangs must not hang the daemon's clients.
 LIMIT_S = 120.0
@@ -81,13 +81,13 @@ class Tasks:
 
     def _answer(self, verb: str, output: bytes) -> Any:
         try:
-            answer = json.loads(output)
+            answer = parse_json(output)
+            if not isinstance(answer, dict) or "error" not in answer:
+                return answer
+            error = error_from_json(answer["error"])
         except ValueError:
             raise TunerError(f"The job '{verb}' gave no answer.", "See the daemon's log.") from None
-        if isinstance(answer, dict) and "error" in answer:
-            error = error_of(answer["error"])
-            if isinstance(error, Interrupted):  # by us
-                late = f"The job '{verb}' took longer than {self._limit_s:g} s: {error.what}"
-                raise TunerError(late, "See the daemon's log.")
-            raise error
-        return answer
+        if isinstance(error, Interrupted):  # by us
+            late = f"The job '{verb}' took longer than {self._limit_s:g} s: {error.what}"
+            raise TunerError(late, "See the daemon's log.")
+        raise error

@@ -11,7 +11,7 @@ from typing import IO, Any
 
 from tuner.errors import BoardLostError, BoardProtocolError, BoardUnreachableError, PermissionDeniedError, TunerError
 from tuner.remote.channel import Channel, ChannelClosedError, ChannelTimeoutError, LineTooLongError
-from tuner.remote.protocol import ALARM, MAX_REPLY, VERSION, error_from_json, malformed, parse_line, request_line
+from tuner.remote.protocol import ALARM, MAX_REPLY, VERSION, error_of, malformed, parse_line, request_line
 from tuner.remote.transport import Link
 
 #: The board puts itself back when it has heard nothing for so long.
@@ -84,7 +84,7 @@ class Connection:
                 self._lost = self._why_lost(isinstance(error, ChannelTimeoutError))
                 raise self._lost from error
         if "error" in reply:
-            raise error_from_json(reply["error"])
+            raise error_of(reply["error"])
         value = reply.get("ok")
         if not isinstance(value, dict):
             raise malformed("of the board is no reply")

@@ -15,7 +15,7 @@ from typing import Callable  # noqa: UP035 - on a board: Python 3.8
 from tuner.errors import DeviceBusyError, PermissionDeniedError, TunerError, UsageError
 from tuner.remote.board import OwnedBoard
 from tuner.remote.channel import Channel, ChannelClosedError, ChannelTimeoutError
-from tuner.remote.protocol import MAX_REQUEST, encode, error_to_json
+from tuner.remote.protocol import MAX_REQUEST, error_line
 from tuner.remote.server import Server
 from tuner.remote.serving import SignalPipe, say, serve_one
 
@@ -130,7 +130,7 @@ def _accept(listener: socket.socket) -> socket.socket | None:
 
 def _refuse(channel: Channel, error: TunerError) -> None:
     with contextlib.suppress(ChannelClosedError, ChannelTimeoutError):
-        channel.send(encode({"id": None, "error": error_to_json(error)}), _REFUSAL_TIMEOUT_S)
+        channel.send(error_line(None, error), _REFUSAL_TIMEOUT_S)
 
 
 def may_use(peer: socket.socket, gid: int | None) -> bool:

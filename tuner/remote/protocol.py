@@ -1,7 +1,7 @@
 """What a session and the actuator that owns a board say to each other: JSON lines, checked strictly.
 
 A request is ``{"id": 7, "do": "apply", "target": {"gpu_freq_hz": 114750000}}``, its reply ``{"id": 7, "ok": {...}}`` or
-``{"id": 7, "error": {"kind": "OptionValueError", "what": ..., "hint": ...}}``. There is no message that carries a path
+``{"id": 7, "error": {...}}``, as `tuner.error_codec` writes errors. There is no message that carries a path
 or a command: only names of options and meters, and levels.
 """
 
@@ -11,8 +11,8 @@ import json
 from dataclasses import dataclass
 from typing import Any, Callable, Mapping  # noqa: UP035 - subscripted at run time by Python 3.8
 
-import tuner.errors
-from tuner.errors import BoardProtocolError, TunerError, VerifyError
+from tuner.error_codec import error_from_json, error_to_json
+from tuner.errors import BoardProtocolError, TunerError
 from tuner.ports import Probe, Supported, Unsupported
 from tuner.space import Condition, Option, OptionValue
 from tuner.strict_json import parse_json
@@ -167,27 +167,18 @@ def malformed(what: str) -> BoardProtocolError:
 # --- errors and probes as JSON ------------------------------------------------------------------
 
 
-def error_to_json(error: TunerError) -> dict[str, Any]:
-    """Return an error for the other side."""
-    data: dict[str, Any] = {"kind": type(error).__name__, "what": error.what, "hint": error.hint}
-    if isinstance(error, VerifyError):
-        data.update(asked=error.asked, found=error.found)
-    return data
+def error_line(ident: int | None, error: TunerError) -> bytes:
+    """Return the reply that carries an error, as a line."""
+    data = error_to_json(error)
+    return encode({"id": ident, "error": {**data, "kind": data["error"]}})  # earlier versions read `kind`
 
 
-def error_from_json(data: Any) -> TunerError:
-    """Return the other side's error; one of an unknown kind is a plain `TunerError`."""
-    if not isinstance(data, dict):
+def error_of(data: object) -> TunerError:
+    """Return the error that a reply carries, or the one for a reply of another form."""
+    try:
+        return error_from_json({"error": data.get("kind"), **data} if isinstance(data, dict) else data)
+    except ValueError:
         return malformed("carries an error of another form")
-    found = getattr(tuner.errors, str(data.get("kind")), TunerError)
-    kind = found if isinstance(found, type) and issubclass(found, TunerError) else TunerError
-    error = kind.__new__(kind)  # some kinds are made of other things than their two sentences
-    TunerError.__init__(error, str(data.get("what", "")), str(data.get("hint", "")))
-    if isinstance(error, VerifyError):
-        asked, found = data.get("asked"), data.get("found")
-        error.asked = asked if isinstance(asked, dict) else {}
-        error.found = found if isinstance(found, dict) else {}
-    return error
 
 
 def probe_to_json(probe: Probe) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from tuner.remote.protocol import (
     VERSION,
     Request,
     encode,
-    error_to_json,
+    error_line,
     ident_of,
     malformed,
     parse_request,
@@ -46,17 +46,17 @@ class Server:
         try:
             request = parse_request(line)
         except BoardProtocolError as error:
-            return encode({"id": ident_of(line), "error": error_to_json(error)})
+            return error_line(ident_of(line), error)
         try:
             value = self._do(request)
         except TunerError as error:
-            return encode({"id": request.ident, "error": error_to_json(error)})
+            return error_line(request.ident, error)
         except OSError as error:  # a sensor or a meter that vanished
             reason = DeviceError(f"The board does not answer '{request.do}': {error.strerror}.", "Try again.")
-            return encode({"id": request.ident, "error": error_to_json(reason)})
+            return error_line(request.ident, reason)
         reply = encode({"id": request.ident, "ok": value})
         if len(reply) > MAX_REPLY:
-            return encode({"id": request.ident, "error": error_to_json(malformed("would be too long"))})
+            return error_line(request.ident, malformed("would be too long"))
         return reply
 
     def serve(self, channel: Channel, watched: Watched) -> str:
@@ -74,7 +74,7 @@ class Server:
                     return "it was told to stop"
                 reply = self.answer(line)
             except LineTooLongError:
-                reply = encode({"id": None, "error": error_to_json(malformed("is too long"))})
+                reply = error_line(None, malformed("is too long"))
             except ChannelClosedError:
                 return "its peer is gone"
             except ChannelTimeoutError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,7 @@ import numpy as np
 
 from tuner.space import ConfigurationSpace, Option
 from tuner.study.distributions import distributions
-from tuner.study.record import RECORD, says_nothing
+from tuner.study.record import read_record, says_nothing
 
 if TYPE_CHECKING:
     import optuna
@@ -147,10 +146,11 @@ def _relative_error(trial: FrozenTrial) -> float:
     said = trial.user_attrs.get(RELATIVE_ERROR)
     if isinstance(said, (int, float)):
         return float(said)
-    record = trial.user_attrs.get(RECORD)
-    if not isinstance(record, str):
-        return float("nan")
-    samples = json.loads(record).get("samples") or ()
+    try:
+        record = read_record(trial)
+    except (ValueError, TypeError):  # damaged: `tuner study` says so
+        record = None
+    samples = record.samples if record else ()
     if len(samples) < 3 or not trial.value:
         return float("nan")
     return float(np.std(samples, ddof=1) / np.sqrt(len(samples)) / abs(trial.value))

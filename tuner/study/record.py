@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from tuner.objective import Constraint
 from tuner.space import OptionValue
+from tuner.strict_json import parse_json
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
@@ -92,7 +93,7 @@ def read_record(trial: FrozenTrial) -> TrialRecord | None:
     text = trial.user_attrs.get(RECORD)
     if not isinstance(text, str):
         return None
-    data: dict[str, Any] = json.loads(text)
+    data: dict[str, Any] = parse_json(text, finite=False)
     if not isinstance(data, dict) or not all(isinstance(data.get(k, {}), dict) for k in ("configuration", "values")):
         raise ValueError("it is no record")
     data["ci"] = tuple(data["ci"]) if data.get("ci") else None

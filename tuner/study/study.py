@@ -17,6 +17,7 @@ from tuner.environment import Environment
 from tuner.errors import StorageError, StudyMismatchError
 from tuner.objective import Constraint, Objective
 from tuner.space import Configuration, ConfigurationSpace
+from tuner.strict_json import parse_json
 from tuner.study.database_file import WatchedDatabase, sqlite_path
 from tuner.study.distributions import from_params, to_params
 from tuner.study.record import CRASHED, INTERRUPTED, QUARANTINED, RECORD, TrialRecord, read_record, says_nothing
@@ -53,7 +54,7 @@ class StudyIdentity:
             StorageError: it says nonsense.
         """
         try:
-            said = json.loads(text)  # type: ignore[arg-type]
+            said = parse_json(text, finite=False)  # type: ignore[arg-type]
             if not isinstance(said["environment"], dict) or not isinstance(said["space"], list):
                 raise ValueError("no environment or no space")
             if not all(isinstance(said[key], str) for key in ("metric", "objective", "unit")):
@@ -136,7 +137,8 @@ class StudyStore:
                     )
                 self.study.set_user_attr(IDENTITY, wanted.to_json())
                 return False
-        differences = _differences(json.loads(known), json.loads(wanted.to_json()))
+        before, now = (StudyIdentity.from_json(text, self.name) for text in (known, wanted.to_json()))
+        differences = _differences(vars(before), vars(now))
         if differences:
             raise StudyMismatchError(
                 f"Study '{self.name}' cannot be resumed: {'; '.join(differences)}.",
@@ -288,4 +290,4 @@ def _differences(known: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[st
 
 
 def _shown(value: object) -> str:
-    return (", ".join(map(str, value)) or "none") if isinstance(value, list) else str(value)
+    return (", ".join(map(str, value)) or "none") if isinstance(value, tuple) else str(value)
