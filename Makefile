@@ -58,24 +58,24 @@ fuzz: $(STAMP)
 	TUNER_FUZZ_CASES=30000 TUNER_FUZZ_SECONDS=600 $(BIN)/python -m pytest tests/daemon/test_malformed.py -s
 
 bench: $(STAMP)
-	$(BIN)/python benchmarks/overhead.py
-	$(BIN)/python benchmarks/suggestion_cost.py
-	$(BIN)/python benchmarks/jetson_apply.py
-	$(BIN)/python benchmarks/jetson_sampling.py
+	$(BIN)/python -m benchmarks.overhead
+	$(BIN)/python -m benchmarks.suggestion_cost
+	$(BIN)/python -m benchmarks.jetson_apply
+	$(BIN)/python -m benchmarks.jetson_sampling
 
 bench-daemon: $(STAMP)
-	PYTHONPATH=. $(BIN)/python benchmarks/daemon.py idle
-	PYTHONPATH=. $(BIN)/python benchmarks/daemon.py clients
-	PYTHONPATH=. $(BIN)/python benchmarks/daemon.py watched
-	PYTHONPATH=. $(BIN)/python benchmarks/daemon.py long
+	$(BIN)/python -m benchmarks.daemon idle
+	$(BIN)/python -m benchmarks.daemon clients
+	$(BIN)/python -m benchmarks.daemon watched
+	$(BIN)/python -m benchmarks.daemon long
 
 # Installs SMAC3 and OpenBox into environments of their own, inside .venv.
 bench-large: $(STAMP)
-	$(BIN)/python benchmarks/large_space.py --work $(VENV)/peers
+	$(BIN)/python -m benchmarks.large_space --work $(VENV)/peers
 
 screens: $(STAMP)
-	$(BIN)/python benchmarks/doctor_screens.py
-	$(BIN)/python benchmarks/tui_screens.py
+	$(BIN)/python -m benchmarks.doctor_screens
+	$(BIN)/python -m benchmarks.tui_screens
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

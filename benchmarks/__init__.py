@@ -1,1 +1,1 @@
-"""Benchmarks: ratios against a baseline of the same run, never absolute times."""
+"""Measurements behind the figures of README and docs: ratios against a baseline of the same run, fits, screens."""

@@ -6,7 +6,7 @@
 - ``watched``: CPU of daemon and dashboard during a session at a board's pace;
 - ``long``: memory, handles and time per trial over many trials, and how fast `tuner status` answers.
 
-Run: python benchmarks/daemon.py idle|clients|watched|long [--seconds 300] [--trials 10000]
+Run: python -m benchmarks.daemon idle|clients|watched|long [--seconds 300] [--trials 10000]
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ import time
 from pathlib import Path
 
 from tests.daemon.conftest import Daemon, read_until
+from tuner_emulator.mounted import mounted
 
 #: The emulated TX2 has 5376 configurations; a session ends when it has measured all.
 MOST_TRIALS = 5000
@@ -131,17 +132,8 @@ def clients(daemon: Daemon, trials: int) -> None:
 
 def watched(daemon: Daemon, pid: int, seconds: float) -> None:
     """Measure daemon and dashboard during a session at a board's pace: real time, on a mounted emulated board."""
-    with tempfile.TemporaryDirectory() as place:
-        command = [sys.executable, "-m", "tuner_emulator.main", "--board", "jetson-orin-nano", "--mount", place]
-        board = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        try:
-            assert board.stdout is not None
-            if board.stdout.readline() != "mounted\n":
-                raise SystemExit("The emulated board could not be mounted.")
-            _watch(daemon, pid, f"jetson:{place}", seconds)
-        finally:
-            board.terminate()
-            board.wait()
+    with tempfile.TemporaryDirectory() as place, mounted(Path(place)) as root:
+        _watch(daemon, pid, f"jetson:{root}", seconds)
 
 
 def _watch(daemon: Daemon, pid: int, device: str, seconds: float) -> None:

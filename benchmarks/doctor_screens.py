@@ -1,4 +1,4 @@
-"""What `tuner doctor` says on EMULATED boards, as text files. `python benchmarks/doctor_screens.py [FOLDER]`.
+"""What `tuner doctor` says on EMULATED boards, as text files. `python -m benchmarks.doctor_screens [FOLDER]`.
 
 One file a board, as root; one as a user without rights, one in a container whose /sys is read-only and has no
 debugfs. Needs FUSE (docs/emulated-board.md), and root for the user's view.
@@ -13,6 +13,8 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+
+from tuner_emulator.mounted import mounted
 
 BOARDS = (
     ("jetson-tx1", "28.2"),
@@ -34,29 +36,15 @@ def doctor(board: str, l4t: str, arguments: Sequence[str] = (), as_user: bool = 
     """Return what the command prints on a mounted board."""
     with tempfile.TemporaryDirectory() as folder:
         os.chmod(folder, 0o755)
-        place = Path(folder) / "board"
-        command = [sys.executable, "-m", "tuner_emulator.main", "--board", board, "--l4t", l4t, "--mount", str(place)]
-        emulator = subprocess.Popen([*command, *arguments], stdout=subprocess.PIPE, text=True)
-        try:
-            assert emulator.stdout is not None
-            if emulator.stdout.readline() != "mounted\n":
-                raise SystemExit("The emulated board could not be mounted.")
+        with mounted(Path(folder) / "board", board, "--l4t", l4t, *arguments):
             return _tidy(_run(Path(folder), as_user), folder)
-        finally:
-            emulator.terminate()
-            emulator.wait()
 
 
 def _run(folder: Path, as_user: bool) -> str:
     own = folder / "own"
     own.mkdir(mode=0o777)
     own.chmod(0o777)
-    environment = {
-        **os.environ,
-        "TUNER_DATA_DIR": str(own / "data"),
-        "TUNER_STATE_DIR": str(own / "state"),
-        "HOME": str(own),
-    }
+    folders = {"TUNER_DATA_DIR": f"{own}/data", "TUNER_STATE_DIR": f"{own}/state", "HOME": str(own)}
     arguments = ["doctor", "--sysroot", str(folder / "board")]
     if as_user:
         paths = ":".join(p for p in sys.path if p.endswith("site-packages"))
@@ -65,7 +53,7 @@ def _run(folder: Path, as_user: bool) -> str:
     else:
         start, user = [sys.executable, "-m", "tuner"], {}
     result = subprocess.run(
-        [*start, *arguments], env=environment, capture_output=True, text=True, check=False, cwd=own, **user
+        [*start, *arguments], env=os.environ | folders, capture_output=True, text=True, check=False, cwd=own, **user
     )  # type: ignore[call-overload]
     return str(result.stdout) or str(result.stderr)
 

@@ -1,7 +1,7 @@
 """Fit the emulated boards' coefficients and say how well they fit.
 
-    .venv/bin/python benchmarks/fit_emulator.py ../shared/data            # fit, print the figures
-    .venv/bin/python benchmarks/fit_emulator.py ../shared/data --write    # and write profiles/boards/*.toml
+    .venv/bin/python -m benchmarks.fit_emulator ../shared/data            # fit, print the figures
+    .venv/bin/python -m benchmarks.fit_emulator ../shared/data --write    # and write profiles/boards/*.toml
 
 Times: the coefficients of each workload are fitted to its measured table (`inference_time_s` only: the
 tables' energy column is a sum of sensor samples, not joules).

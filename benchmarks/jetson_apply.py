@@ -1,6 +1,6 @@
 """What a full configuration of an EMULATED AGX Orin costs to apply, against the bare sequence of its reads and writes.
 
-`python benchmarks/jetson_apply.py [--rounds N]`. Needs FUSE (see docs/emulated-board.md). The board is in its
+`python -m benchmarks.jetson_apply [--rounds N]`. Needs FUSE (see docs/emulated-board.md). The board is in its
 mode MAXN: 12 cores, 3 clusters, GPU, EMC. Two configurations that differ in every option are applied in
 turn; each application is followed by the same reads and writes, without anything around them.
 """
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -17,9 +16,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 
+from tuner.bench.report import markdown
 from tuner.control import ControlSession
 from tuner.ports import NeverStop, Supported
 from tuner.space import Configuration, ConfigurationSpace
+from tuner_emulator.mounted import mounted
 from tuner_plugins.devices.jetson.detect import identify
 from tuner_plugins.devices.jetson.device import JetsonDevice, open_board
 from tuner_plugins.devices.jetson.files import RootedFiles
@@ -103,23 +104,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=10, help="pairs of applications")
     rounds = parser.parse_args().rounds
-    with tempfile.TemporaryDirectory() as place:
-        command = [sys.executable, "-m", "tuner_emulator.main", "--board", "jetson-agx-orin", "--mount", place]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        try:
-            assert process.stdout is not None
-            if process.stdout.readline() != "mounted\n":
-                raise SystemExit("The emulated board could not be mounted.")
-            apply_s, bare_s, operations = measure(Path(place), rounds)
-        finally:
-            process.terminate()
-            process.wait()
+    with tempfile.TemporaryDirectory() as place, mounted(Path(place), "jetson-agx-orin") as root:
+        apply_s, bare_s, operations = measure(root, rounds)
     ratio = apply_s / bare_s
-    print("| what | operations | apply ms | bare ms | ratio | bound |\n|---|---|---|---|---|---|")
-    print(
-        f"| AGX Orin (EMULATED), 12 cores, 3 clusters, GPU, EMC | {operations} | {1000 * apply_s:.1f} "
-        f"| {1000 * bare_s:.1f} | {ratio:.2f} | {BOUND} |"
-    )
+    what = "AGX Orin (EMULATED), 12 cores, 3 clusters, GPU, EMC"
+    row = [what, operations, 1000 * apply_s, 1000 * bare_s, ratio, BOUND]
+    print(markdown(["what", "operations", "apply ms", "bare ms", "ratio", "bound"], [row]))
     return 0 if ratio <= BOUND else 1
 
 

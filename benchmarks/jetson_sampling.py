@@ -4,22 +4,21 @@ Each board is emulated and mounted (FUSE, another process); the meter samples it
 sensor asks for, in real time, through the files of the mount, as on a board. Counted is the CPU time of this
 process (user and system) while a window is open, against wall time; the emulator's own is not in it.
 
-Prints a markdown table. Run: python benchmarks/jetson_sampling.py [--seconds 20] [--boards NAME ...]
+Prints a markdown table. Run: python -m benchmarks.jetson_sampling [--seconds 20] [--boards NAME ...]
 """
 
 from __future__ import annotations
 
 import argparse
-import select
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
+from tuner.bench.report import markdown
 from tuner.boards.hardware import load_hardware
+from tuner.ports import NeverStop, RealClock
+from tuner_emulator.mounted import mounted
 from tuner_plugins.devices.jetson.files import RootedFiles
 from tuner_plugins.devices.jetson.power.meter import JetsonMeter
 
@@ -34,51 +33,12 @@ BOARDS = {
 }
 
 
-class RealTime:
-    """The machine's clock."""
-
-    def now_s(self) -> float:
-        return time.monotonic()
-
-    def sleep(self, duration_s: float) -> None:
-        time.sleep(duration_s)
-
-
-@contextmanager
-def mounted(board: str, release: str) -> Iterator[Path]:
-    """Mount an emulated board with a constant load; yield its root."""
-    with tempfile.TemporaryDirectory() as folder:
-        root = Path(folder) / "board"
-        command = [
-            sys.executable,
-            "-m",
-            "tuner_emulator.main",
-            "--board",
-            board,
-            "--l4t",
-            release,
-            "--mount",
-            str(root),
-            "--load",
-            "constant 0.6",
-        ]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        assert process.stdout is not None
-        try:
-            if not select.select([process.stdout], [], [], 30)[0] or process.stdout.readline() != "mounted\n":
-                raise SystemExit("an emulated board cannot be mounted here (needs /dev/fuse and fusermount3)")
-            yield root
-        finally:
-            process.terminate()
-            process.wait(timeout=30)
-            process.stdout.close()
-
-
 def cost(board: str, release: str, duration_s: float) -> tuple[float, float, int]:
     """Return the CPU share in percent of one core, samples per second, and rails read per sample."""
     hardware = load_hardware(board)
-    with mounted(board, release) as root:
-        meter = JetsonMeter.find(RootedFiles(root), hardware, RealTime())
+    load = ("--load", "constant 0.6")
+    with tempfile.TemporaryDirectory() as place, mounted(Path(place), board, "--l4t", release, *load) as root:
+        meter = JetsonMeter.find(RootedFiles(root), hardware, RealClock(NeverStop()))
         assert isinstance(meter, JetsonMeter)
         meter.min_window_s()  # opens the files and watches the sensor: once a session, not part of sampling
         start_s, start_cpu_s = time.monotonic(), time.process_time()
@@ -97,17 +57,12 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--boards", nargs="+", default=list(BOARDS), choices=list(BOARDS))
     arguments = parser.parse_args()
-    print("| sampling power on | rails | samples per s | CPU, % of one core | bound |")
-    print("|---|---|---|---|---|")
-    worst = 0.0
+    rows = []
     for board in arguments.boards:
         percent, rate_hz, rails = cost(board, BOARDS[board], arguments.seconds)
-        worst = max(worst, percent)
-        print(
-            f"| emulated `{board}` {BOARDS[board]} | {rails} | {rate_hz:.1f} | {percent:.2f} | {BOUND_PERCENT:g} |",
-            flush=True,
-        )
-    return int(worst >= BOUND_PERCENT)
+        rows.append([f"emulated `{board}` {BOARDS[board]}", rails, rate_hz, percent, BOUND_PERCENT])
+    print(markdown(["sampling power on", "rails", "samples per s", "CPU, % of one core", "bound"], rows))
+    return int(max(row[3] for row in rows) >= BOUND_PERCENT)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ random configurations find (the true optimum is not known; no method found less,
 environments under --work, which are no part of this project, and are asked over JSON lines by
 `benchmarks/peer_runner.py`. SMAC starts from nothing, RGPE gets the source's measurements (as logs).
 
-Run: python benchmarks/large_space.py --work DIR [--strategies transfer,tpe,smac,openbox] [--seeds 5] [--json F]
+Run: python -m benchmarks.large_space --work DIR [--strategies transfer,tpe,smac,openbox] [--seeds 5] [--json F]
 """
 
 from __future__ import annotations

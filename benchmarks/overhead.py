@@ -7,7 +7,7 @@ Prints a markdown table of ratios, each against a baseline measured in the same 
   workload that cost nothing, against a bare Optuna ask, suggest and tell of the same space on the same kind of
   SQLite storage. Both suggest at random, so the suggestion costs the same on both sides.
 
-Run: python benchmarks/overhead.py [--trials 60] [--starts 15]
+Run: python -m benchmarks.overhead [--trials 60] [--starts 15]
 """
 
 from __future__ import annotations

@@ -5,22 +5,21 @@ both as multiples of what `csv` takes; the same per row as a multiple of the sma
 memory that the process grew by, as a multiple of the file's size. Every row is a configuration of its own, which is the
 worst case: one of the options is a time stamp. Each size is read by a process of its own.
 
-Run: python benchmarks/read_table.py [--rows 30000 100000 300000]
+Run: python -m benchmarks.read_table [--rows 30000 100000 300000]
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
-import json
 import random
 import resource
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 
+from benchmarks.fresh_process import in_fresh_process
+from tuner.bench.report import markdown
 from tuner.space import table_space
 from tuner.tables.table import read_table
 
@@ -40,7 +39,8 @@ def peak_bytes() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
-def measure(path: Path) -> dict[str, float]:
+def measure(path: Path) -> tuple[float, float, float, float]:
+    """Return processor seconds of `csv`, `read_table` and `table_space`, and the memory over the file's size."""
     begun = time.process_time()
     with path.open(newline="") as file:
         rows = sum(1 for _ in csv.reader(file)) - 1
@@ -50,42 +50,27 @@ def measure(path: Path) -> dict[str, float]:
     space = table_space(table.options, table.configurations)
     done = time.process_time()
     assert space.size == rows
-    return {
-        "rows": rows,
-        "csv_s": plain - begun,
-        "read_s": read - plain,
-        "space_s": done - read,
-        "bytes": peak_bytes() - before,
-        "file_bytes": path.stat().st_size,
-    }
+    return plain - begun, read - plain, done - read, (peak_bytes() - before) / path.stat().st_size
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, nargs="+", default=[30_000, 100_000, 300_000])
-    parser.add_argument("--one", type=Path, help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    if given.one:
-        print(json.dumps(measure(given.one)))
-        return
-    print("| rows | read / csv | space / csv | per row, against the first | memory / file |")
-    print("|---:|---:|---:|---:|---:|")
-    first = None
+    rows = []
     with tempfile.TemporaryDirectory() as folder:
-        for rows in given.rows:
-            path = Path(folder) / "t.csv"
-            write_table(path, rows)
-            said = subprocess.run(
-                [sys.executable, __file__, "--one", str(path)], check=True, capture_output=True, text=True
+        path = Path(folder) / "t.csv"
+        for count in parser.parse_args().rows:
+            write_table(path, count)
+            csv_s, read_s, space_s, share = in_fresh_process(measure, path)
+            per_row = (read_s + space_s) / count
+            rows.append(
+                [count, read_s / csv_s, space_s / csv_s, per_row / (rows[0][-1] if rows else per_row), share, per_row]
             )
-            found = json.loads(said.stdout)
-            per_row = (found["read_s"] + found["space_s"]) / rows
-            first = first or per_row
-            print(
-                f"| {rows} | {found['read_s'] / found['csv_s']:.0f} | {found['space_s'] / found['csv_s']:.0f} "
-                f"| {per_row / first:.2f} | {found['bytes'] / found['file_bytes']:.0f} |",
-                flush=True,
-            )
+    print(
+        markdown(
+            ["rows", "read / csv", "space / csv", "per row, against the first", "memory / file"], [r[:-1] for r in rows]
+        )
+    )
 
 
 if __name__ == "__main__":

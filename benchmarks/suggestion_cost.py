@@ -4,7 +4,7 @@ Each measurement runs in a fresh process on one thread. The space is a full fact
 or 46,080 configurations, the response synthetic; the source, where a strategy takes one, is the same space with
 another scale, 768 configurations of it. The ratio is against random search in the same run. Asserts nothing.
 
-Run: python benchmarks/suggestion_cost.py [--strategies transfer,tpe,random] [--trials 200] [--suggestions 15]
+Run: python -m benchmarks.suggestion_cost [--strategies transfer,tpe,random] [--trials 200] [--suggestions 15]
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import os
 import random
 import resource
 import statistics
-import subprocess
-import sys
+
+from benchmarks.fresh_process import in_fresh_process
 
 #: Candidates -> levels of the options.
 SPACES = {768: (4, 12, 4, 4), 46_080: (4, 12, 4, 4, 5, 4, 3)}
@@ -32,39 +32,22 @@ def main() -> None:
     parser.add_argument("--suggestions", type=int, default=15)
     parser.add_argument("--no-source", action="store_true")
     parser.add_argument("--json", help="also write the rows there")
-    parser.add_argument("--one", nargs=2, metavar=("STRATEGY", "CANDIDATES"), help=argparse.SUPPRESS)
     given = parser.parse_args()
-    if given.one:
-        print(json.dumps(measure(given.one[0], int(given.one[1]), given)))
-        return
-    rows = [in_fresh_process(name, size, sys.argv[1:]) for size in SPACES for name in given.strategies.split(",")]
+    os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")  # of the processes that measure
+    names = given.strategies.split(",")
+    rows = [in_fresh_process(measure, name, size, given) for size in SPACES for name in names]
+    random_ms = {row["candidates"]: row["ask_ms_median"] for row in rows if row["strategy"] == "random"}
     body = []
     for row in rows:
-        base = next((r for r in rows if r["strategy"] == "random" and r["candidates"] == row["candidates"]), None)
-        ratio = row["ask_ms_median"] / base["ask_ms_median"] if base else None
-        body.append(
-            [
-                row["strategy"],
-                row["candidates"],
-                row["first_ask_ms"],
-                row["ask_ms_median"],
-                ratio,
-                row["peak_resident_mb"],
-            ]
-        )
+        base_ms = random_ms.get(row["candidates"])
+        ratio = row["ask_ms_median"] / base_ms if base_ms else None
+        figures = (row["first_ask_ms"], row["ask_ms_median"], ratio, row["peak_resident_mb"])
+        body.append([row["strategy"], row["candidates"], *figures])
     print(f"Suggestions after {given.trials} trials, one thread\n")
     print(markdown(["strategy", "candidates", "first ask ms", "ask ms", "× random", "peak MB"], body))
     if given.json:
         with open(given.json, "w", encoding="utf-8") as file:
             json.dump(rows, file, indent=1)
-
-
-def in_fresh_process(name: str, size: int, arguments: list[str]) -> dict:
-    """Measure in a process that has computed nothing else, pinned to one core and one thread."""
-    env = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-    command = [sys.executable, __file__, *arguments, "--one", name, str(size)]
-    done = subprocess.run(command, env=env, check=True, stdout=subprocess.PIPE, text=True)
-    return json.loads(done.stdout)
 
 
 def measure(name: str, size: int, given: argparse.Namespace) -> dict:

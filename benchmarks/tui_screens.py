@@ -1,6 +1,6 @@
 """Run a command in tmux at 80x24 and 200x50 and save its screen as docs/tui-<size>.txt.
 
-    python benchmarks/tui_screens.py --wait-for 'trial 20/' -- \\
+    python -m benchmarks.tui_screens --wait-for 'trial 20/' -- \\
         tuner start --objective energy --device emulated:jetson-tx2 --budget 40 --seed 1
 
 Each size runs the command anew; the screen is taken as soon as it shows the text waited for.
@@ -59,7 +59,7 @@ def main() -> int:
     DOCS.mkdir(exist_ok=True)
     for width, height in SIZES:
         screen = capture(command, width, height, given.wait_for, given.timeout)
-        made_by = f"benchmarks/tui_screens.py --wait-for {shlex.quote(given.wait_for)} -- {command}"
+        made_by = f"-m benchmarks.tui_screens --wait-for {shlex.quote(given.wait_for)} -- {command}"
         path = DOCS / f"tui-{width}x{height}.txt"
         path.write_text(f"Made by: python {made_by}\n\n{screen}", encoding="utf-8")
         print(path)

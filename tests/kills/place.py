@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import select
-import shutil
 import subprocess
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from tuner.errors import MissingDependencyError
+from tuner_emulator.mounted import mounted
 
 CPUS = "sys/devices/system/cpu"
 
@@ -22,10 +21,6 @@ PLACES: Mapping[str, tuple[str, str, bool]] = {
     "orin": ("jetson-orin-nano", "36.4", False),
     "host": ("jetson-nano", "32.7", True),
 }
-
-
-class NoFuseError(Exception):
-    """No emulated board can be mounted here."""
 
 
 @dataclass(frozen=True)
@@ -82,35 +77,18 @@ def standing(name: str, folder: Path) -> Iterator[Place]:
     """Mount a place below `folder`, and take it away again.
 
     Raises:
-        NoFuseError: that cannot be done here.
+        MissingDependencyError: that cannot be done on this machine.
     """
     board, l4t, is_host = PLACES[name]
     root = folder / "board"
     with contextlib.ExitStack() as stack:
-        stack.enter_context(_mounted(board, l4t, root))
+        stack.enter_context(mounted(root, board, "--l4t", l4t, "--load", "idle"))
         if not is_host:
             yield Place(name, root, f"jetson:{root}", {"TUNER_SYSROOT": str(root)})
             return
         holder = stack.enter_context(_namespace(root))
         prefix = ("nsenter", f"--mount=/proc/{holder}/ns/mnt", f"--wd={folder}", "--")
         yield Place(name, root, "host", prefix=prefix)
-
-
-@contextlib.contextmanager
-def _mounted(board: str, l4t: str, root: Path) -> Iterator[None]:
-    if os.geteuid() != 0 or not os.access("/dev/fuse", os.R_OK | os.W_OK) or shutil.which("fusermount3") is None:
-        raise NoFuseError("this needs root and FUSE (/dev/fuse and fusermount3)")
-    command = [sys.executable, "-m", "tuner_emulator.main", "--board", board, "--l4t", l4t, "--mount", str(root)]
-    process = subprocess.Popen([*command, "--load", "idle"], stdout=subprocess.PIPE, text=True)
-    try:
-        assert process.stdout is not None
-        assert select.select([process.stdout], [], [], 60)[0], "not mounted within 60 s"
-        if process.stdout.readline() != "mounted\n":
-            raise NoFuseError("a FUSE mount is refused here")
-        yield
-    finally:
-        process.terminate()
-        process.communicate(timeout=60)
 
 
 @contextlib.contextmanager
@@ -129,7 +107,7 @@ def _namespace(root: Path) -> Iterator[int]:
     try:
         assert holder.stdout is not None
         if holder.stdout.readline() != "ready\n":
-            raise NoFuseError("a mount namespace is refused here")
+            raise MissingDependencyError("A mount namespace is refused here.", "It needs root.")
         yield holder.pid
     finally:
         holder.communicate(timeout=60)

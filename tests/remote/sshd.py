@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-import select
 import shutil
 import socket
 import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-
-from tests.waiting import PATIENCE_S
 
 _SSHD = "/usr/sbin/sshd"
 
@@ -90,22 +86,6 @@ def why_no_fuse() -> str:
     if not os.access("/dev/fuse", os.R_OK | os.W_OK) or shutil.which("fusermount3") is None:
         return "there is no FUSE here: apt-get install fuse3, and a kernel with /dev/fuse"
     return ""
-
-
-@contextlib.contextmanager
-def mounted_board(place: Path, board: str = "jetson-orin-nano") -> Iterator[Path]:
-    """Mount an EMULATED board at `place`."""
-    command = [sys.executable, "-m", "tuner_emulator.main", "--board", board, "--mount", str(place)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    try:
-        assert process.stdout is not None
-        assert select.select([process.stdout], [], [], PATIENCE_S)[0], "not mounted"
-        if process.stdout.readline() != "mounted\n":
-            raise RuntimeError("a FUSE mount is refused here")
-        yield place
-    finally:
-        process.terminate()
-        process.communicate(timeout=PATIENCE_S)
 
 
 def dirty(place: Path) -> str:

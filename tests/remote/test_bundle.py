@@ -15,11 +15,12 @@ from pathlib import Path
 import pytest
 
 from tests.remote.conftest import Machine, oldest_python
-from tests.remote.sshd import dirty, mounted_board, why_no_fuse
+from tests.remote.sshd import dirty, why_no_fuse
 from tuner.errors import MeasurementError
 from tuner.remote import bundle
 from tuner.remote.connection import Connection
 from tuner.remote.transport import end, parse_address
+from tuner_emulator.mounted import mounted
 
 #: What Python 3.8 does not have, of what one reaches for.
 _NEWER = frozenset(
@@ -187,7 +188,7 @@ def test_an_emulated_jetson_is_set_metered_and_put_back_under_python_3_8(archive
     python = oldest_python()
     if why_no_fuse():
         pytest.skip(why_no_fuse())
-    with mounted_board(tmp_path / "board") as board:
+    with mounted(tmp_path / "board") as board:
         address = parse_address(f"exec:env PATH={python.rpartition('/')[0]}:/usr/bin:/bin")
         arguments = ["--device", f"jetson:{board}", "--state-dir", str(tmp_path / "state")]
         connection = Connection(address.connect(archive, arguments), "exec:")

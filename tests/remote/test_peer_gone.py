@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.fuzz_actuator import _legal
 from tests.remote.conftest import Connect, Machine
 from tests.remote.fakes import START, FakeDevice, levels, server_over
+from tests.remote.fuzzing import legal
 from tests.waiting import PATIENCE_S
 from tuner.errors import BoardLostError
 from tuner.remote.channel import Channel
@@ -34,7 +34,7 @@ def is_back(device: FakeDevice, journal_dir: Path) -> bool:
 @pytest.mark.parametrize("seed", range(50))
 def test_cut_at_any_byte(seed: int, tmp_path: Path) -> None:
     rng = random.Random(seed)
-    script = HELLO + b"".join(_legal(rng, n, levels()) + b"\n" for n in range(1, 40))
+    script = HELLO + b"".join(legal(rng, n, levels()) + b"\n" for n in range(1, 40))
     apply = request_line(99, "apply", {"target": {"cores": 1, "boost": True}})
     cut = rng.randrange(len(HELLO), len(script))
     device, (ours, theirs) = FakeDevice(dict(START)), socket.socketpair()

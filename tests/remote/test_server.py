@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.fuzz_actuator import fuzz, fuzz_emulated
 from tests.remote.fakes import OPTIONS, START, FakeDevice, RefusingDevice, server_over
+from tests.remote.fuzzing import fuzz, fuzz_emulated
 from tuner.control import ControlSession, pending
 from tuner.errors import BoardProtocolError, DeviceBusyError, UnknownMeterError, VerifyError
 from tuner.remote.protocol import MAX_NAMES, error_line, error_of, parse_request, probe_from_json, probe_to_json

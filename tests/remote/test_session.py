@@ -12,6 +12,7 @@ import pytest
 
 from tests.cli.conftest import Run, Tuner
 from tests.remote.conftest import CPU, Connect, Machine
+from tests.remote.cuts import cut_often
 from tests.remote.sshd import Far, far_board, why_no_fuse, why_not
 from tuner.errors import BoardUnreachableError
 from tuner.remote.connection import Connection
@@ -161,7 +162,5 @@ def test_over_ssh_a_cut_connection_is_survived(tmp_path: Path) -> None:
     reason = why_not() or why_no_fuse()
     if reason:
         pytest.skip(reason)
-    from benchmarks.cut_connection import cut_often
-
     outcome = cut_often(cuts=1, seed=3, folder=tmp_path)
     assert outcome.cuts == 1

@@ -82,11 +82,6 @@ class StepwiseFit:
         response = self.predict_response(design)
         return np.exp(response) if self.log else response
 
-    def table(self) -> str:
-        """Return the terms as a markdown table."""
-        rows = [f"| {t.name} | {t.coefficient:+.4f} | {t.p_value:.2g} |" for t in self.terms]
-        return "\n".join([f"| term | coefficient{' (log)' if self.log else ''} | p |", "|---|---|---|", *rows])
-
 
 def fit_stepwise(
     names: Sequence[str],

@@ -13,7 +13,7 @@ from .sampling import MIN_SAMPLES
 
 #: Samples per renewal. More find nothing new: the average is that smooth.
 _SAMPLES_PER_RENEWAL = 5
-#: Fifty times a second cost less than a percent of a core (benchmarks/jetson_sampling.py).
+#: Fifty times a second cost less than a percent of a core (`python -m benchmarks.jetson_sampling`).
 _SHORTEST_PERIOD_S = 0.02
 _SHORTEST_WINDOW_S = 0.5
 _SETTLE_RENEWALS = 3

@@ -1,6 +1,6 @@
 """Cut the connection of `tuner start --board ssh://...` at random moments; each time the board restores itself.
 
-    python benchmarks/cut_connection.py [CUTS] [SEED]
+    python -m tests.remote.cuts [CUTS] [SEED]
 
 Needs root, FUSE, openssh-server and openssh-client. The board is EMULATED and mounted; server and session are on this
 machine. A cut kills every ssh client of the session with SIGKILL while it runs trials; then the session must end with
@@ -22,8 +22,9 @@ import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.remote.sshd import Far, dirty, far_board, mounted_board
+from tests.remote.sshd import Far, dirty, far_board
 from tuner.errors import BoardLostError
+from tuner_emulator.mounted import mounted
 
 _WORKLOAD = "command:echo latency_s=0.0$(tr -dc 1-9 < /proc/sys/kernel/random/uuid)"
 _MOST_EVENTS = 40
@@ -46,7 +47,7 @@ def cut_often(cuts: int, seed: int, folder: Path) -> Outcome:
         AssertionError: the board is not as it was, the session did not end as it must, or a trial was lost.
     """
     rng, outcome = random.Random(seed), Outcome()
-    with mounted_board(folder / "board") as board, far_board(folder / "far") as far:
+    with mounted(folder / "board") as board, far_board(folder / "far") as far:
         for _ in range(cuts):
             _one_cut(rng, far, board, folder, outcome)
         kept = _last_session(far, board, folder, len(outcome.trials) + 1)
@@ -56,33 +57,11 @@ def cut_often(cuts: int, seed: int, folder: Path) -> Outcome:
 
 
 def _start(far: Far, board: Path, folder: Path, budget: int) -> subprocess.Popen[str]:
-    command = [
-        sys.executable,
-        "-m",
-        "tuner",
-        "start",
-        "--board",
-        far.address,
-        "--device",
-        f"jetson:{board}",
-        "--objective",
-        "latency",
-        "--workload",
-        _WORKLOAD,
-        "--strategy",
-        "random",
-        "--budget",
-        str(budget),
-        "--max-repeats",
-        "2",
-        "--warmup-runs",
-        "0",
-        "--meter",
-        "rapl",
-        "--study",
-        "cut",
-        "--json",
-    ]
+    arguments = (
+        f"start --board {far.address} --device jetson:{board} --objective latency --strategy random --budget {budget} "
+        "--max-repeats 2 --warmup-runs 0 --meter rapl --study cut --json --workload"
+    )
+    command = [sys.executable, "-m", "tuner", *arguments.split(), _WORKLOAD]
     environment = {
         **os.environ,
         "PATH": f"{far.path}:{os.environ['PATH']}",

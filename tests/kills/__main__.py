@@ -1,7 +1,7 @@
 """Kill whatever writes to a board, at random moments; each time the board must be put back, or a profile complete.
 
-    PYTHONPATH=. python benchmarks/kills.py --kills 500 --seed 1
-    PYTHONPATH=. python benchmarks/kills.py --seed 1 --only 17 --keep     # one case again, and its folder
+    python -m tests.kills --kills 500 --seed 1
+    python -m tests.kills --seed 1 --only 17 --keep     # one case again, and its folder
 
 Needs root, FUSE, nsenter and unshare. The boards are EMULATED and mounted; the host is this machine in a mount
 namespace with the CPUs of an emulated board over its own. What is killed: tests/kills/scenarios.py.

@@ -1,6 +1,6 @@
 """Messages of a hostile peer to the actuator: nothing outside of the probed tables may ever be written.
 
-    python benchmarks/fuzz_actuator.py [MESSAGES] [SEED] [BOARD]
+    python -m tests.remote.fuzzing [MESSAGES] [SEED] [BOARD]
 
 The board is one in memory, or the EMULATED Jetson that BOARD names (slower). Prints how many messages were sent,
 answered well and refused, and how many writes they caused; ends with an error at the first write that is no level of a
@@ -179,7 +179,7 @@ def _noise(rng: random.Random, ident: int, tables: Tables) -> bytes:
     return rng.randbytes(rng.choice((0, 1, 8, 64, 512)))
 
 
-def _legal(rng: random.Random, ident: int, tables: Tables) -> bytes:
+def legal(rng: random.Random, ident: int, tables: Tables) -> bytes:
     chosen = rng.sample(list(tables), rng.randrange(len(tables) + 1))
     target = {name: rng.choice(tables[name]) for name in chosen}
     do = rng.choice(("apply", "apply", "verify", "read", "restore" if rng.random() < 0.05 else "ping"))
@@ -191,7 +191,7 @@ def _legal(rng: random.Random, ident: int, tables: Tables) -> bytes:
 
 def _twisted(rng: random.Random, ident: int, tables: Tables) -> bytes:
     """A legal message with one thing replaced by something hostile."""
-    data = json.loads(_legal(rng, ident, tables))
+    data = json.loads(legal(rng, ident, tables))
     target = data.get("target")
     place = rng.randrange(4)
     if isinstance(target, dict) and place < 2:
@@ -207,7 +207,7 @@ def _twisted(rng: random.Random, ident: int, tables: Tables) -> bytes:
 
 def _damaged(rng: random.Random, ident: int, tables: Tables) -> bytes:
     """A message with some of its bytes changed, cut out or doubled."""
-    data = bytearray((_twisted if rng.random() < 0.5 else _legal)(rng, ident, tables))
+    data = bytearray((_twisted if rng.random() < 0.5 else legal)(rng, ident, tables))
     for _ in range(rng.randrange(1, 4)):
         at = rng.randrange(len(data) + 1)
         data[at : at + rng.randrange(3)] = rng.randbytes(rng.randrange(3))
@@ -235,7 +235,7 @@ def _line(data: Any) -> bytes:
     return json.dumps(data).encode()
 
 
-_KINDS = (_legal, _twisted, _twisted, _twisted, _damaged, _damaged, _damaged, _noise, _twisted, _absurd)
+_KINDS = (legal, _twisted, _twisted, _twisted, _damaged, _damaged, _damaged, _noise, _twisted, _absurd)
 
 
 def main() -> None:
