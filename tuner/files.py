@@ -1,15 +1,16 @@
-"""Reading files that another user named or wrote: regular files only, and never more of one than a limit. And what an
-`OSError` means to the user: the project's error for each.
+"""Files: reading what another user named or wrote, writing a file whole or not at all, and each `OSError` as our error.
 
-A named pipe would let the reader wait for ever, `/dev/zero` would fill its memory, and opening some devices has an
-effect. Standard library only, Python 3.8.
+Only regular files are read, and of none more than a limit: a named pipe would let the reader wait for ever,
+`/dev/zero` would fill its memory, and opening some devices has an effect. Standard library only, Python 3.8.
 """
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -21,6 +22,7 @@ from tuner.errors import (
     StorageError,
     SystemLimitError,
     TunerError,
+    UsageError,
 )
 from tuner.rights import OWN, Rights
 
@@ -88,6 +90,89 @@ def read_regular(path: Path, limit_bytes: int, rights: Rights = OWN) -> bytes:
     except OSError as error:
         raise unreadable(path, error) from error
     raise _too_large(path, limit_bytes)
+
+
+def atomic_write(path: Path, text: str) -> None:
+    """Write `text` (UTF-8) to `path` so that a reader sees the old file or the whole new one.
+
+    A symbolic link stays one. What is no regular file (``/dev/stdout``) is written directly.
+
+    Raises:
+        DiskFullError, PermissionDeniedError, SystemLimitError, FileMissingError: it cannot be written.
+        UsageError: the text holds what UTF-8 cannot say.
+    """
+    try:
+        raw = text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise UsageError("A name holds bytes that are no text.", "Use names in UTF-8.") from error
+    with write_errors(path):
+        target = Path(os.path.realpath(path))
+        if target.exists() and not target.is_file() and not target.is_dir():
+            _write_through(target, raw)
+            return
+        target.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(target, raw, target.with_name(f".{target.name[:100]}.{os.getpid()}.tmp"))
+
+
+def write_whole(path: Path, raw: bytes, temporary: Path, mode: int = 0o666) -> None:
+    """Write a file by way of `temporary` beside it, durably: at any moment the old file or all of the new one is there.
+
+    Raises:
+        OSError: it cannot be written; the old file is as it was.
+    """
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NONBLOCK, mode)
+    try:
+        try:
+            _write_all(descriptor, raw)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):  # a full disk needs the room
+            os.unlink(temporary)
+        raise
+    sync_folder(path.parent)
+
+
+def _write_all(descriptor: int, raw: bytes) -> None:
+    while raw:
+        raw = raw[os.write(descriptor, raw) :]
+
+
+def _write_through(path: Path, raw: bytes) -> None:
+    """Write to what is no regular file; a named pipe without a reader is an error, nothing to wait for."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    try:
+        os.set_blocking(descriptor, True)
+        _write_all(descriptor, raw)
+    finally:
+        os.close(descriptor)
+
+
+def sync_folder(folder: Path) -> None:
+    """Bring a folder's entries to the disk, so that a rename in it outlives a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def write_errors(path: Path) -> Iterator[None]:
+    """Raise the project's error for an `OSError` of writing to `path`.
+
+    Raises:
+        DiskFullError, PermissionDeniedError, SystemLimitError, FileMissingError.
+    """
+    try:
+        yield
+    except OSError as error:
+        wrong = of_os_error(error, f"{path} cannot be written")
+        if isinstance(wrong, StorageError):
+            wrong = FileMissingError(wrong.what, "Name a file that can be written.")
+        raise wrong from error
 
 
 def of_os_error(error: OSError, what: str) -> TunerError:

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import errno
 import os
-import stat
 import tempfile
 from pathlib import Path
 
@@ -20,7 +19,7 @@ from tuner.errors import (
     TunerError,
     UsageError,
 )
-from tuner.profiles import Profile, ProfileMetric, ProfileOption, atomic_write, read_profile, write_profile
+from tuner.profiles import Profile, ProfileMetric, ProfileOption, read_profile, write_profile
 
 CORPUS = Path(__file__).parent / "corpus"
 
@@ -121,22 +120,6 @@ def test_write_makes_folders_and_leaves_nothing_else(tmp_path: Path) -> None:
     write_profile(path, tx2_profile(name="again"))
     assert read_profile(path).name == "again"
     assert os.listdir(path.parent) == ["p.toml"]
-
-
-def test_a_link_stays_a_link(tmp_path: Path) -> None:
-    (tmp_path / "link").symlink_to(tmp_path / "real")
-    atomic_write(tmp_path / "link", "x")
-    assert (tmp_path / "link").is_symlink()
-    assert (tmp_path / "real").read_text() == "x"
-
-
-def test_the_umask_decides_on_permissions(tmp_path: Path) -> None:
-    old = os.umask(0o027)
-    try:
-        atomic_write(tmp_path / "p", "x")
-    finally:
-        os.umask(old)
-    assert stat.S_IMODE((tmp_path / "p").stat().st_mode) == 0o640
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")

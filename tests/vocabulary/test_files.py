@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import socket
+import stat
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tuner.errors import FileMissingError, FileTooLargeError, PermissionDeniedError
-from tuner.files import open_regular, read_regular, size_text, user_path
+from tuner.files import atomic_write, open_regular, read_regular, size_text, user_path
 
 
 def test_a_regular_file_is_read_whole_and_through_a_link(tmp_path: Path) -> None:
@@ -97,3 +98,19 @@ def test_a_tilde_is_the_home_directory_where_there_is_one(monkeypatch: pytest.Mo
     monkeypatch.setenv("HOME", "/home/me")
     assert user_path("~/t.csv") == Path("/home/me/t.csv")
     assert user_path("~no-such-user/t.csv") == Path("~no-such-user/t.csv")
+
+
+def test_a_link_stays_a_link(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    atomic_write(tmp_path / "link", "x")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "real").read_text() == "x"
+
+
+def test_the_umask_decides_on_permissions(tmp_path: Path) -> None:
+    old = os.umask(0o027)
+    try:
+        atomic_write(tmp_path / "p", "x")
+    finally:
+        os.umask(old)
+    assert stat.S_IMODE((tmp_path / "p").stat().st_mode) == 0o640

@@ -31,7 +31,8 @@ def profile_folder() -> Path:
 @click.option("--name", metavar="NAME", help="Name of the unit's instance.  [default: the profile's]")
 def enable(path: Path, name: str | None) -> None:
     """Apply a profile at each boot, by systemd. If it does not fit or does not hold, the board stays stock."""
-    from tuner.profiles import atomic_write, read_profile
+    from tuner.files import atomic_write
+    from tuner.profiles import read_profile
 
     profile = read_profile(path)
     if name is not None and not _PLAIN.fullmatch(name):

@@ -161,7 +161,7 @@ def _fetched(client: DaemonClient, end: SessionFinished, path: Path) -> SessionF
     """Write the session's profile where the user wants it."""
     import shlex
 
-    from tuner.profiles import atomic_write
+    from tuner.files import atomic_write
 
     profile = client.show_profile(Path(end.profile).parent.name)
     atomic_write(path, profile.text)

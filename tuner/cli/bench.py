@@ -215,7 +215,7 @@ def _run(
 
 
 def _write(json_path: str, rows: Sequence[dict[str, Any]]) -> None:
-    from tuner.profiles import atomic_write
+    from tuner.files import atomic_write
 
     text = "[\n" + ",\n".join(json.dumps(row, allow_nan=False) for row in rows) + "\n]\n"
     atomic_write(user_path(json_path), text)

@@ -144,7 +144,8 @@ def export(
     spec: str | None,
 ) -> None:
     """Write a profile in a format that other tools take."""
-    from tuner.profiles import atomic_write, read_profile
+    from tuner.files import atomic_write
+    from tuner.profiles import read_profile
 
     if into is None and (name or make_default or check or spec):
         raise UsageError("--name, --default, --check and --device go with --into.", "Name the file with --into.")

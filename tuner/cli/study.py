@@ -70,7 +70,7 @@ def export(name: str, storage: str | None, output: Path | None) -> None:
     --output are the order of texts, levels that were not tried, units and environment kept: the same source
     as the study itself.
     """
-    from tuner.profiles import atomic_write
+    from tuner.files import atomic_write
     from tuner.sources.study_data import study_data
     from tuner.sources.study_table import not_in_names, table_declaration, table_text
     from tuner.study.storage import storage_url

@@ -13,7 +13,6 @@ state it goes by one rename, which needs no free byte.
 from __future__ import annotations
 
 import contextlib
-import errno
 import hashlib
 import os
 from collections.abc import Iterator, Mapping
@@ -33,7 +32,7 @@ from tuner.errors import (
     StorageError,
     TunerError,
 )
-from tuner.files import read_regular
+from tuner.files import DISK_FULL, FORBIDDEN, read_regular, sync_folder, write_whole
 from tuner.space import OptionValue
 
 SCHEMA = 2
@@ -140,21 +139,9 @@ def create(path: Path, contents: Contents) -> None:
     Raises:
         DiskFullError, PermissionDeniedError, StorageError: it could not be made durable; the old file is as it was.
     """
-    temporary = path.with_name(path.name + UNFINISHED_SUFFIX)
+    raw = encode(_records(contents))
     with _storage_errors(path, "written, so nothing was changed"):
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NONBLOCK, 0o644)
-        try:
-            try:
-                _write_all(descriptor, encode(_records(contents)))
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
-            os.replace(temporary, path)
-        except BaseException:
-            with contextlib.suppress(OSError):  # a full disk needs the room
-                os.unlink(temporary)
-            raise
-        _sync_directory(path.parent)
+        write_whole(path, raw, path.with_name(path.name + UNFINISHED_SUFFIX), 0o644)
 
 
 def move(path: Path, target: Path) -> None:
@@ -165,7 +152,7 @@ def move(path: Path, target: Path) -> None:
     """
     with _storage_errors(path, "renamed"):
         os.replace(path, target)
-        _sync_directory(path.parent)
+        sync_folder(path.parent)
 
 
 def remove(path: Path) -> None:
@@ -177,7 +164,7 @@ def remove(path: Path) -> None:
     with _storage_errors(path, "deleted"):
         with contextlib.suppress(FileNotFoundError):
             path.unlink()
-        _sync_directory(path.parent)
+        sync_folder(path.parent)
 
 
 def load(path: Path) -> Journal | None:
@@ -250,19 +237,6 @@ def _records(contents: Contents) -> Iterator[Mapping[str, Any]]:
         yield {"profile": name, "original": original, "applied": applied}
 
 
-def _write_all(descriptor: int, data: bytes) -> None:
-    while data:
-        data = data[os.write(descriptor, data) :]
-
-
-def _sync_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 @contextlib.contextmanager
 def _storage_errors(path: Path, what: str) -> Iterator[None]:
     """Say in the project's errors what keeps the journal from being durable."""
@@ -275,9 +249,9 @@ def _storage_errors(path: Path, what: str) -> Iterator[None]:
 def storage_error(error: OSError, what: str) -> TunerError:
     """Return the project's error for a file of the state directory; `what` is a clause on what failed."""
     reason = error.strerror or str(error)
-    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+    if error.errno in DISK_FULL:
         return DiskFullError(f"{what}: the disk is full.", "Free some space, or set TUNER_STATE_DIR to another disk.")
-    if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
+    if error.errno in FORBIDDEN:
         return PermissionDeniedError(
             f"{what}: {reason}.", "Make the directory writable, or set TUNER_STATE_DIR to one that is."
         )

@@ -18,6 +18,7 @@ from tuner.daemon.event_log import open_log
 from tuner.daemon.models import ErrorBody, SessionRecord
 from tuner.daemon.shortage import is_shortage
 from tuner.errors import DaemonBusyError, DiskFullError, StorageError
+from tuner.files import sync_folder
 
 RECORD, EVENTS, STDERR = "session.json", "events.jsonl", "stderr.log"
 #: Ended sessions whose folders are kept; studies and profiles are kept regardless.
@@ -64,7 +65,7 @@ class SessionFiles:
                 (made / EVENTS).touch()
                 _write(made / RECORD, record, durable=True)
                 made.rename(self.folder(record.id))
-                _sync(self.root)
+                sync_folder(self.root)
         except BaseException:
             shutil.rmtree(made, ignore_errors=True)
             raise
@@ -183,14 +184,6 @@ def _write(path: Path, record: SessionRecord, durable: bool) -> None:
         if durable:
             file.flush()
             os.fsync(file.fileno())
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 @contextlib.contextmanager

@@ -1,15 +1,6 @@
 """Read, validate and write profile files."""
 
-from tuner.profiles.files import atomic_write, read_profile, write_profile
+from tuner.profiles.files import read_profile, write_profile
 from tuner.profiles.profile import IMPORTED, SCHEMA_VERSION, Profile, ProfileMetric, ProfileOption
 
-__all__ = [
-    "IMPORTED",
-    "SCHEMA_VERSION",
-    "Profile",
-    "ProfileMetric",
-    "ProfileOption",
-    "atomic_write",
-    "read_profile",
-    "write_profile",
-]
+__all__ = ["IMPORTED", "SCHEMA_VERSION", "Profile", "ProfileMetric", "ProfileOption", "read_profile", "write_profile"]

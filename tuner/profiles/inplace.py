@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tuner.errors import DeviceBusyError
-from tuner.files import read_regular, unreadable
-from tuner.profiles.files import sync_folder, write_errors
+from tuner.files import read_regular, sync_folder, unreadable, write_errors
 
 #: Behind the name of the file that was changed.
 BACKUP_SUFFIX = ".tuner-backup"

@@ -14,11 +14,11 @@ import numpy as np
 
 from tuner import __version__, filenames, registry
 from tuner.errors import MeasurementError, TableError, TunerError, UsageError
+from tuner.files import atomic_write
 from tuner.models.encoding import columns_of, encode
 from tuner.models.persistence import to_document
 from tuner.objective import Metric
 from tuner.ports import SourceData
-from tuner.profiles import atomic_write
 from tuner.sources.file import SUFFIX, is_source_file, knowledge_text, read_knowledge
 from tuner.sources.knowledge import Knowledge, Origin
 from tuner.sources.load import measured_source, source_path, sources_dir

@@ -7,12 +7,11 @@ convolutional to run where no model was named.
 from __future__ import annotations
 
 import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
 from tuner.errors import MissingDependencyError
-from tuner.files import of_os_error
+from tuner.files import of_os_error, write_whole
 
 #: Part of the file's name: a change of the network changes it.
 VERSION = 1
@@ -38,26 +37,12 @@ def ensure_model(directory: Path) -> Path:
     data = build_model()
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        _write(path, data)
+        write_whole(path, data, path.with_name(f"{path.name}.{os.getpid()}.tmp"), 0o644)
     except OSError as error:
         wrong = of_os_error(error, f"The reference model cannot be written to '{directory}'")
         wrong.hint = "Free some space, or set TUNER_STATE_DIR to a directory that you may write to."
         raise wrong from error
     return path
-
-
-def _write(path: Path, data: bytes) -> None:
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            os.fchmod(file.fileno(), 0o644)  # the workload may run as another user
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
 
 
 def build_model() -> bytes:

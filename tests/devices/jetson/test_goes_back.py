@@ -17,6 +17,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tuner import files as tuner_files
 from tuner.control import ControlSession, journal
 from tuner.control.restoring import restore_journal
 from tuner.errors import RestoreError, TunerError
@@ -139,7 +140,7 @@ def _session(schedule: Schedule, board: EmulatedBoard, files: MortalFiles, folde
 def _tear_journal(patch: pytest.MonkeyPatch, files: MortalFiles, at: int) -> None:
     """Let the process die in the middle of the journal's write number `at`."""
     count = 0
-    whole = journal._write_all
+    whole = tuner_files._write_all
 
     def torn(descriptor: int, data: bytes) -> None:
         nonlocal count
@@ -151,7 +152,7 @@ def _tear_journal(patch: pytest.MonkeyPatch, files: MortalFiles, at: int) -> Non
         count += 1
         whole(descriptor, data)
 
-    patch.setattr(journal, "_write_all", torn)
+    patch.setattr(tuner_files, "_write_all", torn)
 
 
 def _restore(board: EmulatedBoard, folder: Path, faults: str) -> Sequence[str]:
