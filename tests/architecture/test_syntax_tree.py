@@ -82,26 +82,10 @@ UNFINISHED = frozenset(
         "tuner/tables/table.py",
         "tuner/tables/text.py",
         "tuner/testing/driving.py",
-        "tuner/tui/chart.py",
-        "tuner/tui/sections.py",
-        "tuner/tui/state.py",
     }
 )
 TAKEN_TWICE = frozenset(
-    {
-        "Best",
-        "Board",
-        "Child",
-        "Clock",
-        "Column",
-        "Knowledge",
-        "Line",
-        "Reading",
-        "Setting",
-        "Target",
-        "_Reader",
-        "_Seen",
-    }
+    {"Board", "Child", "Clock", "Column", "Knowledge", "Reading", "Setting", "Target", "_Reader", "_Seen"}
 )
 FUNCTION = (ast.FunctionDef, ast.AsyncFunctionDef)
 

@@ -273,13 +273,13 @@ def test_a_member_of_the_group(
 @pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
 def test_the_dashboard(width: int, height: int, encoding: str) -> None:
     from tuner.tui.pen import Pen
-    from tuner.tui.render import render
+    from tuner.tui.render import Dashboard
     from tuner.tui.state import ViewState, reduce
 
     state = ViewState()
     for event in hostile_events():
         state = reduce(state, event)
-        for line in render(state, width, height, 1_000_010.0).lines(Pen(encoding == "ascii")):
+        for line in Dashboard(state, width, height, 1_000_010.0).lines(Pen(encoding == "ascii")):
             assert_harmless(line.plain)
             assert "\n" not in line.plain
 

@@ -36,7 +36,7 @@ def test_sparklines() -> None:
 
 def test_a_falling_staircase_in_ascii() -> None:
     best = [(0.0, 4.0), (4.0, 2.0), (8.0, 0.0)]
-    assert curve(best, [(2.0, 3.0)], 14, 6, lambda v: f"{v:g}", ascii_only=True) == [
+    assert curve(best, [(2.0, 3.0)], width=14, height=6, label=lambda v: f"{v:g}", ascii_only=True) == [
         " 4|******     ",
         "  |  .  *     ",
         "  |     ******",
@@ -56,7 +56,7 @@ def test_a_falling_staircase_in_ascii() -> None:
 def test_a_curve_keeps_to_its_size(
     best: list[tuple[int, float]], values: list[tuple[int, float]], width: int, height: int, ascii_only: bool
 ) -> None:
-    lines = curve(sorted(best), values, width, height, lambda v: f"{v:.3g}", ascii_only)
+    lines = curve(sorted(best), values, width=width, height=height, label=lambda v: f"{v:.3g}", ascii_only=ascii_only)
     assert len(lines) in {0, height}
     assert all(len(line) <= width for line in lines)
     assert all(line.isascii() for line in lines) or not ascii_only
@@ -64,10 +64,10 @@ def test_a_curve_keeps_to_its_size(
 
 def test_an_outlier_does_not_flatten_the_curve() -> None:
     best = [(0.0, 10.0), (1.0, 8.0), (2.0, 6.0)]
-    lines = curve(best, [(1.0, 5000.0)], 40, 6, lambda v: f"{v:g}")
+    lines = curve(best, [(1.0, 5000.0)], width=40, height=6, label=lambda v: f"{v:g}")
     assert lines[0].split("┤")[0].strip() == "10"
 
 
 @pytest.mark.parametrize("best", [[], [(0.0, float("nan"))]])
 def test_nothing_to_draw(best: list[tuple[float, float]]) -> None:
-    assert curve(best, [], 40, 8, str) == []
+    assert curve(best, [], width=40, height=8, label=str) == []

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from tests.tui.fake_session import OPTIONS, events, many_options
 from tuner.events import Notice, TrialFinished
-from tuner.tui.render import Rows, render, share_rows
+from tuner.tui.render import Dashboard, Rows, share_rows
 from tuner.tui.state import ViewState, reduce
 
 HOSTILE = "tab\there \x1b[2J escape\nnewline 漢字漢字 e\u0301 [bold]markup[/bold] \ud800 µ"
@@ -33,7 +33,7 @@ def states(crowded: bool) -> tuple[ViewState, ...]:
 def drawn(state: ViewState, width: int, height: int, encoding: str = "utf-8") -> str:
     stream = io.TextIOWrapper(io.BytesIO(), encoding=encoding, newline="")
     console = Console(file=stream, width=width, height=height, force_terminal=True, color_system=None)
-    console.print(render(state, width, height, 1_000_020.0), end="")
+    console.print(Dashboard(state, width, height, 1_000_020.0), end="")
     stream.seek(0)
     return stream.read()
 

@@ -43,6 +43,7 @@ def sparkline(values: Sequence[float], width: int, ascii_only: bool = False) -> 
 def curve(
     best: Sequence[XY],
     values: Sequence[XY],
+    *,
     width: int,
     height: int,
     label: Callable[[float], str],
@@ -70,9 +71,10 @@ def curve(
         return []
     first, last = min(x for x, _ in best), max(x for x, _ in best)
     canvas = _Canvas(cells, rows, ascii_only)
-    scale = _Scale(first, max(last, first + 1), low, high, canvas.dots_x, canvas.dots_y)
-    canvas.dots((scale.x(x), scale.y(y)) for x, y in values if low <= y <= high and first <= x <= last)
-    canvas.stairs([(scale.x(x), scale.y(y)) for x, y in best])
+    column = _Scale(first, max(last, first + 1), canvas.dots_x)
+    row = _Scale(high, low, canvas.dots_y)  # row 0 is the top one
+    canvas.dots((column(x), row(y)) for x, y in values if low <= y <= high and first <= x <= last)
+    canvas.stairs([(column(x), row(y)) for x, y in best])
     tick, corner, rule = ("|", "+", "-") if ascii_only else ("┤", "└", "─")
     lines = [f"{text:>{margin}}{tick}{drawn}" for text, drawn in zip(labels, canvas.lines(), strict=True)]
     return [*lines, " " * margin + corner + _axis(first, max(last, first + 1), cells, rule)]
@@ -111,18 +113,14 @@ def _axis(first: float, last: float, cells: int, rule: str) -> str:
 
 
 class _Scale:
-    """Data to dots; the vertical one is turned round, row 0 being on top."""
+    """Maps `start` to dot 0 and `end` to the last of `dots`."""
 
-    def __init__(self, first: float, last: float, low: float, high: float, dots_x: int, dots_y: int) -> None:
-        # Shares, not dots per unit: 1 / (high - low) overflows where the two nearly meet.
-        self._first, self._width, self._right = first, last - first, dots_x - 1
-        self._high, self._height, self._bottom = high, high - low, dots_y - 1
+    def __init__(self, start: float, end: float, dots: int) -> None:
+        # A share, not dots per unit: 1 / (end - start) overflows where the two nearly meet.
+        self._start, self._span, self._last = start, end - start, dots - 1
 
-    def x(self, value: float) -> int:
-        return round((value - self._first) / self._width * self._right)
-
-    def y(self, value: float) -> int:
-        return round((self._high - value) / self._height * self._bottom)
+    def __call__(self, value: float) -> int:
+        return round((value - self._start) / self._span * self._last)
 
 
 class _Canvas:

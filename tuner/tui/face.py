@@ -17,7 +17,7 @@ from rich.live import Live
 
 from tuner.events import Event
 from tuner.printable import printable
-from tuner.tui.render import render
+from tuner.tui.render import Dashboard
 from tuner.tui.state import ViewState, reduce
 
 REFRESH_PER_SECOND = 4.0
@@ -26,9 +26,9 @@ _FATAL = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
 
 class LiveFace:
-    """A sink and context manager. Events may come from any thread; the terminal is put back on exit.
+    """A sink and context manager. Events may come from any thread; the terminal is restored on exit.
 
-    Whatever Python code writes to stderr meanwhile is kept and written after the screen is back.
+    What Python code writes to stderr meanwhile is kept, and written when the screen is restored.
 
     Args:
         console: Must be a terminal.
@@ -56,7 +56,7 @@ class LiveFace:
 
     @property
     def state(self) -> ViewState:
-        """What the events told so far."""
+        """The session, as far as its events report it."""
         return self._state
 
     def __call__(self, event: Event) -> None:
@@ -70,7 +70,7 @@ class LiveFace:
         try:
             self._live.start(refresh=True)
             self._thread.start()
-        except BaseException:  # a Ctrl-C as soon as something is seen
+        except BaseException:  # a Ctrl-C while the screen is being opened
             self._ended.set()
             if self._thread.is_alive():
                 self._thread.join()
@@ -88,9 +88,9 @@ class LiveFace:
             self._restore()
 
     def _view(self) -> RenderableType:
-        # Asked for at each refresh: a resized terminal gets a dashboard of its new size.
+        # Called at each refresh: a resized terminal gets a dashboard of its new size.
         width, height = self._console.size
-        return render(self._state, width, height, self._now_s())
+        return Dashboard(self._state, width, height, self._now_s())
 
     def _refresh(self) -> None:
         while not self._ended.wait(1.0 / REFRESH_PER_SECOND):
@@ -111,7 +111,7 @@ class LiveFace:
             sys.stderr.flush()
 
     def _guard_signals(self) -> None:
-        """Where a fatal signal has no handler, put the terminal back before it kills."""
+        """Give each fatal signal without a handler one that restores the terminal first."""
         if threading.current_thread() is not threading.main_thread():
             return
         for number in _FATAL:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from types import TracebackType
 from typing import TextIO
 
 from tuner.events import (
@@ -15,44 +14,32 @@ from tuner.events import (
     TrialFinished,
 )
 from tuner.tui.state import service_line, trial_text
-from tuner.tui.stream import LineStream
+from tuner.tui.stream import LineFace
 from tuner.tui.text import device_label, format_configuration
 
 
-class PlainFace:
-    """A sink that writes lines; the caller prints the summary.
-
-    Args:
-        stream: Where to write; a closed pipe makes the face quiet.
-    """
+class PlainFace(LineFace):
+    """A sink that writes lines; the caller prints the summary."""
 
     def __init__(self, stream: TextIO) -> None:
-        self._lines = LineStream(stream)
+        super().__init__(stream)
         self._unit = ""
         self._total: int | None = None
         self._done = 0
 
-    def __enter__(self) -> PlainFace:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        return None
-
     def __call__(self, event: Event) -> None:
-        """Draw one event."""
+        """Write one event."""
         if isinstance(event, SessionStarted):
             self._started(event)
         elif isinstance(event, Notice):
-            self._lines.write(f"{event.level}: {event.text}")
+            self.write(f"{event.level}: {event.text}")
         elif isinstance(event, (SessionPaused, SessionContinued, ConfigurationQuarantined)):
-            self._lines.write("{}: {}".format(*service_line(event)))
+            self.write("{}: {}".format(*service_line(event)))
         elif isinstance(event, TrialFinished):
             self._done += 1
             count = f"{self._done}/{self._total}" if self._total is not None else f"{self._done}"
             text = trial_text(event, self._unit)
-            self._lines.write(f"[{count}] {text} | {event.origin} | {format_configuration(event.configuration)}")
+            self.write(f"[{count}] {text} | {event.origin} | {format_configuration(event.configuration)}")
 
     def _started(self, event: SessionStarted) -> None:
         self._unit, self._total, self._done = event.unit, event.budget_trials, event.resumed_trials
@@ -65,9 +52,9 @@ class PlainFace:
             f"{len(event.options)} options, {event.space_size} configurations: {', '.join(event.options)}",
             *(f"unavailable: {name}: {reason}" for name, reason in event.unavailable.items()),
         ):
-            self._lines.write(line)
+            self.write(line)
         if event.resumed_trials:
-            self._lines.write(f"resumed after {event.resumed_trials} trials")
+            self.write(f"resumed after {event.resumed_trials} trials")
 
 
 def _budget(event: SessionStarted) -> str:

@@ -16,13 +16,11 @@ WIDE_COLUMNS, WIDE_ROWS = 120, 24
 _GAP = 2
 
 
-def render(state: ViewState, width: int, height: int, now_s: float) -> Dashboard:
-    """Return a renderable of at most `width` by `height` cells; `now_s` is wall-clock seconds."""
-    return Dashboard(state, width, height, now_s)
-
-
 class Dashboard:
-    """A rich renderable of one state; ASCII only where the console's encoding is not UTF-8."""
+    """A rich renderable of one state, of at most `width` by `height` cells; `now_s` is wall-clock seconds.
+
+    It is ASCII only where the console's encoding is not UTF-8.
+    """
 
     def __init__(self, state: ViewState, width: int, height: int, now_s: float) -> None:
         self._state, self._width, self._height, self._now_s = state, width, height, now_s
@@ -116,7 +114,7 @@ class Dashboard:
 
 
 class Rows(NamedTuple):
-    """How many lines a section needs at least, would like, and its part of what is left over."""
+    """How many lines a section needs at least, how many it can use, and its share of what is left over."""
 
     least: int
     wanted: int

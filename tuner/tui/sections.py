@@ -180,7 +180,7 @@ def curve(state: ViewState, width: int, rows: int, pen: Pen) -> list[Text]:
     def label(value: float) -> str:
         return printable(format_value(value, state.unit), pen.ascii_only)
 
-    drawn = chart.curve(found, dots, width, rows - 1, label, pen.ascii_only)
+    drawn = chart.curve(found, dots, width=width, height=rows - 1, label=label, ascii_only=pen.ascii_only)
     if not drawn:
         return [title, pen.line(width, (" drawn from the first complete trial on", "dim"))][:rows]
     return [title, *(pen.line(width, (line, "green")) for line in drawn)]

@@ -1,4 +1,4 @@
-"""What the faces know: an immutable `ViewState`, reduced from events. Pure; draws nothing."""
+"""What the faces show: an immutable `ViewState`, reduced from the session's events. Pure; draws nothing."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tuner.tui.text import format_configuration, format_option, format_saving, f
 
 KEPT_LINES = 100
 KEPT_SENSORS = 400
-#: A clock that runs this share off its level is said to; a measured clock is never exact.
+#: A clock further than this share from its level is reported; a measured clock is never exact.
 EFFECTIVE_TOLERANCE = 0.02
 
 
@@ -47,7 +47,7 @@ class SensorPoint(NamedTuple):
     power_w: float | None
 
 
-class Line(NamedTuple):
+class EventLine(NamedTuple):
     """One event as a line; level is trial, info, warning or error."""
 
     time_s: float
@@ -55,7 +55,7 @@ class Line(NamedTuple):
     text: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class CurrentTrial:
     """The trial in flight, or the last one (`ended_s` is then its end and `phase` its outcome).
 
@@ -74,7 +74,7 @@ class CurrentTrial:
 
 
 @dataclass(frozen=True)
-class Best:
+class BestSoFar:
     """The best so far; its configuration is None when an earlier session measured it."""
 
     value: float
@@ -82,9 +82,9 @@ class Best:
     configuration: Mapping[str, OptionValue] | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ViewState:
-    """A session as far as its events told. `session` is None before the first event.
+    """A session as its events report it. `session` is None before the first event.
 
     Attributes:
         session: The session's own facts (study, device, objective, unit, budget, options).
@@ -95,21 +95,21 @@ class ViewState:
         history: One point per finished trial of this session.
         lines: The last events, oldest first.
         result: The last event of the session.
-        belief: What the strategy believes, where it says so.
+        belief: What the strategy believes, where it reports that.
     """
 
     session: SessionStarted | None = None
     finished: int = 0
     failed: int = 0
     current: CurrentTrial | None = None
-    best: Best | None = None
+    best: BestSoFar | None = None
     baseline_value: float | None = None
     baseline: Mapping[str, OptionValue] | None = None
     saving_percent: float | None = None
     history: tuple[Point, ...] = ()
     importance: Mapping[str, float] = field(default_factory=dict)
     sensors: tuple[SensorPoint, ...] = ()
-    lines: tuple[Line, ...] = ()
+    lines: tuple[EventLine, ...] = ()
     result: SessionFinished | None = None
     belief: BeliefUpdated | None = None
 
@@ -163,7 +163,9 @@ def reduce(state: ViewState, event: Event) -> ViewState:
     if isinstance(event, SessionStarted):
         return _started(event)
     if isinstance(event, TrialStarted):
-        current = CurrentTrial(event.trial, event.origin, event.configuration, event.time_s)
+        current = CurrentTrial(
+            trial=event.trial, origin=event.origin, configuration=event.configuration, started_s=event.time_s
+        )
         return replace(state, current=current)
     if isinstance(event, (TrialPhase, TrialReading)):
         return _progressed(state, event)
@@ -177,17 +179,17 @@ def reduce(state: ViewState, event: Event) -> ViewState:
     if isinstance(event, BeliefUpdated):
         return replace(state, belief=event)
     if isinstance(event, Notice):
-        return _with_line(state, Line(event.time_s, event.level, event.text))
+        return _with_line(state, EventLine(event.time_s, event.level, event.text))
     if isinstance(event, (SessionPaused, SessionContinued, ConfigurationQuarantined)):
-        return _with_line(state, Line(event.time_s, *service_line(event)))
+        return _with_line(state, EventLine(event.time_s, *service_line(event)))
     if isinstance(event, SessionFinished):
-        line = Line(event.time_s, "info", f"finished after {event.trials} trials ({event.stopped_by})")
+        line = EventLine(event.time_s, "info", f"finished after {event.trials} trials ({event.stopped_by})")
         return _with_line(replace(state, result=event, current=None), line)
     return state
 
 
 def service_line(event: SessionPaused | SessionContinued | ConfigurationQuarantined) -> tuple[str, str]:
-    """Return level and text of what a service, not a trial, has to say."""
+    """Return level and text of an event that concerns the session and no trial."""
     if isinstance(event, SessionPaused):
         return "info", "paused; the device is as it was found"
     if isinstance(event, SessionContinued):
@@ -206,12 +208,12 @@ def trial_text(event: TrialFinished, unit: str) -> str:
         parts.append(f"saving {format_saving(own)}")
     if event.best_trial == event.trial:
         parts.append("best so far")
-    parts += [f"{name} ran at {format_option(name, value)}" for name, value in _astray(event)]
+    parts += [f"{name} ran at {format_option(name, value)}" for name, value in _off_level(event)]
     return ", ".join(parts) + (f": {event.reason}" if event.reason else "")
 
 
-def _astray(event: TrialFinished) -> list[tuple[str, int | float]]:
-    """Return the clocks of a throttled trial that ran elsewhere than set. (A governor's clock always may.)"""
+def _off_level(event: TrialFinished) -> list[tuple[str, int | float]]:
+    """Return the clocks of a throttled trial that did not run at their level. (A governor's clock always may.)"""
     if not event.throttled:
         return []
     found = []
@@ -227,11 +229,11 @@ def _saving_percent(value: float | None, baseline: float | None) -> float | None
 
 
 def _started(event: SessionStarted) -> ViewState:
-    lines = [Line(event.time_s, "info", f"device {event.device}: {event.device_reason}")]
+    lines = [EventLine(event.time_s, "info", f"device {event.device}: {event.device_reason}")]
     if event.resumed_trials:
-        lines.append(Line(event.time_s, "info", f"resumed after {event.resumed_trials} trials"))
+        lines.append(EventLine(event.time_s, "info", f"resumed after {event.resumed_trials} trials"))
     for name, reason in event.unavailable.items():
-        lines.append(Line(event.time_s, "info", f"option {name} is unavailable: {reason}"))
+        lines.append(EventLine(event.time_s, "info", f"option {name} is unavailable: {reason}"))
     return ViewState(session=event, lines=tuple(lines)[-KEPT_LINES:])
 
 
@@ -250,7 +252,7 @@ def _trial(state: ViewState, event: TrialFinished) -> ViewState:
     if event.best_value is not None and event.best_trial is not None:
         known = best.configuration if best is not None and best.trial == event.best_trial else None
         own = event.configuration if event.best_trial == event.trial else known
-        best = Best(event.best_value, event.best_trial, own)
+        best = BestSoFar(event.best_value, event.best_trial, own)
     current = state.current
     if current is not None and current.trial == event.trial:
         current = replace(current, phase=event.state, ended_s=event.time_s)
@@ -269,8 +271,8 @@ def _trial(state: ViewState, event: TrialFinished) -> ViewState:
         history=(*state.history, Point(event.trial, event.value, event.best_value)),
     )
     level = "trial" if event.state == "complete" else "warning"
-    return _with_line(after, Line(event.time_s, level, trial_text(event, state.unit)))
+    return _with_line(after, EventLine(event.time_s, level, trial_text(event, state.unit)))
 
 
-def _with_line(state: ViewState, line: Line) -> ViewState:
+def _with_line(state: ViewState, line: EventLine) -> ViewState:
     return replace(state, lines=(*state.lines, line)[-KEPT_LINES:])

@@ -1,4 +1,4 @@
-"""Lines to a stream whose reader may go away: a closed pipe silences a face, never ends a session."""
+"""What the faces of lines share: a stream whose reader may go away. A closed pipe never ends a session."""
 
 from __future__ import annotations
 
@@ -6,13 +6,16 @@ import contextlib
 import errno
 import os
 import sys
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from tuner.printable import is_unicode, printable
 
+if TYPE_CHECKING:
+    from typing import Self
 
-class LineStream:
-    """Writes and flushes whole lines; after the first failure it keeps quiet.
+
+class LineFace:
+    """Writes and flushes whole lines; after the first failure it writes nothing more. A context manager.
 
     Args:
         stream: Where to write.
@@ -22,6 +25,12 @@ class LineStream:
         self._stream = stream
         self._quiet = False
         self._ascii_only = not is_unicode(getattr(stream, "encoding", None))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return None
 
     def write(self, line: str) -> None:
         """Write one line (no newline in it) and flush it."""

@@ -13,32 +13,19 @@ from tuner.printable import printable
 from tuner.tui.text import format_metric, format_option, format_saving, format_value, metric_label
 
 
-def summary(finished: SessionFinished) -> Summary:
-    """Return a renderable of the result; the command and the profile's path are `print_summary`'s."""
-    return Summary(finished)
-
-
 def print_summary(console: Console, finished: SessionFinished) -> None:
     """Print the result, then profile and commands, each on one line that nothing wraps."""
-    console.print(summary(finished))
-    ascii_only = console.options.ascii_only
-    if finished.profile:
-        _print_line(console, printable(f"profile: {finished.profile}", ascii_only))
-    if finished.apply_command:
-        _print_line(console, "apply it with:")
-        _print_line(console, printable(finished.apply_command, ascii_only))
-    if finished.resume_command:
-        _print_line(console, "go on with:")
-        _print_line(console, printable(finished.resume_command, ascii_only))
-
-
-def _print_line(console: Console, line: str) -> None:
-    console.print(Text(line), soft_wrap=True)
+    console.print(Summary(finished))
+    lines = [f"profile: {finished.profile}"] if finished.profile else []
+    lines += ["apply it with:", finished.apply_command] if finished.apply_command else []
+    lines += ["go on with:", finished.resume_command] if finished.resume_command else []
+    for line in lines:
+        console.print(Text(printable(line, console.options.ascii_only)), soft_wrap=True)
 
 
 @dataclass(frozen=True)
 class Summary:
-    """A rich renderable of `SessionFinished`."""
+    """A rich renderable of a session's result, without the profile's path and the commands."""
 
     finished: SessionFinished
 
