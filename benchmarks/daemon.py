@@ -1,8 +1,8 @@
-"""What the daemon costs: idle, with clients, and over a long session. The board is emulated.
+"""The daemon's cost: idle, with clients, and over a long session. The board is emulated.
 
 - ``idle``: CPU and resident memory of a daemon that has nothing to do;
 - ``clients``: time per trial of a session without clients, and with three (a plain log, a dashboard on a
-  terminal of its own, one that reads nothing); and the CPU of daemon and dashboard meanwhile;
+  terminal of its own, one that reads nothing); and the CPU use of daemon and dashboard;
 - ``watched``: CPU of daemon and dashboard during a session at a board's pace;
 - ``long``: memory, handles and time per trial over many trials, and how fast `tuner status` answers.
 

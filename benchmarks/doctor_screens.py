@@ -1,4 +1,4 @@
-"""What `tuner doctor` says on EMULATED boards, as text files. `python -m benchmarks.doctor_screens [FOLDER]`.
+"""The output of `tuner doctor` on EMULATED boards, as text files. `python -m benchmarks.doctor_screens [FOLDER]`.
 
 One file a board, as root; one as a user without rights, one in a container whose /sys is read-only and has no
 debugfs. Needs FUSE (docs/emulated-board.md), and root for the user's view.

@@ -1,4 +1,4 @@
-"""Fit the emulated boards' coefficients and say how well they fit.
+"""Fit the emulated boards' coefficients and print how well they fit.
 
     .venv/bin/python -m benchmarks.fit_emulator ../shared/data            # fit, print the figures
     .venv/bin/python -m benchmarks.fit_emulator ../shared/data --write    # and write profiles/boards/*.toml
@@ -57,7 +57,7 @@ def read_table(path: Path) -> tuple[tuple[Any, Any, Any, Any], Any]:
 
 
 def demand_from(vector: Any) -> Demand:
-    """Return the coefficients that a parameter vector (logarithms) stands for."""
+    """Return the coefficients of a parameter vector (logarithms)."""
     values = {f.name: math.exp(x) for f, x in zip(fields(Demand), vector, strict=True)}
     return Demand(**{k: v + 1.0 if k in _EXPONENTS else v for k, v in values.items()})
 

@@ -1,4 +1,4 @@
-"""A measurement in a process of its own: what was imported or allocated before does not count."""
+"""Measurements in a new process, so that earlier imports and allocations do not count."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a full configuration of an EMULATED AGX Orin costs to apply, against the bare sequence of its reads and writes.
+"""The cost of applying a full configuration to an EMULATED AGX Orin, against the bare sequence of its reads and writes.
 
 `python -m benchmarks.jetson_apply [--rounds N]`. Needs FUSE (see docs/emulated-board.md). The board is in its
 mode MAXN: 12 cores, 3 clusters, GPU, EMC. Two configurations that differ in every option are applied in

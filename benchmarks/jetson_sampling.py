@@ -1,4 +1,4 @@
-"""What sampling power costs: CPU time of the meter's thread, as a share of one core.
+"""The cost of sampling power: CPU time of the meter's thread, as a share of one core.
 
 Each board is emulated and mounted (FUSE, another process); the meter samples its total at the period that its
 sensor asks for, in real time, through the files of the mount, as on a board. Counted is the CPU time of this

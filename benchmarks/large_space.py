@@ -1,4 +1,4 @@
-"""A space too large to store: our strategies beside SMAC and OpenBox's RGPE, each in an environment of its own.
+"""A space too large to store: our strategies beside SMAC and OpenBox's RGPE, each in its own virtual environment.
 
 The space is emulated: 26 options, over 10^9 configurations. Its response is computed for one configuration at a
 time: log value = main effects (one level curve per option) + interactions of pairs + one bimodal option, whose
@@ -104,7 +104,7 @@ def make_response(space: ConfigurationSpace, rng: np.random.Generator) -> Respon
         a, b = (int(v) for v in sorted(rng.choice(strong, 2, replace=False)))
         u, v = (_curve(len(options[k].values), rng) for k in (a, b))
         pairs[a, b] = 0.8 * math.sqrt(weights[a] * weights[b]) * rng.uniform(0.2, 0.6) * np.outer(u, v)
-    # The bimodal option: its second mode costs a factor of 3, unless a partner stands at its last level.
+    # The bimodal option: its second mode costs a factor of 3, unless a partner is at its last level.
     mode, partner = int(rng.choice(np.flatnonzero([len(o.values) == 2 for o in options]))), int(strong[3])
     if mode != partner:
         jump = np.zeros((len(options[mode].values), len(options[partner].values)))

@@ -1,4 +1,4 @@
-"""What tuner itself costs: start-up of its commands, and a trial's own overhead.
+"""The overhead of tuner: the start of its commands, and each trial.
 
 Prints a markdown table of ratios, each against a baseline measured in the same run:
 

@@ -1,9 +1,9 @@
-"""What reading a measured table costs, against reading the same file with Python's `csv` alone, and how it grows.
+"""The cost of reading a measured table, against reading the same file with Python's `csv` alone, and how it grows.
 
 Prints a markdown table: for each number of rows the processor time of `read_table`, of the space made of its rows, and
 both as multiples of what `csv` takes; the same per row as a multiple of the smallest table's (1 is linear); and the
-memory that the process grew by, as a multiple of the file's size. Every row is a configuration of its own, which is the
-worst case: one of the options is a time stamp. Each size is read by a process of its own.
+memory that the process grew by, as a multiple of the file's size. Every row is another configuration, which is the
+worst case: one of the options is a time stamp. Each size is read in its own process.
 
 Run: python -m benchmarks.read_table [--rows 30000 100000 300000]
 """

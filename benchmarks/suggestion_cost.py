@@ -1,4 +1,4 @@
-"""What a suggestion costs: median milliseconds after 200 trials, and the peak of resident memory, on one core.
+"""The cost of a suggestion: median milliseconds after 200 trials, and the peak of resident memory, on one core.
 
 Each measurement runs in a fresh process on one thread. The space is a full factorial of ordinal options with 768
 or 46,080 configurations, the response synthetic; the source, where a strategy takes one, is the same space with
@@ -51,7 +51,7 @@ def main() -> None:
 
 
 def measure(name: str, size: int, given: argparse.Namespace) -> dict:
-    """Fill a study with random trials, then time suggestions (each is told, so that the study grows on)."""
+    """Fill a study with random trials, then time suggestions (each is told its value, so that the study grows)."""
     import math
     import time
     from dataclasses import replace

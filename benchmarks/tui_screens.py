@@ -3,7 +3,7 @@
     python -m benchmarks.tui_screens --wait-for 'trial 20/' -- \\
         tuner start --objective energy --device emulated:jetson-tx2 --budget 40 --seed 1
 
-Each size runs the command anew; the screen is taken as soon as it shows the text waited for.
+The command runs once for each size; the screen is saved as soon as it shows the text.
 """
 
 from __future__ import annotations

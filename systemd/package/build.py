@@ -95,23 +95,15 @@ def build(order: Order) -> Path:
 
 
 def _environment(place: Path, work: Path, order: Order) -> None:
-    """Lay the virtual environment out."""
+    """Create the virtual environment."""
     wheels = work / "wheels"
     pip("wheel", "--no-deps", "--wheel-dir", str(work / "own"), str(ROOT))
     target = Target(MACHINES[order.arch], order.python)
     wheels.mkdir()
     found = collect(next((work / "own").glob("*.whl")), wheels, ROOT / "constraints.txt", target)
     site = place / "lib" / f"python{order.python}" / "site-packages"
-    pip(
-        "install",
-        "--no-deps",
-        "--no-index",
-        "--no-compile",
-        "--target",
-        str(site),
-        *target.pip_flags(),
-        *map(str, found),
-    )
+    flags = ("--no-deps", "--no-index", "--no-compile", "--target", str(site), *target.pip_flags())
+    pip("install", *flags, *map(str, found))
     for unwanted in (site / "bin", site / "share"):
         shutil.rmtree(unwanted, ignore_errors=True)
     (place / "bin").mkdir()
@@ -122,30 +114,13 @@ def _environment(place: Path, work: Path, order: Order) -> None:
     config = f"home = /usr/bin\ninclude-system-site-packages = {system}\nversion = {order.python}\n"
     (place / "pyvenv.cfg").write_text(config)
     if order.is_native:
-        subprocess.run(
-            [
-                f"/usr/bin/python{order.python}",
-                "-I",
-                "-m",
-                "compileall",
-                "-q",
-                "-j",
-                "2",
-                "-s",
-                str(place.parent.parent),
-                "-p",
-                "/",
-                "--invalidation-mode",
-                "unchecked-hash",
-                str(site),
-            ],
-            check=False,
-            stdout=subprocess.DEVNULL,
-        )
+        compileall = f"/usr/bin/python{order.python} -I -m compileall -q -j 2 -p / --invalidation-mode unchecked-hash"
+        command = [*compileall.split(), "-s", str(place.parent.parent), str(site)]
+        subprocess.run(command, check=False, stdout=subprocess.DEVNULL)
 
 
 def _system_files(stage: Path) -> None:
-    """Copy what is written by hand."""
+    """Copy the files that are written by hand."""
     copies = {
         "tuner": "usr/bin/tuner",
         "tuner.toml": "etc/tuner/tuner.toml",
@@ -165,7 +140,7 @@ def _system_files(stage: Path) -> None:
 
 
 def _generated(stage: Path) -> None:
-    """Write what the program itself gives."""
+    """Write the files that are generated from the program."""
     _write(stage / "usr/share/man/man1/tuner.1", man_page())
     subprocess.run(["gzip", "-9n", str(stage / "usr/share/man/man1/tuner.1")], check=True)
     for path, text in completions().items():
@@ -175,7 +150,7 @@ def _generated(stage: Path) -> None:
 
 
 def _control(stage: Path, order: Order) -> None:
-    """Write the package's own description and scripts."""
+    """Write the package's description and scripts."""
     size_kb = sum(p.lstat().st_size for p in stage.rglob("*")) // 1024
     fields = {
         "Package": "tuner",

@@ -1,4 +1,4 @@
-"""What is generated from the commands themselves: the manual page and the shells' completions."""
+"""The manual page and the shells' completions, generated from the commands."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The wheels that a program needs on another machine: its architecture and its Python, not ours.
+"""The wheels that a program needs on another machine, for its architecture and its Python.
 
 pip judges environment markers by the interpreter that runs it, so they are judged here, for the target.
 """
@@ -33,7 +33,7 @@ class Target:
     python: str
 
     def environment(self) -> Mapping[str, str]:
-        """Return what markers see there."""
+        """Return the environment that markers are evaluated in."""
         return {
             "platform_machine": self.machine,
             "python_version": self.python,
@@ -53,7 +53,7 @@ class Target:
 
 
 def pip(*arguments: str) -> None:
-    """Run pip; its errors are the build's."""
+    """Run pip; the build fails if it fails."""
     subprocess.run([sys.executable, "-m", "pip", "-qq", "--disable-pip-version-check", *arguments], check=True)
 
 

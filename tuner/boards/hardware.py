@@ -73,8 +73,8 @@ class Limits:
     """Temperatures of the guard, in degrees Celsius, and over-current events per second.
 
     Attributes:
-        measure_c: A measurement above it does not count: below the board's throttle point.
-        abort_c: Above it everything is put back at once.
+        measure_c: Above it a measurement is discarded. It is below the board's throttle point.
+        abort_c: Above it all original values are restored at once.
         cool_down_to_c: A trial may start below this.
         oc_events_per_s: More over-current events than this mark a trial as throttled.
     """
@@ -100,7 +100,7 @@ class Hardware:
         emc_min_hz: Slower rates are never offered: they starve the board.
         writes: Path patterns (`fnmatch`) of all that may be written, by L4T layout (``all``, ``r32``, ...).
         rails: Candidates in order; the first whose labels all exist is the total.
-        limits: See there.
+        limits: Temperatures and event rates of the guard.
     """
 
     name: str

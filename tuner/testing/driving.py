@@ -1,4 +1,4 @@
-"""Asks a strategy for configurations and tells it values, as a session does."""
+"""A driver that asks a strategy for configurations and tells it values, as a session does."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ def context_for(
     budget_trials: int | None = 12,
     has_constraints: bool = False,
 ) -> StrategyContext:
-    """Return the context in which a session minimises the made-up latency."""
+    """Return the context of a session that minimises the synthetic latency."""
     return StrategyContext(
         space, Objective("latency", LATENCY), seed, budget_trials, tuple(sources), {"seed": seed}, has_constraints
     )
 
 
 class Driver:
-    """One session over an in-memory study, or over one that is there already.
+    """One session over a new in-memory study, or over an existing one.
 
     Args:
-        strategy: What is driven; `check` is called, `seeds` are enqueued.
+        strategy: The strategy under test; `check` is called, `seeds` are enqueued.
         context: Its context; the seed is the session's.
-        study: A study to go on with.
-        wrapped: Whether the session's wrapper repairs suggestions. Without, they come raw.
+        study: An existing study to continue.
+        wrapped: Whether suggestions pass through `SpaceSampler`, as in a session; else the sampler's own are returned.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class Driver:
         return trial, tuple(found.get(o.name, -1) for o in options)
 
     def value(self, indices: Sequence[int]) -> float:
-        """Return the made-up latency under level indices."""
+        """Return the synthetic latency in seconds of a configuration, given by level indices."""
         return latency_s(self.context.space.from_indices(indices))
 
     def run(self, count: int, objective: Callable[[Sequence[int]], float] | None = None) -> list[Indices]:
@@ -87,5 +87,5 @@ class Driver:
 
 
 def seed_of(seed: int, finished: int) -> int:
-    """Return the seed of the suggestion after `finished` trials: reproducible, another for each."""
+    """Return the seed of the suggestion after `finished` trials: reproducible, and different for each number."""
     return int.from_bytes(hashlib.sha256(f"{seed}:{finished}".encode()).digest()[:4], "big")

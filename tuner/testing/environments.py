@@ -1,4 +1,4 @@
-"""Made-up spaces, environments and sources for contract tests. Synthetic: no board was ever measured for them."""
+"""Synthetic spaces, environments and sources for contract tests. No board was measured for them."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from tuner.objective import LATENCY, Metric
 from tuner.ports import SourceData
 from tuner.space import Condition, Configuration, ConfigurationSpace, Option, table_space
 
-#: What the made-up sources measured, in another unit than seconds.
+#: Metric of synthetic sources in another unit than seconds.
 TICKS = Metric("latency_ticks", "latency", "ticks")
 #: Rows of a source of a space too large to enumerate.
 SOURCE_ROWS = 120
 
 
 def spaces() -> dict[str, ConfigurationSpace]:
-    """Return spaces of every kind that a strategy meets, by name."""
+    """Return one space of each kind that a strategy must handle, by name."""
     clocks = (
         Option("cores", (1, 2, 4)),
         Option("cpu_freq_hz", (300_000, 600_000, 1_200_000, 2_000_000)),
@@ -44,7 +44,7 @@ def latency_s(configuration: Configuration, twist: float = 0.0) -> float:
 
     Args:
         configuration: Of any space of `spaces`.
-        twist: Another environment: 0 is the target, 0.2 a related one.
+        twist: Distance from the target environment: 0 is the target, 0.2 a related environment.
     """
     weight, total, previous = 1.0, 1.0, 0.0
     for name, value in configuration.items():
@@ -70,8 +70,8 @@ def source(
         space: The target's.
         name: The source's.
         metric: Its metric; values of another unit are of another scale.
-        misleading: What is good in the target is bad here.
-        also: Options that only the source has, by turns at each of their levels.
+        misleading: The ranks are reversed: what is good in the target is bad here.
+        also: Options that only the source has; its rows take their levels in turn.
     """
     chosen = _some(space)
     scale = 1.0 if metric.unit == LATENCY.unit else 1_000.0
@@ -95,5 +95,5 @@ def _some(space: ConfigurationSpace) -> list[Configuration]:
 
 
 def shared_by(space: ConfigurationSpace, count: int) -> ConfigurationSpace:
-    """Return the space of the first `count` options: a source over it has not seen the others."""
+    """Return the space of the first `count` options: a source over it does not know the others."""
     return ConfigurationSpace(space.options[:count])

@@ -1,4 +1,4 @@
-"""The contract of a strategy as a pytest suite: subclass `StrategyContract`, return yours, run pytest."""
+"""The contract of a strategy as a pytest suite: subclass `StrategyContract`, return your strategy, run pytest."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ if TYPE_CHECKING:
 
 SPACES = spaces()
 ORDINAL = SPACES["ordinal"]
-#: User attribute in which anybody may leave the relative standard error of a value.
+#: User attribute of a trial for the relative standard error of its value.
 NOISE = "relative_error"
 
 
 class StrategyContract:
-    """What every strategy must keep. Subclass it in a test module and write `strategy`.
+    """Tests that every strategy must pass. Subclass it in a test module and implement `strategy`.
 
     Attributes:
         needs_source: `check` refuses without a source (with a `TunerError`).
-        whole: Its sampler suggests whole, new configurations of the space by itself, so that it is also tested
-            without the session's wrapper. Set it where your sampler is a `ConfigurationSampler`.
-        same_unit_only: `check` refuses a source whose values are of another unit.
-        makes_models: It also makes models of the target: a `ModellingStrategy`.
+        whole: Its sampler suggests only complete, new configurations of the space, so that it is also tested
+            without `SpaceSampler`. Set it if your sampler is a `ConfigurationSampler`.
+        same_unit_only: `check` refuses a source whose values have another unit.
+        makes_models: It also makes performance models of the target: a `ModellingStrategy`.
 
-    What a strategy does not claim is not tested, and its tests are not collected.
+    Tests of what a strategy does not claim are not collected.
     """
 
     needs_source = False
@@ -60,13 +60,13 @@ class StrategyContract:
         raise NotImplementedError("return your strategy here")
 
     def standalone(self, sources: Sequence[SourceData], seed: int) -> optuna.samplers.BaseSampler:
-        """Return your own sampler without a space, for ``optuna.create_study(sampler=...)``; without one, leave it."""
+        """Return your sampler for ``optuna.create_study(sampler=...)``, without a space; override it only if you have one."""
         raise NotImplementedError
 
     # --- helpers ---------------------------------------------------------------------------------
 
     def sources_for(self, space: ConfigurationSpace) -> tuple[SourceData, ...]:
-        """Return the sources with which a strategy that needs one is tested, for others none."""
+        """Return a source for a strategy that needs one, else none."""
         return (source(space),) if self.needs_source else ()
 
     def drive(
@@ -99,7 +99,7 @@ class StrategyContract:
 
     @pytest.mark.parametrize("name", [n for n in SPACES if n != "constant only"])
     def test_every_suggestion_is_new_and_in_the_space(self, name: str) -> None:
-        """Holds in each kind of space, with the session's wrapper and, where `whole`, without.
+        """Holds in each kind of space, with `SpaceSampler` and, if `whole`, without.
 
         A space of 60 options may be refused, with a typed error.
         """
@@ -122,13 +122,13 @@ class StrategyContract:
         assert driver.run(1) == [(0, 0)]
 
     def test_a_small_space_is_exhausted(self) -> None:
-        """No configuration is out of reach: what no source has seen is suggested too."""
+        """Every configuration is reachable, also those that no source measured."""
         space = SPACES["conditional"]
         driver = self.drive(space, budget_trials=space.size)
         assert len(set(driver.run(space.size))) == space.size
 
     def test_seeds_lie_in_the_space(self) -> None:
-        """Those of `seeds` are distinct configurations of the space."""
+        """The configurations of `seeds` are distinct and in the space."""
         for space in (ORDINAL, SPACES["conditional"], SPACES["a table with holes"]):
             driver = self.drive(space)
             seeds = list(driver.strategy.seeds(driver.context))
@@ -146,7 +146,7 @@ class StrategyContract:
 
     @pytest.mark.parametrize("first", [1, 3, 7])
     def test_resuming_goes_on_where_it_was(self, first: int) -> None:
-        """A new instance over the same study suggests what the old one would have, and no start-up point twice."""
+        """A new instance over the same study suggests what the old one would have, and repeats no start-up point."""
         whole = self.drive(ORDINAL, seed=5).run(10)
         driver = self.drive(ORDINAL, seed=5)
         begun = driver.run(first)
@@ -158,7 +158,7 @@ class StrategyContract:
     # --- trials of all kinds ---------------------------------------------------------------------
 
     def test_failed_trials_are_not_asked_for_again(self) -> None:
-        """FAIL and PRUNED trials stay without a value; the strategy goes on."""
+        """FAIL and PRUNED trials have no value; the strategy continues."""
         from optuna.trial import TrialState
 
         driver = self.drive(ORDINAL)
@@ -174,7 +174,7 @@ class StrategyContract:
         self.fresh(ORDINAL, found)
 
     def test_nothing_but_failures(self) -> None:
-        """A session whose every trial failed still gets new suggestions."""
+        """A session in which every trial failed still gets new suggestions."""
         from optuna.trial import TrialState
 
         driver = self.drive(ORDINAL)
@@ -186,7 +186,7 @@ class StrategyContract:
         self.fresh(ORDINAL, found)
 
     def test_enqueued_trials_come_first(self) -> None:
-        """What a user enqueued is measured as it is, learned from, and not suggested again."""
+        """Enqueued configurations are measured unchanged, learned from, and not suggested again."""
         driver = self.drive(ORDINAL)
         wanted = [ORDINAL.from_indices(i) for i in ((0, 0, 0), (2, 3, 2), (1, 1, 1))]
         fresh = [c for c in wanted if c not in list(driver.strategy.seeds(driver.context))]
@@ -196,12 +196,12 @@ class StrategyContract:
         self.fresh(ORDINAL, found)
         assert {ORDINAL.indices(c) for c in fresh} <= set(found)
 
-    @pytest.mark.parametrize("told", [0, 6])
-    def test_parallel_workers_get_different_configurations(self, told: int) -> None:
+    @pytest.mark.parametrize("finished", [0, 6])
+    def test_parallel_workers_get_different_configurations(self, finished: int) -> None:
         """Trials that run at the same time (several boards on one study) do not repeat each other."""
         for wrapped in (True, False) if self.whole else (True,):
             driver = self.drive(ORDINAL, wrapped=wrapped)
-            begun = driver.run(told)
+            begun = driver.run(finished)
             running = [driver.ask() for _ in range(4)]
             self.fresh(ORDINAL, [*begun, *(indices for _, indices in running)])
             for trial, indices in reversed(running):  # they end in another order
@@ -209,7 +209,7 @@ class StrategyContract:
             self.fresh(ORDINAL, driver.run(3), [*begun, *(indices for _, indices in running)])
 
     def test_noise_levels_are_accepted(self) -> None:
-        """Trials that say how noisy they are, and trials that do not, may be mixed."""
+        """Trials with and without a noise level may be mixed."""
         driver = self.drive(ORDINAL)
         found = []
         for i in range(8):
@@ -222,7 +222,7 @@ class StrategyContract:
 
     @pytest.mark.parametrize("values", [(1.0,), (-3.0, -2.0, -5.0), (0.0, 2.0, -1.0), (1e-9, 1e9)])
     def test_any_values(self, values: tuple[float, ...]) -> None:
-        """Equal, negative, mixed and far apart values are no reason to fail."""
+        """Equal, negative, mixed and far apart values are accepted."""
         driver = self.drive(ORDINAL)
         found: list[Indices] = []
         for i in range(8):
@@ -230,9 +230,9 @@ class StrategyContract:
         self.fresh(ORDINAL, found)
 
     def test_constraints_are_honoured(self) -> None:
-        """Where every option's lowest levels break a bound, later suggestions keep it more often than chance.
+        """If an option's lowest level violates a constraint, later suggestions satisfy it more often than by chance.
 
-        Of `whole` samplers: others are not the strategy's own.
+        Tested of `whole` samplers only: others do not decide alone.
         """
         kept, count = 0, 0
         for seed in range(3):
@@ -265,11 +265,11 @@ class StrategyContract:
         self.believes(driver)
 
     def test_a_misleading_source(self) -> None:
-        """What is measured under its guidance is still new and in the space."""
+        """Suggestions guided by a misleading source are still new and in the space."""
         self.fresh(ORDINAL, self.drive(ORDINAL, (source(ORDINAL, misleading=True),)).run(10))
 
     def test_a_source_with_other_options(self) -> None:
-        """Options that only one side has are no hindrance, and none of their levels is excluded."""
+        """Options that only source or target has are accepted, and none of their levels is excluded."""
         extra = Option("fan", (0, 1, 2))
         known = source(shared_by(ORDINAL, 2), also=(extra,))
         driver = self.drive(ORDINAL, (known,), budget_trials=ORDINAL.size)
@@ -277,7 +277,7 @@ class StrategyContract:
         assert len(set(found)) == ORDINAL.size
 
     def test_options_unknown_to_the_source_are_explored(self) -> None:
-        """Configurations that differ only in what the source does not know are not always the same ones."""
+        """Options that the source does not know are varied too."""
         levels = set()
         for seed in range(6):
             driver = self.drive(ORDINAL, (source(shared_by(ORDINAL, 2)),), seed=seed)
@@ -295,7 +295,7 @@ class StrategyContract:
 
     @staticmethod
     def believes(driver: Driver) -> None:
-        """Assert that what the sampler says that it believes, if it says anything, is in range."""
+        """Assert that the sampler's belief, if it reports one, is in range."""
         base = driver.study.sampler
         belief = getattr(base, "belief", None) or getattr(getattr(base, "_base", None), "belief", None)
         if belief is None:

@@ -1,4 +1,4 @@
-"""Which face draws a session: JSON lines, the live dashboard or the plain log."""
+"""The choice of the face that draws a session: JSON lines, the live dashboard or the plain log."""
 
 from __future__ import annotations
 

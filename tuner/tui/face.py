@@ -1,4 +1,4 @@
-"""The live face: the dashboard on the terminal's alternate screen, redrawn by a thread of its own."""
+"""The live face: the dashboard on the terminal's alternate screen, redrawn by its own thread."""
 
 from __future__ import annotations
 
