@@ -60,7 +60,7 @@ class StrategyContract:
         raise NotImplementedError("return your strategy here")
 
     def standalone(self, sources: Sequence[SourceData], seed: int) -> optuna.samplers.BaseSampler:
-        """Return your sampler for ``optuna.create_study(sampler=...)``, without a space; override it only if you have one."""
+        """Return your sampler for ``optuna.create_study(sampler=...)``, which knows no space. Optional."""
         raise NotImplementedError
 
     # --- helpers ---------------------------------------------------------------------------------
