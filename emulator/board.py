@@ -19,8 +19,6 @@ from tuner.errors import TunerError, UsageError
 from tuner.ports import Clock
 
 from . import nvpmodel
-from .boards import ALIASES as BOARD_ALIASES
-from .boards import DEFAULT_RELEASE, spec_of
 from .clock import VirtualClock
 from .cpu import CpuComplex
 from .emc import Emc
@@ -32,6 +30,7 @@ from .nvpmodel import Conf
 from .plant import Plant
 from .release import release_of
 from .sensor import Ina238, Ina3221
+from .spec import spec_of
 from .surroundings import add_identity
 from .thermal import Thermals
 from .tree import DirNode, FileNode, LinkNode, Node, PlainNode, Tree
@@ -84,8 +83,7 @@ class EmulatedBoard:
         gpu_used: bool = True,
         latency: bool = True,
     ) -> None:
-        name = BOARD_ALIASES.get(board, board)
-        self.spec = spec_of(name, release_of(l4t or DEFAULT_RELEASE.get(name, "36.4")))
+        self.spec = spec_of(board, None if l4t is None else release_of(l4t))
         self.seed = seed
         self.clock: Clock = clock if clock is not None else VirtualClock()
         self.read_only_sys = read_only_sys
@@ -135,8 +133,16 @@ class EmulatedBoard:
         chips: list[Ina3221 | Ina238] = [*self.chips]
         if self.monitor is not None:
             chips.append(self.monitor)
-        self.plant = Plant(spec, self.cpu, self.gpu, self.emc, chips, load_of("idle", now_s, list), now_s)
-        self.gpu.tpc_mask = next(m.tpc_mask or 0 for m in spec.modes if m.ident == spec.default_mode)
+        self.plant = Plant(
+            spec=spec,
+            cpu=self.cpu,
+            gpu=self.gpu,
+            emc=self.emc,
+            chips=chips,
+            load=load_of("idle", now_s, list),
+            now_s=now_s,
+        )
+        self.gpu.tpc_mask = next(m.tpc_mask for m in spec.modes if m.ident == spec.default_mode)
         self.nvpmodel(spec.default_mode)
         self.plant.load = load_of(load, now_s, lambda: self.writers)
         self.plant.__post_init__()

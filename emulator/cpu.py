@@ -10,9 +10,9 @@ import errno
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from .boards import BoardSpec, Cluster
 from .errno_of import errno_named, oserror, switch, unsigned
 from .release import Release
+from .spec import BoardSpec, Cluster
 from .tree import FileNode, Tree
 
 if TYPE_CHECKING:
@@ -40,19 +40,16 @@ def ranges(numbers: Sequence[int]) -> str:
 class Policy:
     """One cpufreq policy: requests, governor, and what they come to."""
 
-    def __init__(self, cluster: Cluster, release: Release, governors: Sequence[str]) -> None:
+    def __init__(self, cluster: Cluster, table: Sequence[int], release: Release) -> None:
         self.cluster = cluster
-        self.governors = tuple(governors)
-        self.governor = governors[0]
-        self.min_request = cluster.table_khz[0]
-        self.max_request = cluster.table_khz[-1]
-        self.setspeed = cluster.table_khz[0]
+        self.table = table
+        default = "interactive" if release.kernel < (4, 9) else "schedutil"
+        self.governors = (default, "conservative", "ondemand", "userspace", "performance")
+        self.governor = default
+        self.min_request = table[0]
+        self.max_request = table[-1]
+        self.setspeed = table[0]
         self._release = release
-
-    @property
-    def table(self) -> tuple[int, ...]:
-        """Levels, ascending."""
-        return self.cluster.table_khz
 
     def inside(self, request: int) -> int:
         """Return a request as it counts: beyond an end of the table it is that end, whatever was written."""
@@ -123,7 +120,7 @@ class CpuComplex:
         self, spec: BoardSpec, offline_errno: str, jitter: Callable[[], float], plant: Callable[[], Plant]
     ) -> None:
         self.spec = spec
-        self.policies = {cluster.cpus[0]: Policy(cluster, spec.release, spec.governors) for cluster in spec.clusters}
+        self.policies = {cluster.cpus[0]: Policy(cluster, spec.cpu_khz, spec.release) for cluster in spec.clusters}
         self.online = dict.fromkeys(spec.cpus, True) | dict.fromkeys(spec.dead_cpus, False)
         self.idle_disabled: dict[tuple[int, int], bool] = {}
         self.deep_idle = dict.fromkeys([c.name for c in spec.clusters], True)

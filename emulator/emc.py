@@ -9,8 +9,9 @@ import bisect
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from .boards import BoardSpec
 from .errno_of import switch, unsigned
+from .load import MEMORY_SHARE
+from .spec import BoardSpec
 from .tree import FileNode, Tree
 
 if TYPE_CHECKING:
@@ -223,4 +224,4 @@ class Emc:
         return " ".join(str(rate // 1000) for rate in self.table) + " (kHz)\n"
 
     def _activity_khz(self) -> int:
-        return round(0.6 * self._plant().activity * self.current_hz(self._plant().activity) / 1000)
+        return round(MEMORY_SHARE * self._plant().activity * self.current_hz(self._plant().activity) / 1000)

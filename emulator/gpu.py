@@ -10,9 +10,9 @@ import errno
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from .boards import BoardSpec
 from .errno_of import oserror, switch, unsigned
 from .release import Release
+from .spec import BoardSpec
 from .tree import FileNode, Tree
 
 if TYPE_CHECKING:

@@ -16,6 +16,8 @@ from typing import Protocol
 
 from tuner.errors import UsageError
 
+#: Activity of the memory, as a share of the load's.
+MEMORY_SHARE = 0.6
 _RAMP_STEPS = 200
 _MIN_SAMPLE_S = 0.02
 

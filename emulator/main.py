@@ -11,7 +11,7 @@ from tuner.errors import FileMissingError, MissingDependencyError, TunerError, U
 from tuner.ports import NeverStop, RealClock
 
 from .board import EmulatedBoard
-from .boards import names
+from .spec import releases
 
 
 def parser() -> argparse.ArgumentParser:
@@ -22,7 +22,7 @@ def parser() -> argparse.ArgumentParser:
         "Prints 'mounted' when it stands and runs until it is unmounted, SIGINT or SIGTERM. DIR/.emulator has the "
         "ground truth (energy_j, power_w, temperature_c), the load and what is dirty.",
     )
-    made.add_argument("--board", required=True, metavar="NAME", help="one of " + ", ".join(names()))
+    made.add_argument("--board", required=True, metavar="NAME", help="one of " + ", ".join(releases()))
     made.add_argument("--l4t", metavar="RELEASE", help="L4T release, such as 36.4 (default: the board's usual one)")
     made.add_argument("--mount", required=True, metavar="DIR", type=Path, help="an empty directory; made if missing")
     made.add_argument("--faults", metavar="FILE", type=Path, help="what goes wrong, one fault a line")

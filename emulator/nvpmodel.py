@@ -10,9 +10,9 @@ import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from .boards import BoardSpec, Mode
 from .cpu import CPU_ROOT
 from .gpu import has_devfreq, layout
+from .spec import BoardSpec, Mode
 
 CONF = "/etc/nvpmodel.conf"
 STATUS = "/var/lib/nvpmodel/status"
@@ -61,13 +61,13 @@ def _block(spec: BoardSpec, mode: Mode, first: int) -> list[str]:
     lines = [f"# mode {mode.ident}: {len(mode.cpus)} cores", f"< POWER_MODEL ID={mode.ident} NAME={mode.name} >"]
     lines += [f"CPU_ONLINE CORE_{cpu} {int(cpu in mode.cpus)}" for cpu in spec.cpus if cpu >= first]
     if spec.tpc:
-        lines += [f"TPC_POWER_GATING TPC_PG_MASK {mode.tpc_mask or 0}", "GPU_POWER_CONTROL_ENABLE GPU_PWR_CNTL_EN on"]
+        lines += [f"TPC_POWER_GATING TPC_PG_MASK {mode.tpc_mask}", "GPU_POWER_CONTROL_ENABLE GPU_PWR_CNTL_EN on"]
     no_limit = "2147483647" if spec.release.major < 36 else "-1"
     for cluster in spec.clusters:
         if not set(cluster.cpus) & set(mode.cpus):
             continue  # a cluster that is off has no limits to write
-        mhz = mode.cpu_mhz.get(cluster.name)
-        lines.append(f"{cluster.name} MIN_FREQ {round(mode.cpu_min_mhz * 1000)}")
+        mhz = mode.limit_mhz(cluster.name)
+        lines.append(f"{cluster.name} MIN_FREQ {round(spec.cpu_min_mhz * 1000)}")
         lines.append(f"{cluster.name} MAX_FREQ {no_limit if mhz is None else round(mhz * 1000)}")
     if has_devfreq(spec.soc, spec.release):
         lines.append("GPU MIN_FREQ 0")

@@ -14,7 +14,7 @@ from tuner.errors import UsageError
 KERNELS = {28: (4, 4), 31: (4, 9), 32: (4, 9), 34: (5, 10), 35: (5, 10), 36: (5, 15), 38: (6, 8), 39: (6, 8)}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, order=True)
 class Release:
     """One L4T release, such as 36.4."""
 

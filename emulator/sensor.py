@@ -10,8 +10,8 @@ import errno
 import random
 from collections.abc import Callable, Sequence
 
-from .boards import SensorChip
 from .errno_of import oserror, switch, unsigned
+from .spec import SensorChip
 from .tree import FileNode, Tree
 
 _BUS_STEP_V = 0.008
@@ -110,8 +110,7 @@ class Ina3221:
 
     def add_iio(self, tree: Tree, index: int) -> None:
         """Put the files of NVIDIA's driver (R28 to R32): channels from 0, milliwatts in a file."""
-        place = f"{self.spec.bus}-{self.spec.address:04x}"
-        device = f"/sys/bus/i2c/drivers/ina3221x/{place}"
+        device = f"/sys/bus/i2c/drivers/ina3221x/{self.spec.place}"
         folder = f"{device}/iio:device{index}"
         tree.constant(f"{device}/name", "ina3221x\n")
         self._add_device_tree(tree, device)
@@ -137,13 +136,13 @@ class Ina3221:
         """Put what NVIDIA's driver configures the chip with: 32 bits, the register in the lower 16."""
         averages, conversion = SAMPLES.index(self.samples), _TIMES_S.index(self.conversion_s)
         register = 7 << 12 | averages << 9 | conversion << 6 | conversion << 3 | 7
-        node = f"/sys/firmware/devicetree/base/i2c@{self.spec.bus}/ina3221x@{self.spec.address:x}"
+        node = f"/sys/firmware/devicetree/base/{self.spec.node}"
         tree.constant(f"{node}/ti,continuous-config", register.to_bytes(4, "big").decode("ascii"))
         tree.link(f"{device}/of_node", node)
 
     def add_hwmon(self, tree: Tree, index: int) -> None:
         """Put the files of mainline's driver (R34 and later): channels from 1, no power file."""
-        device = f"/sys/bus/i2c/drivers/ina3221/{self.spec.bus}-{self.spec.address:04x}"
+        device = f"/sys/bus/i2c/drivers/ina3221/{self.spec.place}"
         folder = f"{device}/hwmon/hwmon{index}"
         tree.constant(f"{device}/name", "ina3221\n")
         tree.constant(f"{folder}/name", "ina3221\n")
@@ -253,7 +252,7 @@ class Ina238:
 
     def add_to(self, tree: Tree, index: int) -> None:
         """Put its hwmon files into `tree`."""
-        device = f"/sys/bus/i2c/drivers/ina238/{self.spec.bus}-{self.spec.address:04x}"
+        device = f"/sys/bus/i2c/drivers/ina238/{self.spec.place}"
         folder = f"{device}/hwmon/hwmon{index}"
         tree.constant(f"{folder}/name", "ina238\n")
         tree.constant(f"{folder}/in1_label", self.rails[0].label + "\n")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from .boards import BoardSpec
+from .spec import BoardSpec
 from .tree import FileNode, Tree
 
 _REVISION_DATES = {28: "2017", 32: "2021", 34: "2022", 35: "2023", 36: "2024", 38: "2025"}

@@ -10,8 +10,8 @@ import random
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from .boards import BoardSpec
 from .errno_of import oserror, unsigned
+from .spec import BoardSpec
 from .tree import FileNode, Tree
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 ZONES = "/sys/class/thermal"
 #: How far a kind of zone lies from the die's mean, as a share of the rise over ambient, and its own kelvins.
 _RISE = {"cpu": (1.0, 0.5), "gpu": (0.97, 0.0), "soc": (0.93, 0.0), "board": (0.5, 0.0), "tj": (1.0, 0.5)}
-_AMBIENT_C = 25.0
 
 
 class Thermals:
@@ -60,10 +59,8 @@ class Thermals:
             f"{folder}/temp", FileNode(mode=0o444, read=lambda: self._temperature(source), alias=f"thermal/{kind}")
         )
         if source in _RISE:
-            electrics = self.spec.electrics
-            for trip, (limit_c, name) in enumerate(
-                ((electrics.throttle_c, "passive"), (electrics.shutdown_c, "critical"))
-            ):
+            limits = ((self.spec.physics.thermal.throttle_c, "passive"), (self.spec.shutdown_c, "critical"))
+            for trip, (limit_c, name) in enumerate(limits):
                 tree.constant(f"{folder}/trip_point_{trip}_temp", f"{round(limit_c * 1000)}\n")
                 tree.constant(f"{folder}/trip_point_{trip}_type", name + "\n")
 
@@ -79,7 +76,8 @@ class Thermals:
         if self._eagain_rate and self._rng.random() < self._eagain_rate:
             raise oserror(errno.EAGAIN)
         share, own_k = _RISE[source]
-        celsius = _AMBIENT_C + share * (self._plant().temperature_c - _AMBIENT_C) + own_k
+        ambient_c = self.spec.physics.thermal.ambient_c
+        celsius = ambient_c + share * (self._plant().temperature_c - ambient_c) + own_k
         step = 31 if self.spec.release.major >= 34 else 500
         return f"{round(celsius * 1000 / step) * step}\n"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tuner_emulator.board import EmulatedBoard
-from tuner_emulator.boards import RELEASES
+from tuner_emulator.spec import releases
 
 CPU = "/sys/devices/system/cpu"
 POLICY = f"{CPU}/cpu0/cpufreq"
@@ -33,7 +33,7 @@ def refused(board: EmulatedBoard, path: str, text: str, uid: int = 0) -> int | N
     return None
 
 
-@pytest.mark.parametrize("name", RELEASES)
+@pytest.mark.parametrize("name", releases())
 def test_01_endings_of_values(name: str) -> None:
     board = EmulatedBoard(name, eagain_rate=0, sensor_error_rate=0)
     assert board.read_text("/proc/device-tree/model").endswith("\0")
@@ -544,7 +544,7 @@ def test_22_an_upgrade_renames_the_node() -> None:
     assert board.exists("/sys/class/devfreq/17000000.gpu/max_freq")
 
 
-@pytest.mark.parametrize("name", RELEASES)
+@pytest.mark.parametrize("name", releases())
 def test_23_no_fake_that_others_had(name: str, tmp_path: Path) -> None:
     """Numbers agree with one another, everything ends in a newline (01), and errors exist (02, 09, 14, 15)."""
     board = EmulatedBoard(name, eagain_rate=0, load="constant 1")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from tuner_emulator.boards import RELEASES
 from tuner_emulator.main import parser
+from tuner_emulator.spec import releases
 
 from . import test_behaviours
 
@@ -23,7 +23,7 @@ def test_every_behaviour_names_its_tests_and_every_test_is_named() -> None:
 
 
 def test_boards_and_flags_are_in_the_page() -> None:
-    for name, majors in RELEASES.items():
+    for name, majors in releases().items():
         assert f"| `{name}` | {', '.join(map(str, majors))} |" in PAGE
     for flag in re.findall(r"--[a-z0-9-]+", parser().format_help()):
         assert flag in PAGE or flag == "--help"

@@ -14,9 +14,9 @@ from tuner.cli.main import run
 from tuner.errors import DeviceBusyError
 from tuner.profiles import ProfileOption, read_profile, write_profile
 from tuner.profiles.inplace import BACKUP_SUFFIX, read_file, replace_file
-from tuner_emulator.boards import spec_of
 from tuner_emulator.nvpmodel import stock_text
 from tuner_emulator.release import release_of
+from tuner_emulator.spec import spec_of
 
 STOCK = stock_text(spec_of("jetson-tx2", release_of("28.2"))).encode() + b"# caf\xe9: not UTF-8\n"
 

@@ -15,7 +15,7 @@ from tuner.space import Configuration
 
 from ..jetson.nvpmodel.board import ModeBoard, of_board_file
 from .machine import EmulatedMeter, Machine
-from .physics import CORES, demands_of, physics_of
+from .physics import CORES, demands_of, noise_of, physics_of
 from .state import EmulatedActuator
 from .workload import open_workload
 
@@ -37,7 +37,7 @@ class EmulatedDevice:
         self._seed = context.seed
         state = Path(context.state_dir) / "emulated" / f"{board.name}.json"
         self._actuator = EmulatedActuator(state, board.options, board.boot, CORES)
-        self._machine = Machine(physics_of(board), self._actuator, context.stop)
+        self._machine = Machine(physics_of(board), noise_of(board), self._actuator, context.stop)
         self._demands = demands_of(board)
         self._baseline = self._actuator.configuration()
         self.clock = self._machine

@@ -7,7 +7,7 @@ from tuner.ports import EnergyReading, StopToken, Unsupported
 from tuner.space import configuration_key
 
 from .noise import draw
-from .physics import Demand, Load, Physics
+from .physics import Demand, Load, Noise, Physics
 from .state import EmulatedActuator
 
 #: Temperature moves little within this share of the thermal time constant, so that power counts as constant.
@@ -25,15 +25,15 @@ class Machine:
         energy_j: Since the board was opened.
     """
 
-    def __init__(self, physics: Physics, actuator: EmulatedActuator, stop: StopToken) -> None:
+    def __init__(self, physics: Physics, noise: Noise, actuator: EmulatedActuator, stop: StopToken) -> None:
         self.physics = physics
+        self.noise = noise
         self.actuator = actuator
         self._stop = stop
         self._now_s = 0.0
         self.energy_j = 0.0
-        thermal = physics.thermal
-        self.power_w = physics.idle_power_w(actuator.configuration(), thermal.ambient_c)
-        self.temperature_c = thermal.ambient_c + thermal.resistance_k_per_w * self.power_w
+        self.power_w = physics.idle_power_w(actuator.configuration(), physics.thermal.ambient_c)
+        self.temperature_c = physics.thermal.steady_c(self.power_w)
 
     def now_s(self) -> float:
         """Return virtual monotonic seconds."""
@@ -108,7 +108,7 @@ class EmulatedMeter:
         key = configuration_key(self._machine.actuator.configuration())
         window = self._windows.get(key, 0)
         self._windows[key] = window + 1
-        spread = self._machine.physics.noise.power_log_sd
+        spread = self._machine.noise.power_log_sd
         factor = draw(self._seed, "power", key, window).lognormvariate(0.0, spread)
         samples = max(2, int(duration_s / _SENSOR_PERIOD_S))
         return EnergyReading((self._machine.energy_j - begun[0]) * factor, duration_s, samples)

@@ -1,5 +1,6 @@
 """The emulated boards' physics: latency, power and temperature as plain equations. No I/O, no state.
 
+Both faces of an emulated board use it: the device `emulated` and the board as files (`tuner-emulate-board`).
 docs/emulator.md states the equations, where the coefficients come from and what is an assumption.
 Frequencies are in GHz here, work in gigacycles, so that work / frequency is seconds.
 """
@@ -8,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from typing import Any, TypeVar
 
 from tuner.boards.board import Board
@@ -23,13 +24,13 @@ EMC = "emc_freq_hz"
 GHZ_PER_UNIT = {CPU: 1e-6, GPU: 1e-9, EMC: 1e-9}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Demand:
     """What one inference asks of the board; fitted per workload by benchmarks/fit_emulator.py.
 
     Attributes:
         cpu_gcycles: CPU work that overlaps with the GPU, spread over the cores online.
-        background_ghz: Clock that everything else on the board eats; it hurts a slow single core most.
+        background_ghz: Clock that the rest of the board uses; it slows down a single slow core most.
         migration_s: Cost of moving between cores: 0 with one core, growing to this with many.
         launch_gcycles: CPU work that nothing overlaps (kernel launches), on one core.
         gpu_gcycles: GPU work.
@@ -79,7 +80,7 @@ def smooth_max(a: float, b: float, sharpness: float) -> float:
     return total
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Domain:
     """A clock domain's electrical side.
 
@@ -110,35 +111,35 @@ class Domain:
         return self.capacitance_nf * self.voltage_v(f_ghz) ** 2 * f_ghz * activity
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Thermal:
-    """A first-order thermal path and what the firmware does when it gets hot.
+    """A first-order thermal path and what the firmware does when it gets hot. The defaults are of the usual size.
 
     Attributes:
-        ambient_c: Air temperature.
         resistance_k_per_w: Die to air.
         time_constant_s: Of the heat sink.
         base_power_w: Everything that does not scale (carrier excluded).
         leakage_w: Leakage at `leakage_reference_c`.
-        leakage_reference_c: See there.
-        leakage_per_k: Exponential growth of leakage with temperature.
         throttle_c: Above it the firmware lowers the CPU's and GPU's effective clocks.
-        throttle_per_k: Share of the maximum clock taken away per kelvin above.
+        ambient_c: Air temperature.
+        leakage_reference_c: See `leakage_w`.
+        leakage_per_k: Exponential growth of leakage with temperature.
+        throttle_per_k: Share of the maximum clock taken away per kelvin above `throttle_c`.
         throttle_floor: Share of the maximum clock that is always left.
         cool_down_to_c: A trial may start below this.
     """
 
-    ambient_c: float
     resistance_k_per_w: float
     time_constant_s: float
     base_power_w: float
     leakage_w: float
-    leakage_reference_c: float
-    leakage_per_k: float
     throttle_c: float
-    throttle_per_k: float
-    throttle_floor: float
-    cool_down_to_c: float
+    ambient_c: float = 25.0
+    leakage_reference_c: float = 45.0
+    leakage_per_k: float = 0.015
+    throttle_per_k: float = 0.08
+    throttle_floor: float = 0.3
+    cool_down_to_c: float = 45.0
 
     def static_power_w(self, temperature_c: float) -> float:
         """Return power that flows whatever the clocks do."""
@@ -150,13 +151,17 @@ class Thermal:
         excess_k = temperature_c - self.throttle_c
         return 1.0 if excess_k <= 0 else max(self.throttle_floor, 1.0 - self.throttle_per_k * excess_k)
 
+    def steady_c(self, power_w: float) -> float:
+        """Return the temperature that the die ends at under constant power."""
+        return self.ambient_c + self.resistance_k_per_w * power_w
+
     def after(self, temperature_c: float, power_w: float, duration_s: float) -> float:
         """Return the temperature after `duration_s` at constant power (exact for the RC model)."""
-        end_c = self.ambient_c + self.resistance_k_per_w * power_w
+        end_c = self.steady_c(power_w)
         return end_c + (temperature_c - end_c) * math.exp(-duration_s / self.time_constant_s)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Noise:
     """Noise of a measurement; deviations are of the natural logarithm.
 
@@ -185,55 +190,80 @@ class Load:
 
 
 @dataclass(frozen=True)
+class Clocks:
+    """The clocks that run.
+
+    Attributes:
+        cpus: (cores online, GHz) of each cluster; a core that takes more power than the others counts as more
+            than one.
+        gpu_ghz: 0 while the GPU has no power.
+        emc_ghz: Memory.
+    """
+
+    cpus: tuple[tuple[float, float], ...]
+    gpu_ghz: float
+    emc_ghz: float
+
+
+@dataclass(frozen=True)
+class Utilisation:
+    """Share of time that each domain is busy, 0..1."""
+
+    cpu: float
+    gpu: float
+    memory: float
+
+
+_IDLE = Utilisation(0.0, 0.0, 0.0)
+_FULL = Utilisation(1.0, 1.0, 1.0)
+
+
+@dataclass(frozen=True)
 class Physics:
-    """All of a board's physics."""
+    """Power and heat of a board."""
 
     cpu: Domain
     gpu: Domain
     emc: Domain
     thermal: Thermal
-    noise: Noise
+
+    def parts_w(self, clocks: Clocks, use: Utilisation, temperature_c: float) -> dict[str, float]:
+        """Return the power of each part: base, cpu, gpu, emc."""
+        return {
+            "base": self.thermal.static_power_w(temperature_c),
+            "cpu": sum(cores * self.cpu.power_w(ghz, use.cpu) for cores, ghz in clocks.cpus),
+            "gpu": self.gpu.power_w(clocks.gpu_ghz, use.gpu),
+            "emc": self.emc.power_w(clocks.emc_ghz, use.memory),
+        }
+
+    def power_w(self, clocks: Clocks, use: Utilisation, temperature_c: float) -> float:
+        """Return the board's power."""
+        return sum(self.parts_w(clocks, use, temperature_c).values())
 
     def load(self, demand: Demand, configuration: Configuration, temperature_c: float) -> Load:
         """Return times and mean power of one inference under `configuration`."""
-        cores, cpu_ghz, gpu_ghz, emc_ghz = clocks(configuration)
+        wanted = clocks_of(configuration)
+        ((cores, cpu_ghz),) = wanted.cpus
         share = self.thermal.clock_share(temperature_c)
-        cpu_now, gpu_now = min(cpu_ghz, share * self.cpu.f_max_ghz), min(gpu_ghz, share * self.gpu.f_max_ghz)
-        times = inference_times(demand, cores, cpu_now, gpu_now, emc_ghz)
-        power_w = (
-            self.thermal.static_power_w(temperature_c)
-            + cores * self.cpu.power_w(cpu_now, times.cpu_s / times.latency_s)
-            + self.gpu.power_w(gpu_now, times.gpu_s / times.latency_s)
-            + self.emc.power_w(emc_ghz, times.memory_s / times.latency_s)
-        )
-        return Load(times, power_w, cpu_now < cpu_ghz or gpu_now < gpu_ghz)
+        cpu_ghz = min(cpu_ghz, share * self.cpu.f_max_ghz)
+        clocks = Clocks(((cores, cpu_ghz),), min(wanted.gpu_ghz, share * self.gpu.f_max_ghz), wanted.emc_ghz)
+        times = inference_times(demand, cores, cpu_ghz, clocks.gpu_ghz, clocks.emc_ghz)
+        use = Utilisation(*(busy_s / times.latency_s for busy_s in (times.cpu_s, times.gpu_s, times.memory_s)))
+        return Load(times, self.power_w(clocks, use, temperature_c), throttled=clocks != wanted)
 
     def idle_power_w(self, configuration: Configuration, temperature_c: float) -> float:
         """Return power while nothing runs."""
-        return self._power_w(configuration, temperature_c, 0.0)
+        return self.power_w(clocks_of(configuration), _IDLE, temperature_c)
 
     def full_power_w(self, configuration: Configuration, temperature_c: float) -> float:
         """Return power with CPU, GPU and memory all fully used: what a mode's budget is about."""
-        return self._power_w(configuration, temperature_c, 1.0)
-
-    def _power_w(self, configuration: Configuration, temperature_c: float, utilisation: float) -> float:
-        cores, cpu_ghz, gpu_ghz, emc_ghz = clocks(configuration)
-        return (
-            self.thermal.static_power_w(temperature_c)
-            + cores * self.cpu.power_w(cpu_ghz, utilisation)
-            + self.gpu.power_w(gpu_ghz, utilisation)
-            + self.emc.power_w(emc_ghz, utilisation)
-        )
+        return self.power_w(clocks_of(configuration), _FULL, temperature_c)
 
 
-def clocks(configuration: Configuration) -> tuple[float, float, float, float]:
-    """Return cores online and CPU, GPU and EMC clocks in GHz."""
-    return (
-        float(configuration[CORES]),
-        float(configuration[CPU]) * GHZ_PER_UNIT[CPU],
-        float(configuration[GPU]) * GHZ_PER_UNIT[GPU],
-        float(configuration[EMC]) * GHZ_PER_UNIT[EMC],
-    )
+def clocks_of(configuration: Configuration) -> Clocks:
+    """Return the clocks that a configuration of an emulated device sets."""
+    ghz = {name: float(configuration[name]) * factor for name, factor in GHZ_PER_UNIT.items()}
+    return Clocks(((float(configuration[CORES]), ghz[CPU]),), ghz[GPU], ghz[EMC])
 
 
 _T = TypeVar("_T")
@@ -252,19 +282,38 @@ def physics_of(board: Board) -> Physics:
             f"Board '{board.name}' cannot be emulated: it has no option '{missing[0]}'.",
             f"An emulated board needs {CORES}, {CPU}, {GPU} and {EMC}.",
         )
+    ends = {name: (levels[name][0] * ghz, levels[name][-1] * ghz) for name, ghz in GHZ_PER_UNIT.items()}
+    return read_physics(board.physics, board.name, cpu=ends[CPU], gpu=ends[GPU], emc=ends[EMC])
 
-    def domain(table: str, option: str) -> Domain:
-        ends = {"f_min_ghz": levels[option][0], "f_max_ghz": levels[option][-1]}
-        given = {**_table(board, table), **{k: v * GHZ_PER_UNIT[option] for k, v in ends.items()}}
-        return _build(Domain, given, f"physics.{table}", board)
 
-    return Physics(
-        domain("cpu", CPU),
-        domain("gpu", GPU),
-        domain("emc", EMC),
-        _build(Thermal, _table(board, "thermal"), "physics.thermal", board),
-        _build(Noise, _table(board, "noise"), "physics.noise", board),
-    )
+def read_physics(tables: Mapping[str, Any], board: str, **ends_ghz: tuple[float, float]) -> Physics:
+    """Return the physics that a board's tables declare.
+
+    Args:
+        tables: Coefficients by ``cpu``, ``gpu``, ``emc`` and ``thermal``.
+        board: Its name, for errors.
+        ends_ghz: Lowest and highest level of ``cpu``, ``gpu`` and ``emc``.
+
+    Raises:
+        MalformedFileError: a coefficient is missing, unknown or not a number.
+    """
+    domains = {
+        name: _build(
+            Domain, {**_table(tables, name, board), "f_min_ghz": low, "f_max_ghz": high}, f"physics.{name}", board
+        )
+        for name, (low, high) in ends_ghz.items()
+    }
+    thermal = _build(Thermal, _table(tables, "thermal", board), "physics.thermal", board)
+    return Physics(**domains, thermal=thermal)
+
+
+def noise_of(board: Board) -> Noise:
+    """Return the spread of measurements that the board's file declares.
+
+    Raises:
+        MalformedFileError: a coefficient is missing, unknown or not a number.
+    """
+    return _build(Noise, _table(board.physics, "noise", board.name), "physics.noise", board.name)
 
 
 def demands_of(board: Board) -> dict[str, Demand]:
@@ -273,31 +322,28 @@ def demands_of(board: Board) -> dict[str, Demand]:
     Raises:
         MalformedFileError: a coefficient is missing, unknown or not a number.
     """
-    return {name: _build(Demand, given, f"workloads.{name}", board) for name, given in board.workloads.items()}
+    return {name: _build(Demand, given, f"workloads.{name}", board.name) for name, given in board.workloads.items()}
 
 
-def _table(board: Board, name: str) -> Mapping[str, Any]:
-    table = board.physics.get(name)
+def _table(tables: Mapping[str, Any], name: str, board: str) -> Mapping[str, Any]:
+    table = tables.get(name)
     if not isinstance(table, Mapping):
         raise MalformedFileError(
-            f"Board '{board.name}' cannot be emulated: its file has no table [physics.{name}].",
+            f"Board '{board}' cannot be emulated: its file has no table [physics.{name}].",
             "Add it; docs/emulator.md lists the coefficients.",
         )
     return table
 
 
-def _build(kind: type[_T], given: Mapping[str, Any], where: str, board: Board) -> _T:
-    known = {f.name for f in fields(kind)}  # type: ignore[arg-type]
-    wrong = sorted(known ^ set(given))
-    if wrong:
-        state = "misses" if wrong[0] in known else "does not know"
-        raise MalformedFileError(
-            f"Table [{where}] of board '{board.name}' {state} the coefficient '{wrong[0]}'.",
-            f"It has exactly: {', '.join(sorted(known))}.",
-        )
+def _build(kind: type[_T], given: Mapping[str, Any], where: str, board: str) -> _T:
+    needed = {f.name: f.default is MISSING for f in fields(kind)}  # type: ignore[arg-type]
+    unknown, missing = sorted(set(given) - set(needed)), [k for k, v in needed.items() if v and k not in given]
+    if unknown or missing:
+        wrong = f"does not know the coefficient '{unknown[0]}'" if unknown else f"misses the coefficient '{missing[0]}'"
+        raise MalformedFileError(f"Table [{where}] of board '{board}' {wrong}.", f"It has: {', '.join(needed)}.")
     for key, value in given.items():
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
             raise MalformedFileError(
-                f"Coefficient '{key}' in [{where}] of board '{board.name}' is not a number.", "Write a finite number."
+                f"Coefficient '{key}' in [{where}] of board '{board}' is not a number.", "Write a finite number."
             )
     return kind(**{key: float(value) for key, value in given.items()})

@@ -14,7 +14,7 @@ from .noise import draw
 from .physics import Demand
 
 _PREFIX = "dnn:"
-#: The load is worked out anew when the temperature moved by this much.
+#: The load is computed again when the temperature moved by this much.
 _RELOAD_K = 0.25
 
 
@@ -79,7 +79,7 @@ class EmulatedRun:
         Raises:
             WorkloadTimeoutError: they take longer than the timeout, in virtual time.
         """
-        noise = self._machine.physics.noise
+        noise = self._machine.noise
         random = draw(*self._noise_key, self._repeats)
         self._repeats += 1
         slower = random.lognormvariate(0.0, noise.repeat_log_sd)

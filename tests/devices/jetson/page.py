@@ -13,7 +13,7 @@ from tuner.boards.hardware import Hardware, load_hardware
 from tuner.ports import Supported, Unsupported
 from tuner.space import Option
 from tuner_emulator.board import EmulatedBoard
-from tuner_emulator.boards import RELEASES
+from tuner_emulator.spec import releases
 
 from .boards import MortalFiles, open_device
 
@@ -46,7 +46,7 @@ def _board(name: str) -> Iterator[str]:
     yield ""
     yield "| option | levels |"
     yield "|---|---|"
-    majors = RELEASES[name]
+    majors = releases()[name]
     options = {major: _options(name, major) for major in majors}
     newest = options[majors[-1]]
     for option in newest:
@@ -100,7 +100,9 @@ def _differences(name: str, options: dict[int, Sequence[Option]]) -> Iterator[st
 def _facts(hardware: Hardware) -> Iterator[str]:
     limits = hardware.limits
     missing = [
-        p for p in open_device(_files(hardware.name, RELEASES[hardware.name][-1])).probe() if isinstance(p, Unsupported)
+        p
+        for p in open_device(_files(hardware.name, releases()[hardware.name][-1])).probe()
+        if isinstance(p, Unsupported)
     ]
     for probe in missing:
         yield f"- Not an option: `{probe.name}`: {probe.reason}."

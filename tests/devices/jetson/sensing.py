@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from tuner.boards.hardware import load_hardware
 from tuner_emulator.board import EmulatedBoard
-from tuner_emulator.boards import RELEASES
+from tuner_emulator.spec import releases
 from tuner_plugins.devices.jetson.power.meter import JetsonMeter
 
 _MINOR = {28: "28.2", 32: "32.7", 34: "34.1", 35: "35.4", 36: "36.4", 38: "38.2", 39: "39.0"}
 WITHOUT_SENSOR = "jetson-nano-2gb"
 #: Every board and major release with a sensor.
-WITH_SENSOR = [(name, _MINOR[major]) for name, majors in RELEASES.items() if name != WITHOUT_SENSOR for major in majors]
+WITH_SENSOR = [
+    (name, _MINOR[major]) for name, majors in releases().items() if name != WITHOUT_SENSOR for major in majors
+]
 
 
 def meter_of(board: EmulatedBoard) -> JetsonMeter:

@@ -10,7 +10,7 @@ import pytest
 from tuner.boards.hardware import hardware_names, load_hardware, parse_hardware
 from tuner.errors import PermissionDeniedError, TunerError
 from tuner_emulator.board import EmulatedBoard
-from tuner_emulator.boards import RELEASES
+from tuner_emulator.spec import releases
 from tuner_plugins.devices.jetson.detect import hardware_of, identify
 from tuner_plugins.devices.jetson.device import open_board
 from tuner_plugins.devices.jetson.files import BoardFiles
@@ -18,7 +18,7 @@ from tuner_plugins.devices.jetson.files import BoardFiles
 from .boards import MortalFiles, open_device
 
 NANO_2GB = {"jetson-nano-2gb": "jetson-nano"}
-EVERY = [(board, f"{major}.4") for board, majors in RELEASES.items() for major in majors]
+EVERY = [(board, f"{major}.4") for board, majors in releases().items() for major in majors]
 
 
 class FewFiles:

@@ -121,7 +121,7 @@ def test_windows_and_settling_follow_the_sensor_s_settings() -> None:
 def test_a_sensor_whose_average_nobody_states_gets_a_second() -> None:
     board = EmulatedBoard("jetson-tx2", "32.7")
     for chip in board.chips:
-        place = f"i2c@{chip.spec.bus}/ina3221x@{chip.spec.address:x}"
+        place = chip.spec.node
         del board.tree.directory(f"/sys/firmware/devicetree/base/{place}").children["ti,continuous-config"]
     meter = meter_of(board)
     assert "assumed" in meter.provenance()

@@ -39,7 +39,7 @@ def test_the_lag_of_every_kind_of_average_is_seen(name: str, release: str, lag_s
 def without_device_tree(name: str) -> EmulatedBoard:
     board = EmulatedBoard(name, "32.7", load="idle")
     for chip in board.chips:
-        place = f"i2c@{chip.spec.bus}/ina3221x@{chip.spec.address:x}"
+        place = chip.spec.node
         del board.tree.directory(f"/sys/firmware/devicetree/base/{place}").children["ti,continuous-config"]
     return board
 

@@ -73,7 +73,7 @@ def test_heat_raises_the_alerts_and_a_running_fan_is_none() -> None:
     board.thermals.pwm = 255
     reader = ThermalReader(board)
     assert reader.throttle_alerts() == {"bcpu-throttle-alert": 0, "mcpu-throttle-alert": 0, "gpu-throttle-alert": 0}
-    board.plant.temperature_c = board.spec.electrics.throttle_c + 5
+    board.plant.temperature_c = board.spec.physics.thermal.throttle_c + 5
     assert set(reader.throttle_alerts().values()) == {1}
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tuner.space import OptionValue
 from tuner_emulator import nvpmodel
 from tuner_emulator.board import EmulatedBoard
-from tuner_emulator.boards import RELEASES
+from tuner_emulator.spec import releases
 from tuner_plugins.devices.jetson.detect import hardware_of, identify
 from tuner_plugins.devices.jetson.files import BoardFiles
 from tuner_plugins.devices.jetson.layout import discover
@@ -17,7 +17,7 @@ from tuner_plugins.devices.jetson.nvpmodel.board import FIXED, UNLOCKED, ModeBoa
 
 _MINOR = {28: 2, 32: 7, 34: 1, 35: 4, 36: 4, 38: 2, 39: 0}
 #: (board, L4T) of all; the two 36.x differ by their "super" tables.
-ALL = [(name, f"{major}.{_MINOR[major]}") for name, majors in RELEASES.items() for major in majors]
+ALL = [(name, f"{major}.{_MINOR[major]}") for name, majors in releases().items() for major in majors]
 ALL += [("jetson-orin-nano", "36.2"), ("jetson-orin-nx", "36.2")]
 IDS = [f"{name}-{l4t}" for name, l4t in ALL]
 
