@@ -104,7 +104,7 @@ def test_a_broken_stock_file_is_refused(old: str, new: str, message: str) -> Non
 def test_an_unknown_board_names_the_nearest() -> None:
     with pytest.raises(UnknownBoardError) as caught:
         load_board("jetson-tx22")
-    assert "jetson-tx2" in caught.value.near
+    assert "jetson-tx2" in caught.value.hint
 
 
 @pytest.mark.parametrize("name", board_names())
