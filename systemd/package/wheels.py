@@ -16,9 +16,6 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name, parse_wheel_filename
 
-#: Published as source only, and pure Python: a wheel made here is good everywhere.
-SOURCE_ONLY = frozenset({"sdnotify"})
-
 
 @dataclass(frozen=True)
 class Target:
@@ -76,8 +73,6 @@ def collect(wheel: Path, folder: Path, constraints: Path, target: Target) -> Seq
     while waiting:
         names = {n for path in waiting for n in _needs(path, target)} - set(found)
         wanted = {name: f"{name}{pinned.get(name, '')}" for name in sorted(names)}
-        for name in SOURCE_ONLY & set(wanted):
-            pip("wheel", "--no-deps", "--wheel-dir", str(folder), wanted.pop(name))
         if wanted:
             pip("download", "--no-deps", "--dest", str(folder), *target.pip_flags(), *wanted.values())
         here = {canonicalize_name(parse_wheel_filename(p.name)[0]): p for p in sorted(folder.glob("*.whl"))}

@@ -21,7 +21,7 @@ from tests.daemon.conftest import TX2, Daemon, short_folder
 from tests.waiting import PATIENCE_S
 from tuner.daemon import gate
 from tuner.daemon.access import Policy
-from tuner.daemon.notify import ServiceManager
+from tuner.daemon.notify import Watchdog
 
 GROUP = 1  # exists on every Linux (Debian calls it `daemon`)
 
@@ -75,7 +75,7 @@ def test_a_session_that_does_not_advance_starves_the_watchdog(monkeypatch: pytes
 
         async def feed() -> list[str]:
             nonlocal stalled
-            feeding = asyncio.create_task(ServiceManager().feed(lambda: stalled, lambda: "1 running"))
+            feeding = asyncio.create_task(Watchdog().feed(lambda: stalled, lambda: "1 running"))
             loop, said = asyncio.get_running_loop(), []
             heard.setblocking(False)
             while said.count("WATCHDOG=1") < 3:

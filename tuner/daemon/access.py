@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import grp
-import os
 import pwd
 import socket
-import struct
 from dataclasses import dataclass
 
 from tuner import registry
 from tuner.errors import PermissionDeniedError
-
-_UCRED = struct.Struct("3i")  # pid, uid, gid
-_SO_PEERGROUPS = 59
-_LONGEST_OPTION = 1024  # what Python's `getsockopt` takes: 256 groups
-
+from tuner.unix_sockets import peer_ids
 
 _ARGUMENT_IS_NO_PLACE = frozenset({"emulated", "replay"})
 
@@ -35,20 +29,7 @@ def peer_of(connection: socket.socket) -> Peer:
     """Return who connected; of a TCP connection nothing is known."""
     if connection.family != socket.AF_UNIX:
         return Peer(None, frozenset())
-    raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
-    _, uid, gid = _UCRED.unpack(raw)
-    return Peer(uid, frozenset({gid, *_supplementary(connection, uid, gid)}))
-
-
-def _supplementary(connection: socket.socket, uid: int, gid: int) -> list[int]:
-    try:
-        raw = connection.getsockopt(socket.SOL_SOCKET, _SO_PEERGROUPS, _LONGEST_OPTION)
-        return list(struct.unpack(f"{len(raw) // 4}I", raw))
-    except OSError:  # more groups, or Linux before 4.13: what the user database says
-        try:
-            return os.getgrouplist(pwd.getpwuid(uid).pw_name, gid)
-        except (KeyError, OSError):
-            return []
+    return Peer(*peer_ids(connection))
 
 
 @dataclass(frozen=True)

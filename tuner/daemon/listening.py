@@ -10,6 +10,8 @@ import stat
 from pathlib import Path
 
 from tuner.errors import DaemonRunningError, PermissionDeniedError, UsageError
+from tuner.files import FORBIDDEN
+from tuner.unix_sockets import listen_at
 
 #: Connections that the kernel keeps waiting until we take them.
 BACKLOG = 512
@@ -23,22 +25,17 @@ def open_socket(path: Path, gid: int | None) -> socket.socket:
         DaemonRunningError: somebody answers at it.
         PermissionDeniedError: it cannot be made there.
     """
-    _clear(path)
-    made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
-    before = os.umask(0o177)
     try:
-        made.bind(str(path))
-        if gid is not None:
-            if path.lstat().st_gid != gid:  # the service's sandbox has no chown, and needs none
-                os.chown(path, -1, gid)
-            path.chmod(0o660)
-        made.listen(BACKLOG)
+        return listen_at(str(path), gid, BACKLOG)
     except OSError as error:
-        made.close()
-        raise _explain(path, error) from error
-    finally:
-        os.umask(before)
-    return made
+        if error.errno == errno.EADDRINUSE:
+            raise DaemonRunningError(
+                f"Another daemon answers at {path}.", "Stop it (`systemctl stop tuner`), or name another --socket."
+            ) from error
+        what = f"The socket {path} cannot be made: {error.strerror or error}."
+        if error.errno in FORBIDDEN:
+            raise PermissionDeniedError(what, "Run it as a service, or name --socket.") from error
+        raise UsageError(what, "Name another path with --socket.") from error
 
 
 def close_socket(path: Path, opened: os.stat_result) -> None:
@@ -47,41 +44,6 @@ def close_socket(path: Path, opened: os.stat_result) -> None:
         now = path.lstat()
         if (now.st_dev, now.st_ino) == (opened.st_dev, opened.st_ino):
             path.unlink()
-
-
-def _clear(path: Path) -> None:
-    """Take away a socket that nobody answers at."""
-    try:
-        mode = path.lstat().st_mode
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        raise _explain(path, error) from error
-    if not stat.S_ISSOCK(mode):
-        raise UsageError(f"{path} is there and is no socket.", "Name another path with --socket.")
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        probe.settimeout(2.0)
-        try:
-            probe.connect(str(path))
-        except ConnectionRefusedError:
-            path.unlink()
-            return
-        except OSError as error:
-            if error.errno == errno.ENOENT:  # it went away by itself
-                return
-            raise _explain(path, error) from error
-    raise DaemonRunningError(
-        f"Another daemon answers at {path}.", "Stop it (`systemctl stop tuner`), or name another --socket."
-    )
-
-
-def _explain(path: Path, error: OSError) -> UsageError | PermissionDeniedError:
-    if isinstance(error, PermissionError) or error.errno == errno.EROFS:
-        return PermissionDeniedError(
-            f"The socket {path} cannot be made: {error.strerror}.", "Run it as a service, or name --socket."
-        )
-    reason = error.strerror or str(error)
-    return UsageError(f"The socket {path} cannot be made: {reason}.", "Name another path with --socket.")
 
 
 def open_tcp(address: str) -> socket.socket:

@@ -6,14 +6,14 @@ import asyncio
 import os
 from collections.abc import Callable
 
-import sdnotify
+from tuner.unix_sockets import ServiceManager
 
 
-class ServiceManager:
-    """The service manager that started us, if any."""
+class Watchdog(ServiceManager):
+    """The service manager that started us, if any, and its watchdog."""
 
     def __init__(self) -> None:
-        self._notifier = sdnotify.SystemdNotifier()
+        super().__init__()
         self._status = ""
 
     @property
@@ -23,19 +23,11 @@ class ServiceManager:
         meant = os.environ.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
         return int(text) / 1e6 if text.isdigit() and int(text) and meant else None
 
-    def ready(self) -> None:
-        """We answer."""
-        self._notifier.notify("READY=1")
-
     def status(self, text: str) -> None:
         """Say in a sentence what goes on (`systemctl status` shows it)."""
         if text != self._status:
             self._status = text
-            self._notifier.notify(f"STATUS={text}")
-
-    def stopping(self) -> None:
-        """We are about to end."""
-        self._notifier.notify("STOPPING=1")
+            self.tell(f"STATUS={text}")
 
     async def feed(self, stalled: Callable[[], str], status: Callable[[], str]) -> None:
         """Feed the watchdog for as long as something advances, or legitimately nothing has to.
@@ -48,5 +40,5 @@ class ServiceManager:
             problem = stalled()
             self.status(f"stalled: {problem}" if problem else status())
             if self.watchdog_s is not None and not problem:
-                self._notifier.notify("WATCHDOG=1")
+                self.tell("WATCHDOG=1")
             await asyncio.sleep(interval_s)

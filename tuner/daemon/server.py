@@ -26,7 +26,7 @@ from tuner.daemon.files import SessionFiles
 from tuner.daemon.gate import LONGEST_HEAD, Gate, GateProtocol
 from tuner.daemon.listening import BACKLOG, close_socket, open_socket, open_tcp, read_token
 from tuner.daemon.log_rate import set_up_log
-from tuner.daemon.notify import ServiceManager
+from tuner.daemon.notify import Watchdog
 from tuner.daemon.profile_store import ProfileStore
 from tuner.daemon.shortage import is_shortage
 from tuner.daemon.supervisor import Supervisor
@@ -165,7 +165,7 @@ async def _serve(settings: Mapping[str, Any], policy: Policy, token: str | None,
             backlog=ACCEPTED_AT_ONCE,
         )
     )
-    manager = ServiceManager()
+    manager = Watchdog()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(_note)
@@ -174,11 +174,11 @@ async def _serve(settings: Mapping[str, Any], policy: Policy, token: str | None,
     supervisor.start()
     serving = asyncio.create_task(server.serve(sockets))
     feeding = asyncio.create_task(manager.feed(supervisor.tend, lambda: _status(supervisor)))
-    manager.ready()
+    manager.tell("READY=1")
     _log.info("tuner %s answers at %s", __version__, settings["socket"])
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait({stopping, serving}, return_when=asyncio.FIRST_COMPLETED)
-    manager.stopping()
+    manager.tell("STOPPING=1")
     _log.info("stopping: sessions are suspended and their devices put back")
     await supervisor.close()
     feeding.cancel()

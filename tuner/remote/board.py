@@ -7,6 +7,7 @@ that element is written.
 from __future__ import annotations
 
 import contextlib
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Callable, Mapping, Sequence  # noqa: UP035 - subscripted at run time by Python 3.8
 
@@ -19,18 +20,6 @@ from tuner.space import Option, OptionValue
 
 #: Opens the device afresh; its meters are the second part.
 Opener = Callable[[], "tuple[Device, Sequence[PowerMeter]]"]
-
-
-def report_to_json(report: RestoreReport | None) -> dict[str, Any] | None:
-    """Return what became of a journal."""
-    if report is None:
-        return None
-    return {
-        "restored": dict(report.restored),
-        "failed": dict(report.failed),
-        "discarded": report.discarded,
-        "problems": list(report.problems),
-    }
 
 
 class OwnedBoard:
@@ -122,8 +111,7 @@ class OwnedBoard:
 
     def sensors(self) -> dict[str, float | None]:
         """Return temperature and power now."""
-        now = self.device.sensors()
-        return {"temperature_c": now.temperature_c, "power_w": now.power_w}
+        return asdict(self.device.sensors())
 
     def boot_id(self) -> str:
         """Return the device's boot id."""
@@ -149,8 +137,7 @@ class OwnedBoard:
         """
         meter = self._meter(name)
         self._windows.discard(name)
-        reading = meter.end()
-        return {"energy_j": reading.energy_j, "duration_s": reading.duration_s, "samples": reading.samples}
+        return asdict(meter.end())
 
     def guard_start(self, on_abort: Callable[[str], None]) -> None:
         """Begin to watch the board; `on_abort` is called from any thread when a hard limit is passed.
@@ -181,14 +168,7 @@ class OwnedBoard:
         """
         guard = self._watching()
         self._guard = None
-        seen = guard.stop()
-        return {
-            "throttled": seen.throttled,
-            "reasons": list(seen.reasons),
-            "hottest_c": seen.hottest_c,
-            "oc_events": seen.oc_events,
-            "effective": dict(seen.effective),
-        }
+        return asdict(guard.stop())
 
     def _watching(self) -> Guard:
         if self._guard is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -29,7 +30,7 @@ from tuner.ports import (
 )
 from tuner.remote import bundle
 from tuner.remote.connection import Connection
-from tuner.remote.protocol import malformed, probe_from_json
+from tuner.remote.protocol import form_of, probe_from_json
 from tuner.remote.transport import Address, Link, end, parse_address
 from tuner.space import Configuration, OptionValue
 
@@ -151,7 +152,7 @@ class RemoteControl:
     def restore(self) -> RestoreReport:
         """Put every original back."""
         reply = self._connection.request("restore")
-        try:
+        with form_of("of the board reports a restore in another form"):
             return RestoreReport(
                 self._spec,
                 dict(reply["restored"]),
@@ -159,8 +160,6 @@ class RemoteControl:
                 bool(reply["discarded"]),
                 tuple(reply["problems"]),
             )
-        except (KeyError, TypeError, ValueError) as error:
-            raise malformed("of the board reports a restore in another form") from error
 
 
 class RemoteMeter:
@@ -192,10 +191,8 @@ class RemoteMeter:
     def end(self) -> EnergyReading:
         """End the window; raises `MeasurementError` as the meter does."""
         reply = self._connection.request("energy_end", meter=self.name)
-        try:
+        with form_of("of the board holds no energy"):
             return EnergyReading(float(reply["energy_j"]), float(reply["duration_s"]), int(reply["samples"]))
-        except (KeyError, TypeError, ValueError) as error:
-            raise malformed("of the board holds no energy") from error
 
 
 class RemoteGuard:
@@ -216,7 +213,7 @@ class RemoteGuard:
     def stop(self) -> GuardVerdict:
         """End watching; return what was seen since the last `mark`."""
         seen = self._connection.request("guard_stop")
-        try:
+        with form_of("of the board holds no verdict"):
             return GuardVerdict(
                 bool(seen["throttled"]),
                 tuple(map(str, seen["reasons"])),
@@ -224,8 +221,6 @@ class RemoteGuard:
                 int(seen["oc_events"]),
                 dict(seen["effective"]),
             )
-        except (KeyError, TypeError, ValueError) as error:
-            raise malformed("of the board holds no verdict") from error
 
 
 class RemoteDevice:
@@ -244,7 +239,8 @@ class RemoteDevice:
         self._programs: list[subprocess.Popen[bytes]] = []
         self.clock: Clock = RealClock(context.stop)  # this machine waits, not the board
         hello = connection.hello
-        try:
+        with contextlib.ExitStack() as undo, form_of("of the board describes it in another form"):
+            undo.callback(connection.close)
             self.board = str(hello["board"])
             self.emulated = bool(hello["emulated"])
             self._probes = tuple(probe_from_json(p) for p in hello["probes"])
@@ -259,9 +255,7 @@ class RemoteDevice:
             self._settle_s = float(hello["settle_s"])
             self._guarded = bool(hello["guarded"])
             self._recovered = hello["recovered"] is not None
-        except (KeyError, TypeError, ValueError) as error:
-            connection.close()
-            raise malformed("of the board describes it in another form") from error
+            undo.pop_all()
 
     @property
     def reason(self) -> str:
@@ -350,10 +344,8 @@ class RemoteDevice:
 
 
 def _values(reply: Mapping[str, Any]) -> dict[str, OptionValue]:
-    values = reply.get("values")
-    if not isinstance(values, dict):
-        raise malformed("of the board holds no values")
-    return values
+    with form_of("of the board holds no values"):
+        return dict(reply["values"])
 
 
 def _number(raw: Any) -> float | None:

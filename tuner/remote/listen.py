@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import grp
 import os
-import pwd
 import select
 import socket
-import stat
-import struct
 from typing import Callable  # noqa: UP035 - on a board: Python 3.8
 
 from tuner.errors import DeviceBusyError, PermissionDeniedError, TunerError, UsageError
@@ -17,9 +15,11 @@ from tuner.remote.board import OwnedBoard
 from tuner.remote.channel import Channel, ChannelClosedError, ChannelTimeoutError
 from tuner.remote.protocol import MAX_REQUEST, error_line
 from tuner.remote.server import Server
-from tuner.remote.serving import SignalPipe, say, serve_one
+from tuner.remote.serving import SignalPipe, serve_one
+from tuner.unix_sockets import ServiceManager, listen_at, peer_ids
 
-_CREDENTIALS = struct.Struct("3i")
+#: Connections that the kernel keeps waiting until we take them.
+_BACKLOG = 8
 _REFUSAL_TIMEOUT_S = 0.2
 
 
@@ -38,7 +38,7 @@ def serve(path: str, group: str | None, open_board: Callable[[], OwnedBoard], si
     listener = socket.socket(fileno=3) if from_systemd() else bind(path, gid)
     with contextlib.suppress(TunerError):  # what a dead owner left is put back before anybody asks
         open_board().close()
-    _notify("READY=1")
+    ServiceManager().tell("READY=1")
     code = 0
     try:
         while True:
@@ -62,39 +62,15 @@ def bind(path: str, gid: int | None) -> socket.socket:
         DeviceBusyError: somebody answers. UsageError: something else is there.
         PermissionDeniedError: it may not be made there.
     """
-    _remove_stale(path)
-    made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    before = os.umask(0o177)
     try:
-        made.bind(path)
-        if gid is not None:
-            os.chown(path, -1, gid)
-            os.chmod(path, 0o660)
+        return listen_at(path, gid, _BACKLOG)
     except OSError as error:
-        made.close()
+        if error.errno == errno.EADDRINUSE:
+            raise DeviceBusyError(f"Another actuator answers at '{path}'.", "Stop it first.") from error
+        reason = error.strerror or str(error)
         raise PermissionDeniedError(
-            f"The socket '{path}' cannot be made: {error.strerror}.", "Run as root, or name another place."
+            f"The socket '{path}' cannot be made: {reason}.", "Run as root, or name another place."
         ) from error
-    finally:
-        os.umask(before)
-    made.listen(8)
-    return made
-
-
-def _remove_stale(path: str) -> None:
-    try:
-        mode = os.lstat(path).st_mode
-    except FileNotFoundError:
-        return
-    if not stat.S_ISSOCK(mode):
-        raise UsageError(f"'{path}' exists and is no socket.", "Name another place, or remove it.")
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        try:
-            probe.connect(path)
-        except ConnectionRefusedError:
-            os.unlink(path)
-            return
-    raise DeviceBusyError(f"Another actuator answers at '{path}'.", "Stop it first.")
 
 
 def _serve_next(
@@ -135,17 +111,8 @@ def _refuse(channel: Channel, error: TunerError) -> None:
 
 def may_use(peer: socket.socket, gid: int | None) -> bool:
     """Return whether the kernel says that the peer is root, this user, or in the group."""
-    data = peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-    uid, own_gid = map(int, _CREDENTIALS.unpack(data)[1:])
-    if uid in (0, os.geteuid()):
-        return True
-    if gid is None:
-        return False
-    try:
-        user = pwd.getpwuid(uid)
-    except KeyError:
-        return own_gid == gid
-    return gid == own_gid or gid in os.getgrouplist(user.pw_name, user.pw_gid)
+    uid, groups = peer_ids(peer)
+    return uid in (0, os.geteuid()) or gid in groups
 
 
 def _group_id(name: str | None) -> int | None:
@@ -155,14 +122,3 @@ def _group_id(name: str | None) -> int | None:
         return grp.getgrnam(name).gr_gid
     except KeyError:
         raise UsageError(f"There is no group '{name}' here.", "Make it, or leave --group out.") from None
-
-
-def _notify(text: str) -> None:
-    """Tell systemd, where it started this (sd_notify's protocol)."""
-    address = os.environ.get("NOTIFY_SOCKET", "")
-    if not address:
-        return
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as out, contextlib.suppress(OSError):
-        out.sendto(text.encode(), "\0" + address[1:] if address.startswith("@") else address)
-        return
-    say("systemd does not listen")

@@ -7,9 +7,10 @@ or a command: only names of options and meters, and levels.
 
 from __future__ import annotations
 
+import contextlib
 import json
 from dataclasses import dataclass
-from typing import Any, Callable, Mapping  # noqa: UP035 - subscripted at run time by Python 3.8
+from typing import Any, Callable, Iterator, Mapping  # noqa: UP035 - subscripted at run time by Python 3.8
 
 from tuner.error_codec import error_from_json, error_to_json
 from tuner.errors import BoardProtocolError, TunerError
@@ -159,6 +160,19 @@ def ident_of(line: bytes) -> int | None:
     return ident if isinstance(ident, int) and not isinstance(ident, bool) else None
 
 
+@contextlib.contextmanager
+def form_of(what: str) -> Iterator[None]:
+    """Raise the error for a message in which something is missing, or is of another type, for `what` is wrong with it.
+
+    Raises:
+        BoardProtocolError: so it is.
+    """
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise malformed(what) from error
+
+
 def malformed(what: str) -> BoardProtocolError:
     """Return the error for a message that is not of the protocol."""
     return BoardProtocolError(f"A message {what}.", "Use the same version of tuner on both sides.")
@@ -204,21 +218,19 @@ def probe_from_json(data: Mapping[str, Any]) -> Probe:
     Raises:
         BoardProtocolError: of another form.
     """
-    try:
+    with form_of("describes an option in another form"):
         if "reason" in data:
             return Unsupported(str(data["name"]), str(data["reason"]), str(data["remedy"]))
         given = data["condition"]
         condition = Condition(str(given["parent"]), tuple(given["values"])) if given else None
         option = Option(
-            str(data["name"]),
-            tuple(data["values"]),
-            data["kind"],
-            "board",
-            str(data["unit"]),
-            tuple(data["aliases"]),
-            condition,
-            str(data["description"]),
+            name=str(data["name"]),
+            values=tuple(data["values"]),
+            kind=data["kind"],
+            scope="board",
+            unit=str(data["unit"]),
+            aliases=tuple(data["aliases"]),
+            condition=condition,
+            description=str(data["description"]),
         )
         return Supported(option, option.values[option.index(data["current"])])
-    except (KeyError, TypeError, AttributeError) as error:
-        raise malformed("describes an option in another form") from error

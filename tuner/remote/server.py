@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+from dataclasses import asdict
 from typing import Any, Callable, Mapping  # noqa: UP035 - subscripted at run time by Python 3.8
 
 from tuner.errors import BoardProtocolError, DeviceError, TunerError
-from tuner.remote.board import OwnedBoard, report_to_json
+from tuner.remote.board import OwnedBoard
 from tuner.remote.channel import Channel, ChannelClosedError, ChannelTimeoutError, LineTooLongError, Watched
 from tuner.remote.protocol import (
     ALARM,
@@ -105,7 +106,7 @@ class Server:
         if request.do == "guard_start":
             self._board.guard_start(self._alarm.trip)
             return {}
-        return _HANDLERS[request.do](self._board, request.fields)
+        return _HANDLERS[request.do](self._board, request.fields) or {}
 
     def _sound(self, channel: Channel) -> bool:
         """Put the board back, which is too hot, then tell the peer; the session goes on."""
@@ -128,7 +129,7 @@ class Server:
         self._board = self._open_board()
         self.heartbeat_s = request.fields["heartbeat_s"]
         python = ".".join(map(str, sys.version_info[:3]))
-        recovered = report_to_json(self._board.recovered)
+        recovered = asdict(self._board.recovered) if self._board.recovered else None
         return {"version": VERSION, "python": python, "recovered": recovered, **self._board.describe()}
 
 
@@ -155,27 +156,17 @@ class _Alarm:
         os.close(self._write)
 
 
-def _guard_mark(board: OwnedBoard, fields: Mapping[str, Any]) -> Mapping[str, Any]:
-    board.guard_mark()
-    return {}
-
-
-def _energy_begin(board: OwnedBoard, fields: Mapping[str, Any]) -> Mapping[str, Any]:
-    board.energy_begin(fields["meter"])
-    return {}
-
-
-_HANDLERS: Mapping[str, Callable[[OwnedBoard, Mapping[str, Any]], Mapping[str, Any]]] = {
+_HANDLERS: Mapping[str, Callable[[OwnedBoard, Mapping[str, Any]], Mapping[str, Any] | None]] = {
     "probe": lambda board, _: board.describe(),
     "read": lambda board, fields: {"values": board.read(fields["options"])},
     "apply": lambda board, fields: {"values": board.apply(fields["target"])},
     "verify": lambda board, fields: {"values": board.verify(fields["target"])},
-    "restore": lambda board, _: report_to_json(board.restore()) or {},
+    "restore": lambda board, _: asdict(board.restore()),
     "sensors": lambda board, _: board.sensors(),
     "boot_id": lambda board, _: {"boot_id": board.boot_id()},
-    "energy_begin": _energy_begin,
+    "energy_begin": lambda board, fields: board.energy_begin(fields["meter"]),
     "energy_end": lambda board, fields: board.energy_end(fields["meter"]),
-    "guard_mark": _guard_mark,
+    "guard_mark": lambda board, _: board.guard_mark(),
     "guard_stop": lambda board, _: board.guard_stop(),
-    "ping": lambda board, _: {},
+    "ping": lambda board, _: None,
 }

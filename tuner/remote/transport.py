@@ -153,19 +153,13 @@ def parse_address(text: str) -> Address:
 
 
 def _ssh_command(destination: str) -> tuple[str, ...]:
-    return (
-        "ssh",
-        "-T",
-        "-o",
+    options = (
         "BatchMode=yes",
-        "-o",
         f"ConnectTimeout={_CONNECT_S}",
-        "-o",
         f"ServerAliveInterval={_ALIVE_INTERVAL_S}",
-        "-o",
         f"ServerAliveCountMax={_ALIVE_COUNT}",
-        f"ssh://{destination}",
     )
+    return ("ssh", "-T", *(word for option in options for word in ("-o", option)), f"ssh://{destination}")
 
 
 def _shell_line(arguments: Sequence[str], privileged: bool, is_local: bool) -> str:
