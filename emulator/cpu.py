@@ -7,34 +7,26 @@ from __future__ import annotations
 
 import bisect
 import errno
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
-from .errno_of import errno_named, oserror, switch, unsigned
+from tuner_plugins.devices.host.actuator import CPU_ROOT, format_cpulist
+
+from .errno_of import errno_named, oserror
 from .release import Release
 from .spec import BoardSpec, Cluster
-from .tree import FileNode, Tree
+from .tree import FileNode, Folder, Tree
 
 if TYPE_CHECKING:
     from .plant import Plant
 
-CPU_ROOT = "/sys/devices/system/cpu"
 #: How long CPU hotplug and a cpufreq write take.
 HOTPLUG_S = 0.03
 CPUFREQ_S = 0.0003
-
-
-def ranges(numbers: Sequence[int]) -> str:
-    """Return a kernel range list such as ``0,3-5``."""
-    parts: list[str] = []
-    ordered = sorted(numbers)
-    start = 0
-    for i in range(1, len(ordered) + 1):
-        if i == len(ordered) or ordered[i] != ordered[i - 1] + 1:
-            first, last = ordered[start], ordered[i - 1]
-            parts.append(str(first) if first == last else f"{first}-{last}")
-            start = i
-    return ",".join(parts)
+#: SoCs with a cpufreq driver of their own; the others share that of tegra194.
+_OWN_DRIVER = ("tegra186", "tegra210")
 
 
 class Policy:
@@ -122,8 +114,7 @@ class CpuComplex:
         self.spec = spec
         self.policies = {cluster.cpus[0]: Policy(cluster, spec.cpu_khz, spec.release) for cluster in spec.clusters}
         self.online = dict.fromkeys(spec.cpus, True) | dict.fromkeys(spec.dead_cpus, False)
-        self.idle_disabled: dict[tuple[int, int], bool] = {}
-        self.deep_idle = dict.fromkeys([c.name for c in spec.clusters], True)
+        self.idle_disabled: dict[tuple[int, int], bool] = defaultdict(bool)
         self._offline_errno = offline_errno
         self._jitter = jitter
         self._plant = plant
@@ -132,8 +123,8 @@ class CpuComplex:
         """Return the policy that `cpu` shares."""
         return next(p for p in self.policies.values() if cpu in p.cluster.cpus)
 
-    def awake(self, policy: Policy) -> bool:
-        """Whether one CPU of the policy is online."""
+    def any_online(self, policy: Policy) -> bool:
+        """Return whether one CPU of the policy is online."""
         return any(self.online[cpu] for cpu in policy.cluster.cpus)
 
     def set_online(self, cpu: int, on: bool) -> None:
@@ -145,138 +136,109 @@ class CpuComplex:
         if on == self.online[cpu] or cpu in self.spec.dead_cpus:
             return
         policy = self.policy_of(cpu)
-        was_awake = self.awake(policy)
+        was_online = self.any_online(policy)
         self.online[cpu] = on
-        if on and not was_awake and self.spec.release.resets_limits_on_online:
+        if on and not was_online and self.spec.release.resets_limits_on_online:
             policy.reset()
 
     # --- files --------------------------------------------------------------------------------
 
     def add_to(self, tree: Tree) -> None:
         """Put the CPUs' files into `tree`."""
-        every = sorted(self.online)
-        tree.constant(f"{CPU_ROOT}/present", ranges(every) + "\n")
-        tree.constant(f"{CPU_ROOT}/possible", ranges(every) + "\n")
-        for name, wanted in (("online", True), ("offline", False)):
-            tree.add(
-                f"{CPU_ROOT}/{name}",
-                FileNode(
-                    mode=0o444,
-                    read=lambda w=wanted: ranges([c for c in every if self.online[c] == w]) + "\n",  # type: ignore[misc]
-                ),
-            )
-        for leader, policy in self.policies.items():
-            self._add_policy(tree, leader, policy)
+        folder, every = Folder(tree, CPU_ROOT), sorted(self.online)
+        folder.constant("present", format_cpulist(every))
+        folder.constant("possible", format_cpulist(every))
+        folder.show("online", lambda: format_cpulist(c for c in every if self.online[c]))
+        folder.show("offline", lambda: format_cpulist(c for c in every if not self.online[c]))
+        for policy in self.policies.values():
+            self._add_policy(tree, policy)
         for cpu in every:
             self._add_cpu(tree, cpu)
 
     def _add_cpu(self, tree: Tree, cpu: int) -> None:
-        folder = f"{CPU_ROOT}/cpu{cpu}"
-        tree.directory(folder)
+        folder = Folder(tree, f"{CPU_ROOT}/cpu{cpu}", f"cpu{cpu}", HOTPLUG_S)
         if cpu != 0 or self.spec.cpu0 != "absent":
-            tree.add(
-                f"{folder}/online",
-                FileNode(
-                    mode=0o644,
-                    read=lambda: f"{int(self.online[cpu])}\n",
-                    write=lambda text: self.set_online(cpu, switch(text)),
-                    alias=f"cpu{cpu}/online",
-                    latency_s=HOTPLUG_S,
-                ),
-            )
+            folder.switch("online", lambda: self.online[cpu], lambda on: self.set_online(cpu, on))
         if cpu in self.spec.dead_cpus:
             return
         policy = self.policy_of(cpu)
-        present = (lambda: self.awake(policy)) if self._offline_errno == "ENOENT" else None
-        tree.link(f"{folder}/cpufreq", f"{CPU_ROOT}/cpufreq/policy{policy.cluster.cpus[0]}", present)
+        present = (lambda: self.any_online(policy)) if self._offline_errno == "ENOENT" else None
+        tree.link(f"{folder.path}/cpufreq", f"{CPU_ROOT}/cpufreq/policy{policy.cluster.cpus[0]}", present)
         for n, state in enumerate(policy.cluster.idle_states):
-            tree.constant(f"{folder}/cpuidle/state{n}/name", state + "\n")
-            key = (cpu, n)
-            tree.add(
-                f"{folder}/cpuidle/state{n}/disable",
-                FileNode(
-                    mode=0o644,
-                    read=lambda key=key: f"{int(self.idle_disabled.get(key, False))}\n",  # type: ignore[misc]
-                    write=lambda text, key=key: self.idle_disabled.update({key: switch(text)}),  # type: ignore[misc]
-                    alias=f"cpu{cpu}/cpuidle/state{n}/disable",
-                ),
-            )
+            idle = Folder(tree, f"{folder.path}/cpuidle/state{n}", f"cpu{cpu}/cpuidle/state{n}")
+            idle.constant("name", state)
+            disabled, key = self.idle_disabled, (cpu, n)
+            idle.switch("disable", partial(disabled.__getitem__, key), partial(disabled.__setitem__, key))
 
-    def _add_policy(self, tree: Tree, leader: int, policy: Policy) -> None:
-        folder = f"{CPU_ROOT}/cpufreq/policy{leader}"
-        table_text = " ".join(map(str, policy.table)) + " \n"
-
-        def add(
-            name: str,
-            mode: int,
-            read: Callable[[], str],
-            write: Callable[[str], None] | None = None,
-            state: Callable[[], str] | None = None,
-        ) -> None:
-            tree.add(
-                f"{folder}/{name}",
-                FileNode(
-                    mode=mode,
-                    read=lambda: self._guarded_read(policy, name, read),
-                    write=None if write is None else (lambda text: self._guarded_write(policy, write, text)),
-                    alias=f"cpu{leader}/{name}",
-                    latency_s=CPUFREQ_S,
-                    state=state,
-                ),
-            )
-
-        add("scaling_available_frequencies", 0o444, lambda: table_text)
-        add("scaling_available_governors", 0o444, lambda: " ".join(policy.governors) + " \n")
-        add("scaling_driver", 0o444, lambda: self._driver() + "\n")
-        add("affected_cpus", 0o444, lambda: _spaced(c for c in policy.cluster.cpus if self.online[c]))
-        add("related_cpus", 0o444, lambda: _spaced(policy.cluster.cpus))
-        add("cpuinfo_min_freq", 0o444, lambda: f"{policy.table[0]}\n")
-        add("cpuinfo_max_freq", 0o444, lambda: f"{policy.table[-1]}\n")
-        add("cpuinfo_cur_freq", 0o400, lambda: f"{self._measured_khz(policy)}\n")
-        add("scaling_cur_freq", 0o444, lambda: f"{policy.requested_khz(self._plant().activity)}\n")
-        add(
+    def _add_policy(self, tree: Tree, policy: Policy) -> None:
+        folder = _PolicyFolder(tree, self, policy)
+        folder.show("scaling_available_frequencies", lambda: _spaced(policy.table) + " ")
+        folder.show("scaling_available_governors", lambda: _spaced(policy.governors) + " ")
+        folder.show("scaling_driver", lambda: self.spec.soc if self.spec.soc in _OWN_DRIVER else "tegra194")
+        folder.show("affected_cpus", lambda: _spaced(c for c in policy.cluster.cpus if self.online[c]))
+        folder.show("related_cpus", lambda: _spaced(policy.cluster.cpus))
+        folder.show("cpuinfo_min_freq", lambda: policy.table[0])
+        folder.show("cpuinfo_max_freq", lambda: policy.table[-1])
+        folder.show("cpuinfo_cur_freq", lambda: self._measured_khz(policy), 0o400)
+        folder.show("scaling_cur_freq", lambda: policy.requested_khz(self._plant().activity))
+        folder.number(
             "scaling_min_freq",
-            0o644,
-            lambda: f"{policy.limits()[0]}\n",
-            lambda text: policy.set_min(unsigned(text)),
-            lambda: f"{policy.limits()[0]} {policy.inside(policy.min_request)}",
+            lambda: policy.limits()[0],
+            policy.set_min,
+            state=lambda: f"{policy.limits()[0]} {policy.inside(policy.min_request)}",
         )
-        add(
+        folder.number(
             "scaling_max_freq",
-            0o644,
-            lambda: f"{policy.limits()[1]}\n",
-            lambda text: policy.set_max(unsigned(text)),
-            lambda: f"{policy.limits()[1]} {policy.inside(policy.max_request)}",
+            lambda: policy.limits()[1],
+            policy.set_max,
+            state=lambda: f"{policy.limits()[1]} {policy.inside(policy.max_request)}",
         )
-        add("scaling_governor", 0o644, lambda: policy.governor + "\n", policy.set_governor, lambda: policy.governor)
-        add(
+        folder.text("scaling_governor", lambda: policy.governor, policy.set_governor, state=lambda: policy.governor)
+        folder.number(
             "scaling_setspeed",
-            0o644,
-            lambda: f"{policy.setspeed}\n" if policy.governor == "userspace" else "<unsupported>\n",
-            lambda text: policy.set_speed(unsigned(text)),
+            lambda: policy.setspeed if policy.governor == "userspace" else "<unsupported>",
+            policy.set_speed,
         )
 
-    def _guarded_read(self, policy: Policy, name: str, read: Callable[[], str]) -> str:
-        if not self.awake(policy):
-            if self._offline_errno in ("ENOENT", "EBUSY"):
-                raise oserror(errno_named(self._offline_errno) or errno.EBUSY)
-            if self._offline_errno == "ENODEV" and name == "scaling_available_frequencies":
-                raise oserror(errno.ENODEV)
-        return read()  # EINVAL and ENODEV kernels show stale values
-
-    def _guarded_write(self, policy: Policy, write: Callable[[str], None], text: str) -> None:
-        if not self.awake(policy):
+    def check_online(self, policy: Policy, name: str, write: bool) -> None:
+        """Raise what a file of a policy without an online CPU answers; some kernels show stale values."""
+        if self.any_online(policy):
+            return
+        if write or self._offline_errno in ("ENOENT", "EBUSY"):
             raise oserror(errno_named(self._offline_errno) or errno.EBUSY)
-        write(text)
+        if self._offline_errno == "ENODEV" and name == "scaling_available_frequencies":
+            raise oserror(errno.ENODEV)
 
     def _measured_khz(self, policy: Policy) -> int:
         """Return the measured clock: what the hardware lets through, sometimes a little off."""
-        effective = self._plant().cpu_khz(policy)
-        return round(effective * (1.0 + self._jitter()))
-
-    def _driver(self) -> str:
-        return {"tegra186": "tegra186", "tegra210": "tegra210"}.get(self.spec.soc, "tegra194")
+        return round(self._plant().cpu_khz(policy) * (1.0 + self._jitter()))
 
 
-def _spaced(cpus: object) -> str:
-    return " ".join(str(c) for c in cpus) + "\n"  # type: ignore[attr-defined]
+class _PolicyFolder(Folder):
+    """A policy's files, which answer only while one of its CPUs is online."""
+
+    def __init__(self, tree: Tree, cpus: CpuComplex, policy: Policy) -> None:
+        leader = policy.cluster.cpus[0]
+        super().__init__(tree, f"{CPU_ROOT}/cpufreq/policy{leader}", f"cpu{leader}", CPUFREQ_S)
+        self._cpus, self._policy = cpus, policy
+
+    def add(self, name: str, node: FileNode) -> None:
+        """Add an attribute that fails while all CPUs are offline."""
+        read, write = node.read, node.write
+        assert read is not None
+
+        def guarded_read() -> str:
+            self._cpus.check_online(self._policy, name, write=False)
+            return read()
+
+        def guarded_write(text: str) -> None:
+            self._cpus.check_online(self._policy, name, write=True)
+            assert write is not None
+            write(text)
+
+        node.read, node.write = guarded_read, guarded_write if write else None
+        super().add(name, node)
+
+
+def _spaced(items: Iterable[object]) -> str:
+    return " ".join(map(str, items))

@@ -9,17 +9,15 @@ import bisect
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from .errno_of import switch, unsigned
 from .load import MEMORY_SHARE
 from .spec import BoardSpec
-from .tree import FileNode, Tree
+from .tree import Folder, Tree
 
 if TYPE_CHECKING:
     from .plant import Plant
 
 DEBUGFS = "/sys/kernel/debug"
 BPMP_S = 0.005
-NO_CAP = 2**63 - 1
 
 
 class Emc:
@@ -30,7 +28,7 @@ class Emc:
         self.table = spec.emc_hz
         self.request: int | None = None
         self.locked = False
-        self.state = 0
+        self.state = False
         self.halted = False
         self.cap = 0  # old file: what was written; new file: the effective maximum
         if spec.release.has_clk_cap:
@@ -84,144 +82,74 @@ class Emc:
             else:
                 self._add_override(tree)
         if self.spec.release.has_clk_cap:
-            self._file(
-                tree,
-                "/sys/kernel/nvpmodel_clk_cap/emc",
-                0o664,
-                lambda: f"{self.cap}\n",
-                lambda text: self.set_new_cap(unsigned(text)),
-                "cap",
-            )
+            folder = Folder(tree, "/sys/kernel/nvpmodel_clk_cap", "emc", BPMP_S)
+            folder.number("emc", lambda: self.cap, self.set_new_cap, mode=0o664, alias="cap")
         else:
-            self._file(
-                tree,
-                "/sys/kernel/nvpmodel_emc_cap/emc_iso_cap",
-                0o660,
-                lambda: f"{self.cap}\n",
-                lambda text: self.set_old_cap(unsigned(text)),
-                "cap",
-            )
-        activity = "/sys/kernel/actmon_avg_activity/mc_all"
-        tree.add(activity, FileNode(mode=0o444, read=lambda: f"{self._activity_khz()}\n", alias="emc/mc_all"))
+            folder = Folder(tree, "/sys/kernel/nvpmodel_emc_cap", "emc", BPMP_S)
+            folder.number("emc_iso_cap", lambda: self.cap, self.set_old_cap, mode=0o660, alias="cap")
+        Folder(tree, "/sys/kernel/actmon_avg_activity", "emc").show("mc_all", self._activity_khz)
 
     def _add_bpmp(self, tree: Tree) -> None:
-        clk = f"{DEBUGFS}/bpmp/debug/clk/emc"
-        self._file(tree, f"{clk}/rate", 0o644, self._rate, self._write_rate, "rate", self._pin)
-        self._file(
-            tree,
-            f"{clk}/mrq_rate_locked",
-            0o644,
-            lambda: f"{int(self.locked)}\n",
-            lambda text: self.set_lock(switch(text)),
-            "mrq_rate_locked",
-        )
-        self._file(
-            tree,
-            f"{clk}/state",
-            0o644,
-            lambda: f"{self.state}\n",
-            lambda text: setattr(self, "state", int(switch(text))),
-            "state",
-        )
-        self._file(tree, f"{clk}/min_rate", 0o444, lambda: f"{self.table[0]}\n", None, "min_rate")
-        self._file(tree, f"{clk}/max_rate", 0o644, lambda: f"{self.table[-1]}\n", lambda text: None, "max_rate")
-        self._file(tree, f"{DEBUGFS}/clk/emc/clk_rate", 0o444, self._rate, None, "clk_rate")
+        clk = Folder(tree, f"{DEBUGFS}/bpmp/debug/clk/emc", "emc", BPMP_S)
+        clk.number("rate", self._rate, self.set_rate, state=self._pin)
+        clk.switch("mrq_rate_locked", lambda: self.locked, self.set_lock)
+        clk.attribute("state", self, "state")
+        clk.show("min_rate", lambda: self.table[0])
+        clk.number("max_rate", lambda: self.table[-1], lambda value: None)
+        self._add_clk_rate(tree)
         if self.spec.soc == "tegra264":
-            self._add_thor(tree)
+            self._add_thor(tree, clk)
         else:
-            tree.constant(f"{DEBUGFS}/bpmp/debug/emc/possible_rates", self._possible_khz())
-        self._file(tree, f"{DEBUGFS}/cactmon/mc_all", 0o444, lambda: f"{self._activity_khz()}\n", None, "mc_all")
+            Folder(tree, f"{DEBUGFS}/bpmp/debug/emc").constant("possible_rates", self._possible_khz())
+        Folder(tree, f"{DEBUGFS}/cactmon", "emc", BPMP_S).show("mc_all", self._activity_khz)
 
-    def _add_thor(self, tree: Tree) -> None:
+    def _add_thor(self, tree: Tree, clk: Folder) -> None:
         """Put what Thor has more: the halt of the bandwidth manager, its devfreq node, rates in column 2."""
-        self._file(
-            tree,
-            f"{DEBUGFS}/bpmp/debug/bwmgr/bwmgr_halt",
-            0o644,
-            lambda: f"{int(self.halted)}\n",
-            lambda text: setattr(self, "halted", switch(text)),
-            "bwmgr_halt",
-        )
-        rows = "".join(f"{n} {rate} {600 + 50 * n}\n" for n, rate in enumerate(self.table))
-        tree.constant(f"{DEBUGFS}/bpmp/debug/clk/emc/dvfs", rows)
-        self._file(tree, "/sys/class/devfreq/bwmgr/cur_freq", 0o444, self._rate, None, "cur_freq")
-        tree.constant("/sys/class/devfreq/bwmgr/min_freq", f"{self.table[0]}\n")
-        tree.constant("/sys/class/devfreq/bwmgr/max_freq", f"{self.table[-1]}\n")
+        Folder(tree, f"{DEBUGFS}/bpmp/debug/bwmgr", "emc", BPMP_S).attribute("bwmgr_halt", self, "halted")
+        clk.constant("dvfs", "\n".join(f"{n} {rate} {600 + 50 * n}" for n, rate in enumerate(self.table)))
+        devfreq = Folder(tree, "/sys/class/devfreq/bwmgr", "emc", BPMP_S)
+        devfreq.show("cur_freq", self._rate)
+        devfreq.constant("min_freq", self.table[0])
+        devfreq.constant("max_freq", self.table[-1])
 
     def _add_override(self, tree: Tree) -> None:
-        clk = f"{DEBUGFS}/clk/override.emc"
-        self._file(
-            tree,
-            f"{clk}/clk_update_rate",
-            0o644,
-            lambda: f"{self.request or 0}\n",
-            self._write_override,
-            "clk_update_rate",
-            self._pin,
-        )
-        self._file(
-            tree,
-            f"{clk}/clk_state",
-            0o644,
-            lambda: f"{int(self.locked)}\n",
-            lambda text: self.set_lock(switch(text)),
-            "clk_state",
-        )
-        self._file(tree, f"{clk}/clk_rate", 0o444, self._rate, None, "clk_rate")
-        self._file(tree, f"{DEBUGFS}/clk/emc/clk_rate", 0o444, self._rate, None, "clk_rate")
-        tree.constant(f"{DEBUGFS}/tegra_bwmgr/emc_min_rate", f"{self.table[0]}\n")
-        tree.constant(f"{DEBUGFS}/tegra_bwmgr/emc_max_rate", f"{self.table[-1]}\n")
+        clk = Folder(tree, f"{DEBUGFS}/clk/override.emc", "emc", BPMP_S)
+        clk.number("clk_update_rate", lambda: self.request or 0, self._write_override, state=self._pin)
+        clk.switch("clk_state", lambda: self.locked, self.set_lock)
+        clk.show("clk_rate", self._rate)
+        self._add_clk_rate(tree)
+        manager = Folder(tree, f"{DEBUGFS}/tegra_bwmgr")
+        manager.constant("emc_min_rate", self.table[0])
+        manager.constant("emc_max_rate", self.table[-1])
+
+    def _add_clk_rate(self, tree: Tree) -> None:
+        Folder(tree, f"{DEBUGFS}/clk/emc", "emc", BPMP_S).show("clk_rate", self._rate)
 
     def _add_clock_framework(self, tree: Tree) -> None:
-        override, clock = f"{DEBUGFS}/clock/override.emc", f"{DEBUGFS}/clock/emc"
-        self._file(
-            tree, f"{override}/rate", 0o644, lambda: f"{self.request or 0}\n", self._write_override, "rate", self._pin
-        )
-        self._file(
-            tree,
-            f"{override}/state",
-            0o644,
-            lambda: f"{int(self.locked)}\n",
-            lambda text: self.set_lock(switch(text)),
-            "state",
-        )
-        self._file(tree, f"{clock}/rate", 0o444, self._rate, None, "emc_rate")
-        self._file(tree, f"{clock}/state", 0o444, lambda: "1\n", None, "emc_state")
-        tree.constant(f"{clock}/possible_rates", self._possible_khz())
+        override = Folder(tree, f"{DEBUGFS}/clock/override.emc", "emc", BPMP_S)
+        override.number("rate", lambda: self.request or 0, self._write_override, state=self._pin)
+        override.switch("state", lambda: self.locked, self.set_lock)
+        clock = Folder(tree, f"{DEBUGFS}/clock/emc", "emc", BPMP_S)
+        clock.show("rate", self._rate, alias="emc_rate")
+        clock.show("state", lambda: 1, alias="emc_state")
+        clock.constant("possible_rates", self._possible_khz())
 
-    def _file(
-        self,
-        tree: Tree,
-        path: str,
-        mode: int,
-        read: Callable[[], str],
-        write: Callable[[str], None] | None,
-        name: str,
-        state: Callable[[], str] | None = None,
-    ) -> None:
-        node = FileNode(mode=mode, read=read, write=write, alias=f"emc/{name}", latency_s=BPMP_S, state=state)
-        tree.add(path, node)
+    def _rate(self) -> int:
+        return self.current_hz(self._plant().activity)
 
-    def _rate(self) -> str:
-        return f"{self.current_hz(self._plant().activity)}\n"
-
-    def _write_rate(self, text: str) -> None:
-        self.set_rate(unsigned(text))
-
-    def _write_override(self, text: str) -> None:
+    def _write_override(self, value: int) -> None:
         """Ask for an override rate; 0 takes it back."""
-        value = unsigned(text)
         if value:
             self.set_rate(value)
         else:
             self.request = None
 
-    def _pin(self) -> str:
-        """What counts as a setting of the rate: the pinned rate, nothing while the load drives it."""
-        return str(min(self.request, self.maximum_hz())) if self.locked and self.request else "load-driven"
+    def _pin(self) -> object:
+        """Return what of the rate is a setting: the pinned rate, nothing while the load drives it."""
+        return min(self.request, self.maximum_hz()) if self.locked and self.request else "load-driven"
 
     def _possible_khz(self) -> str:
-        return " ".join(str(rate // 1000) for rate in self.table) + " (kHz)\n"
+        return " ".join(str(rate // 1000) for rate in self.table) + " (kHz)"
 
     def _activity_khz(self) -> int:
         return round(MEMORY_SHARE * self._plant().activity * self.current_hz(self._plant().activity) / 1000)

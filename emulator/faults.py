@@ -21,7 +21,7 @@ from __future__ import annotations
 import fnmatch
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tuner.errors import MalformedFileError
@@ -46,6 +46,9 @@ class Trigger:
         if self.kind == "time":
             return f"after {self.count:g}s"
         return f"at {self.kind} {self.count:g}" if self.exactly else f"after {self.count:g} {self.kind}s"
+
+
+ALWAYS = Trigger("always", 0, False)
 
 
 @dataclass(frozen=True)
@@ -144,7 +147,7 @@ def _seconds(number: str, unit: str) -> float:
 
 def _trigger(when: str, where: str) -> Trigger:
     if when == "always":
-        return Trigger("always", 0, False)
+        return ALWAYS
     if match := _AFTER.match(when):
         return Trigger(match[2].rstrip("s"), int(match[1]), False)
     if match := _AT.match(when):
@@ -191,6 +194,3 @@ class FaultSchedule:
         if trigger.kind != kind:
             return False
         return number == trigger.count if trigger.exactly else number > trigger.count
-
-
-Killer = Callable[[], None]

@@ -25,7 +25,7 @@ _MAX_WRITERS = 64
 class BoardFileSystem(mfusepy.Operations):  # type: ignore[misc]
     """FUSE's questions, answered from a board.
 
-    Reading from offset 0 reads anew, as sysfs does; a write at any offset is one store.
+    Reading from offset 0 reads again, as sysfs does; a write at any offset is one store.
     """
 
     use_ns = True
@@ -40,13 +40,13 @@ class BoardFileSystem(mfusepy.Operations):  # type: ignore[misc]
         self._lock = threading.Lock()
         self._born_ns = time.time_ns()
         self._stop = threading.Event()
-        self.stood = False
+        self.is_mounted = False
 
     # --- life -------------------------------------------------------------------------------------
 
     def init_with_config(self, conn_info: Any, config: Any) -> None:
-        """Say that the mount stands, and start the physics' own clock."""
-        self.stood = True
+        """Say that the board is mounted, and start the clock of its physics."""
+        self.is_mounted = True
         self._held.release()
         self.board.on_kill = _kill_caller
         threading.Thread(target=self._tick, daemon=True).start()
@@ -119,7 +119,7 @@ class BoardFileSystem(mfusepy.Operations):  # type: ignore[misc]
         return handle
 
     def read(self, path: str, size: int, offset: int, fh: int) -> bytes:
-        """Read: anew at offset 0."""
+        """Read; at offset 0 the file is read again."""
         real, node = self._open[fh]
         if isinstance(node, PlainNode):
             return node.content[offset : offset + size]
@@ -161,51 +161,34 @@ class BoardFileSystem(mfusepy.Operations):  # type: ignore[misc]
             self._shown.pop(fh, None)
         return 0
 
-    def flush(self, path: str, fh: int) -> int:
-        """Nothing waits."""
-        return 0
-
-    def fsync(self, path: str, datasync: int, fh: int) -> int:
-        """Nothing waits."""
-        return 0
-
-    fsyncdir = fsync
-
     # --- ordinary files in /etc, /var, /tmp ---------------------------------------------------------
-
-    def _plain_folder(self, path: str) -> tuple[DirNode, str]:
-        folder, _, name = path.rpartition("/")
-        _, node = self._resolve(folder or "/")
-        if not isinstance(node, DirNode) or not node.plain:
-            raise oserror(errno.EACCES, path)
-        return node, name
 
     def create(self, path: str, mode: int, fi: Any = None) -> int:
         """Make an ordinary file; EACCES in sysfs, procfs and debugfs."""
-        folder, name = self._plain_folder(path)
+        folder, name = self.board.tree.plain_folder(path)
         folder.children[name] = PlainNode(mode=stat.S_IMODE(mode))
         return self.open(path, os.O_RDWR)
 
     def unlink(self, path: str) -> None:
         """Remove an ordinary file."""
-        folder, name = self._plain_folder(path)
+        folder, name = self.board.tree.plain_folder(path)
         if folder.children.pop(name, None) is None:
             raise oserror(errno.ENOENT, path)
 
     def rename(self, old: str, new: str) -> None:
         """Move an ordinary file over another."""
-        source, old_name = self._plain_folder(old)
-        target, new_name = self._plain_folder(new)
+        source, old_name = self.board.tree.plain_folder(old)
+        target, new_name = self.board.tree.plain_folder(new)
         target.children[new_name] = source.children.pop(old_name)
 
     def mkdir(self, path: str, mode: int) -> None:
         """Make an ordinary directory."""
-        folder, name = self._plain_folder(path)
+        folder, name = self.board.tree.plain_folder(path)
         folder.children[name] = DirNode(mode=stat.S_IMODE(mode), plain=True)
 
     def rmdir(self, path: str) -> None:
         """Remove an ordinary directory."""
-        folder, name = self._plain_folder(path)
+        folder, name = self.board.tree.plain_folder(path)
         child = folder.children.get(name)
         if not isinstance(child, DirNode) or not child.plain:
             raise oserror(errno.EACCES, path)
@@ -219,10 +202,6 @@ class BoardFileSystem(mfusepy.Operations):  # type: ignore[misc]
 
     def chown(self, path: str, uid: int, gid: int) -> None:
         """Owners are the mounting user's."""
-
-    def utimens(self, path: str, times: Any = None) -> int:
-        """Times are not kept."""
-        return 0
 
 
 def _process_of(thread: int) -> int:
@@ -242,9 +221,9 @@ def _kill_caller() -> None:
 
 
 class _HeldStderr:
-    """What libfuse writes to stderr before the mount stands: kept for the error message, else dropped.
+    """What libfuse writes to stderr before the mount: kept for the error message, else dropped.
 
-    libfuse 3.14 warns there about a default of its own, which would only puzzle.
+    libfuse 3.14 warns there about a default of its own, which would only confuse.
     """
 
     def __init__(self) -> None:
@@ -264,7 +243,7 @@ class _HeldStderr:
 
 
 def mount(board: EmulatedBoard, directory: str) -> None:
-    """Show `board` at `directory` until it is unmounted; prints ``mounted`` once it stands.
+    """Show `board` at `directory` until it is unmounted; prints ``mounted`` once it is mounted.
 
     Raises:
         RuntimeError: FUSE refused the mount; says what libfuse said.
@@ -288,7 +267,7 @@ def mount(board: EmulatedBoard, directory: str) -> None:
             **options,
         )
     except RuntimeError:
-        if not files.stood:  # else: libfuse's way to say that a signal ended it, after unmounting
+        if not files.is_mounted:  # else: libfuse's way to say that a signal ended it, after unmounting
             raise RuntimeError(" ".join(held.release().split())) from None
     finally:
         held.release()

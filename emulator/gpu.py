@@ -10,16 +10,17 @@ import errno
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from .errno_of import oserror, switch, unsigned
+from .errno_of import oserror
 from .release import Release
 from .spec import BoardSpec
-from .tree import FileNode, Tree
+from .tree import Folder, Tree
 
 if TYPE_CHECKING:
     from .plant import Plant
 
 GPU_S = 0.004
 _GOVERNORS = ("nvhost_podgov", "userspace", "performance", "simple_ondemand")
+_FBP_MASK = 2
 
 
 def has_devfreq(soc: str, release: Release) -> bool:
@@ -59,7 +60,6 @@ class Gpu:
         self.power_control = "auto"
         self.scaling_3d = True
         self.tpc_mask = 0
-        self.fbp_mask = 2
         self.used = used
         self.override_hz = 0  # gbus: what is asked for, and whether it holds
         self.overrides = False
@@ -73,13 +73,13 @@ class Gpu:
         high = self._level(self.max_request or self.table[-1])
         return min(low, high), high
 
-    def awake(self, activity: float) -> bool:
-        """Whether the GPU has power."""
+    def powered(self, activity: float) -> bool:
+        """Return whether the GPU has power."""
         return self.overrides or activity > 0 or not self.railgate or self.power_control == "on"
 
     def current_hz(self, activity: float) -> int:
-        """Return the clock: the governor's choice when awake, the lowest level when gated."""
-        if not self.awake(activity):
+        """Return the clock: the governor's choice with power, the lowest level without."""
+        if not self.powered(activity):
             return self.table[0]
         if self.overrides and self.override_hz:
             return self.override_hz
@@ -142,15 +142,11 @@ class Gpu:
             return
         device, name, of_name = layout(self.spec)
         devfreq = f"{device}/devfreq/{name}"
-        self._add_devfreq(tree, devfreq)
+        self._add_devfreq(tree, device, name)
         self._add_device(tree, device, of_name)
-        tree.link(f"{devfreq}/device", device)
-        tree.link(f"/sys/class/devfreq/{name}", devfreq)
         tree.link(f"{device}/devfreq_dev", devfreq)
         if self.is_thor:
-            self._add_devfreq(tree, f"{device}/devfreq/gpu-nvd-0")  # one clock domain here: the same settings
-            tree.link(f"{device}/devfreq/gpu-nvd-0/device", device)
-            tree.link("/sys/class/devfreq/gpu-nvd-0", f"{device}/devfreq/gpu-nvd-0")
+            self._add_devfreq(tree, device, "gpu-nvd-0")  # one clock domain here: the same settings
         elif self.spec.soc == "tegra210":
             tree.link("/sys/devices/gpu.0", device)
         elif not device.startswith("/sys/devices/platform/1"):  # behind a bus, or not on the platform bus at all
@@ -159,118 +155,75 @@ class Gpu:
             tree.link(f"/sys/devices/{name}", device)
         if self.spec.release.major <= 32:
             tree.link(f"{device}/devfreq/devfreq0", devfreq)
-        self._add_other_node(tree)
+        _add_other_node(tree)
 
     def _add_gbus(self, tree: Tree) -> None:
-        clock, override = "/sys/kernel/debug/clock/gbus", "/sys/kernel/debug/clock/override.gbus"
+        clock = Folder(tree, "/sys/kernel/debug/clock/gbus", "gpu", GPU_S)
+        override = Folder(tree, "/sys/kernel/debug/clock/override.gbus", "gpu", GPU_S)
+        clock.constant("possible_rates", " ".join(str(f // 1000) for f in self.table) + " (kHz)")
+        clock.show("rate", lambda: self._plant().gpu_hz())
+        override.number("rate", lambda: self.override_hz, self._set_override)
+        override.switch("state", lambda: self.overrides, self._set_overrides)
 
-        def add(path: str, mode: int, read: Callable[[], str], write: Callable[[str], None] | None = None) -> None:
-            alias = "gpu/" + path.rsplit("/", 1)[1]
-            tree.add(path, FileNode(mode=mode, read=read, write=write, alias=alias, latency_s=GPU_S))
-
-        tree.constant(f"{clock}/possible_rates", " ".join(str(f // 1000) for f in self.table) + " (kHz)\n")
-        add(f"{clock}/rate", 0o444, lambda: f"{self._plant().gpu_hz()}\n")
-        add(f"{override}/rate", 0o644, lambda: f"{self.override_hz}\n", self._set_override)
-        add(f"{override}/state", 0o644, lambda: f"{int(self.overrides)}\n", self._set_overrides)
-
-    def _set_override(self, text: str) -> None:
-        value = unsigned(text)
+    def _set_override(self, value: int) -> None:
         self.override_hz = self._level(value) if value else 0
 
-    def _set_overrides(self, text: str) -> None:
-        self.overrides = switch(text)
-        if not self.overrides:
+    def _set_overrides(self, on: bool) -> None:
+        self.overrides = on
+        if not on:
             self.override_hz = 0
 
-    def _add_other_node(self, tree: Tree) -> None:
-        """Put a devfreq node that is no GPU beside it: the class directory is not the GPU's alone."""
-        other = "/sys/devices/platform/host1x/15340000.vic"
-        tree.constant(f"{other}/of_node/name", "vic\0")
-        for name, value in (("min_freq", 115_200_000), ("max_freq", 1_036_800_000), ("cur_freq", 115_200_000)):
-            tree.constant(f"{other}/devfreq/15340000.vic/{name}", f"{value}\n")
-        tree.link(f"{other}/devfreq/15340000.vic/device", other)
-        tree.link("/sys/class/devfreq/15340000.vic", f"{other}/devfreq/15340000.vic")
-
-    def _add_devfreq(self, tree: Tree, folder: str) -> None:
-        def add(
-            name: str,
-            mode: int,
-            read: Callable[[], str],
-            write: Callable[[str], None] | None = None,
-            state: Callable[[], str] | None = None,
-            present: Callable[[], bool] | None = None,
-        ) -> None:
-            node = FileNode(
-                mode=mode, read=read, write=write, alias=f"gpu/{name}", latency_s=GPU_S, state=state, present=present
-            )
-            tree.add(f"{folder}/{name}", node)
-
-        add("available_frequencies", 0o444, lambda: " ".join(map(str, self.table)) + " \n")
-        add("available_governors", 0o444, lambda: " ".join(self.governors) + "\n")
-        add(
+    def _add_devfreq(self, tree: Tree, device: str, name: str) -> None:
+        folder = Folder(tree, f"{device}/devfreq/{name}", "gpu", GPU_S)
+        folder.show("available_frequencies", lambda: " ".join(map(str, self.table)) + " ")
+        folder.show("available_governors", lambda: " ".join(self.governors))
+        folder.number(
             "min_freq",
-            0o644,
-            lambda: f"{self.limits()[0]}\n",
-            lambda text: self.set_min(unsigned(text)),
-            lambda: f"{self.limits()[0]} {self._level(self.min_request)}",
+            lambda: self.limits()[0],
+            self.set_min,
+            state=lambda: f"{self.limits()[0]} {self._level(self.min_request)}",
         )
-        add(
-            "max_freq",
-            0o644,
-            lambda: f"{self.limits()[1]}\n",
-            lambda text: self.set_max(unsigned(text)),
-            lambda: f"{self.limits()[1]}",
-        )
-        add("cur_freq", 0o444, lambda: f"{self._plant().gpu_hz()}\n")
-        add("target_freq", 0o444, lambda: f"{self.current_hz(self._plant().activity)}\n")
-        add("governor", 0o644, lambda: self.governor + "\n", self.set_governor)
-        add(
-            "userspace/set_freq",
-            0o644,
-            lambda: f"{self.setspeed}\n",
-            lambda text: setattr(self, "setspeed", self._level(unsigned(text))),
+        folder.number("max_freq", lambda: self.limits()[1], self.set_max)
+        folder.show("cur_freq", lambda: self._plant().gpu_hz())
+        folder.show("target_freq", lambda: self.current_hz(self._plant().activity))
+        folder.text("governor", lambda: self.governor, self.set_governor)
+        userspace = Folder(tree, f"{folder.path}/userspace", "gpu/userspace", GPU_S)
+        userspace.number(
+            "set_freq",
+            lambda: self.setspeed,
+            lambda value: setattr(self, "setspeed", self._level(value)),
             present=lambda: self.governor == "userspace",
         )
+        folder.link("device", device)
+        tree.link(f"/sys/class/devfreq/{name}", folder.path)
 
     def _add_device(self, tree: Tree, device: str, of_name: str) -> None:
-        def add(name: str, mode: int, read: Callable[[], str], write: Callable[[str], None] | None = None) -> None:
-            node = FileNode(mode=mode, read=read, write=write, alias=f"gpu/{name}", latency_s=GPU_S)
-            tree.add(f"{device}/{name}", node)
-
+        folder = Folder(tree, device, "gpu", GPU_S)
         tree.constant(f"{device}/of_node/name", of_name + "\0")
-        tree.constant(f"{device}/uevent", f"DRIVER=gk20a\nOF_NAME={of_name}\n")
-        add("load", 0o444, lambda: f"{round(1000 * self._plant().gpu_activity())}\n")
+        folder.constant("uevent", f"DRIVER=gk20a\nOF_NAME={of_name}")
+        folder.show("load", lambda: round(1000 * self._plant().gpu_activity()))
         if not self.is_thor:
-            self._add_gating(add)
-        add("power/control", 0o644, lambda: self.power_control + "\n", self.set_power_control)
-        add(
-            "power/runtime_status",
-            0o444,
-            lambda: ("active" if self.awake(self._plant().activity) else "suspended") + "\n",
-        )
+            folder.attribute("railgate_enable", self, "railgate")
+            folder.attribute("enable_3d_scaling", self, "scaling_3d")
+        power = Folder(tree, f"{device}/power", "gpu/power", GPU_S)
+        power.text("control", lambda: self.power_control, self.set_power_control)
+        power.show("runtime_status", lambda: "active" if self.powered(self._plant().activity) else "suspended")
         if self.spec.tpc:
-            add("tpc_pg_mask", 0o644, lambda: f"{self.tpc_mask}\n", lambda text: self.set_tpc_mask(unsigned(text)))
-            add(
-                "fbp_pg_mask",
-                0o644,
-                lambda: f"{self.fbp_mask}\n",
-                lambda text: None if unsigned(text) == self.fbp_mask else _busy(),
-            )
-
-    def _add_gating(self, add: Callable[..., None]) -> None:
-        add(
-            "railgate_enable",
-            0o644,
-            lambda: f"{int(self.railgate)}\n",
-            lambda text: setattr(self, "railgate", switch(text)),
-        )
-        add(
-            "enable_3d_scaling",
-            0o644,
-            lambda: f"{int(self.scaling_3d)}\n",
-            lambda text: setattr(self, "scaling_3d", switch(text)),
-        )
+            folder.number("tpc_pg_mask", lambda: self.tpc_mask, self.set_tpc_mask)
+            folder.number("fbp_pg_mask", lambda: _FBP_MASK, _refuse_other_fbp_mask)
 
 
-def _busy() -> None:
-    raise oserror(errno.EBUSY)
+def _add_other_node(tree: Tree) -> None:
+    """Put a devfreq node that is no GPU beside it: the class directory is not the GPU's alone."""
+    other = "/sys/devices/platform/host1x/15340000.vic"
+    tree.constant(f"{other}/of_node/name", "vic\0")
+    folder = Folder(tree, f"{other}/devfreq/15340000.vic")
+    for name, value in (("min_freq", 115_200_000), ("max_freq", 1_036_800_000), ("cur_freq", 115_200_000)):
+        folder.constant(name, value)
+    folder.link("device", other)
+    tree.link("/sys/class/devfreq/15340000.vic", folder.path)
+
+
+def _refuse_other_fbp_mask(mask: int) -> None:
+    if mask != _FBP_MASK:
+        raise oserror(errno.EBUSY)

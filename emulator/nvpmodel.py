@@ -5,14 +5,17 @@ Behaviour 19 of docs/emulated-board.md. The stock files are rebuilt from the pla
 
 from __future__ import annotations
 
-import re
-import shlex
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from .cpu import CPU_ROOT
+from tuner_plugins.devices.host.actuator import CPU_ROOT
+from tuner_plugins.devices.jetson.nvpmodel.conf import Document, Mode, parse
+
 from .gpu import has_devfreq, layout
-from .spec import BoardSpec, Mode
+from .spec import BoardSpec, StockMode
+from .tree import FileNode
+
+if TYPE_CHECKING:
+    from .board import EmulatedBoard
 
 CONF = "/etc/nvpmodel.conf"
 STATUS = "/var/lib/nvpmodel/status"
@@ -57,7 +60,7 @@ def stock_text(spec: BoardSpec) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _block(spec: BoardSpec, mode: Mode, first: int) -> list[str]:
+def _block(spec: BoardSpec, mode: StockMode, first: int) -> list[str]:
     lines = [f"# mode {mode.ident}: {len(mode.cpus)} cores", f"< POWER_MODEL ID={mode.ident} NAME={mode.name} >"]
     lines += [f"CPU_ONLINE CORE_{cpu} {int(cpu in mode.cpus)}" for cpu in spec.cpus if cpu >= first]
     if spec.tpc:
@@ -79,74 +82,68 @@ def _block(spec: BoardSpec, mode: Mode, first: int) -> list[str]:
     return lines
 
 
-@dataclass
-class Conf:
-    """A parsed nvpmodel.conf: paths by (parameter, argument), settings by mode id, in file order."""
-
-    paths: dict[tuple[str, str], str] = field(default_factory=dict)
-    modes: dict[int, list[tuple[str, str, str]]] = field(default_factory=dict)
-    names: dict[int, str] = field(default_factory=dict)
+def mask_of(board: EmulatedBoard, ident: int) -> int:
+    """Return the powered-off TPCs of a mode of the file in /etc, the present ones where it does not say."""
+    modes = [mode for mode in parse(board.tree_text(CONF)).modes if mode.ident == ident]
+    masks = [setting.value for mode in modes for setting in mode.settings if setting.argument == "TPC_PG_MASK"]
+    return int(masks[0]) if masks else board.gpu.tpc_mask
 
 
-def parse(text: str) -> Conf:
-    """Return what `text` says. Lines that say nothing known are skipped, as the program does."""
-    conf = Conf()
-    param: str | None = None
-    mode: int | None = None
-    for raw in text.splitlines():
-        line = raw.split("#", 1)[0].strip()
-        if line.startswith("<"):
-            inner = line.strip("<> ")
-            fields = dict(part.split("=", 1) for part in shlex.split(inner) if "=" in part)
-            param = fields.get("NAME") if inner.startswith("PARAM") else None
-            mode = int(fields["ID"]) if inner.startswith("POWER_MODEL") and fields.get("ID", "").isdigit() else None
-            if mode is not None:
-                conf.modes[mode], conf.names[mode] = [], fields.get("NAME", "")
-        elif param is not None and len(words := line.split()) == 2:
-            conf.paths[param, words[0]] = words[1]
-        elif mode is not None and len(words := line.split()) == 3:
-            conf.modes[mode].append((words[0], words[1], words[2]))
-    return conf
+def run(board: EmulatedBoard, ident: int, chroot: bool) -> str:
+    """Do what ``nvpmodel -m ident`` does, from the file in /etc; return what it prints."""
+    document = parse(board.tree_text(CONF))
+    mode = next((mode for mode in document.modes if mode.ident == ident), None)
+    if mode is None:
+        return f"NVPM ERROR: invalid mode {ident}\n"
+    if chroot:
+        printed = "NVPM WARN: Running in chroot, ignoring request\n"
+    elif board.spec.tpc and board.gpu.used and mask_of(board, ident) != board.gpu.tpc_mask:
+        return (
+            "NVPM WARN: Golden image context is already created\n"
+            "NVPM WARN: Reboot required for changing to this power mode\n"
+            "DO YOU WANT TO REBOOT NOW? enter YES/yes to confirm:\nNVPM ERROR: bad input!\n"
+        )
+    else:
+        printed = "".join(f"NVPM ERROR: {line}\n" for line in _set(board, document, mode))
+    board.replace_text(STATUS, status_text(board.spec, ident))
+    return printed
 
 
-def apply(
-    text: str, ident: int, release_major: int, read: Callable[[str], str], write: Callable[[str, str], None]
-) -> list[str]:
-    """Write mode `ident` of the file `text` through `write`; return what could not be written.
+def _set(board: EmulatedBoard, document: Document, mode: Mode) -> list[str]:
+    """Write a mode's settings; return what could not be written.
 
     As the program does: online state first as the file has it, a CLOCK's maximum before its minimum where it
     rises, -1 as the largest number.
     """
-    conf = parse(text)
-    largest = 2**31 - 1 if release_major < 36 else 2**63 - 1
+    paths = {(param.name, name): path for param in document.params for name, path in param.arguments}
+    largest = str(2**31 - 1 if board.spec.release.major < 36 else 2**63 - 1)
     failed: list[str] = []
 
     def put(path: str, value: str) -> None:
         try:
-            write(path, value)
+            board.write_by("nvpmodel", path, value)
         except OSError as error:
             failed.append(f"{path}: {error.strerror}")
 
     waiting: dict[str, str] = {}
-    for param, argument, value in conf.modes[ident]:
-        path = conf.paths.get((param, argument))
+    for setting in mode.settings:
+        path = paths.get((setting.param, setting.argument))
         if path is None:
-            failed.append(f"{param} {argument}: no such parameter")
+            failed.append(f"{setting.param} {setting.argument}: no such parameter")
             continue
-        if value == "-1" or re.fullmatch(r"2147483647", value):
-            value = str(largest)
-        if argument == "MIN_FREQ":
-            waiting[param] = value
-            put(path, _floor(read, conf.paths.get((param, "FREQ_TABLE"))))  # out of the maximum's way
-            continue
+        value = largest if setting.value in ("-1", "2147483647") else setting.value
+        if setting.argument == "MIN_FREQ":
+            waiting[setting.param] = value
+            value = _lowest(board, paths.get((setting.param, "FREQ_TABLE"), ""))  # out of the maximum's way
         put(path, value)
-        if argument == "MAX_FREQ" and param in waiting:
-            put(conf.paths[param, "MIN_FREQ"], waiting.pop(param))
+        if setting.argument == "MAX_FREQ" and setting.param in waiting:
+            put(paths[setting.param, "MIN_FREQ"], waiting.pop(setting.param))
     return failed
 
 
-def _floor(read: Callable[[str], str], table: str | None) -> str:
+def _lowest(board: EmulatedBoard, table: str) -> str:
+    node = board.tree.find(table)
     try:
-        return read(table or "").split()[0]
+        return node.text().split()[0] if isinstance(node, FileNode) else "0"
     except (OSError, IndexError):
         return "0"

@@ -53,7 +53,11 @@ class Plant:
     _oc_shown_s: float = 0.0
 
     def __post_init__(self) -> None:
-        """Start in the steady state of the load as it is."""
+        """Start in the steady state of the load."""
+        self.settle()
+
+    def settle(self) -> None:
+        """Set temperature and sensors to the steady state of the load as it is now."""
         self.activity = self.load.mean(self.now_s, self.now_s)
         for _ in range(30):
             self.temperature_c = self.spec.physics.thermal.steady_c(self.power_w())
@@ -75,7 +79,7 @@ class Plant:
 
     def gpu_activity(self) -> float:
         """Return the GPU's load."""
-        return self.activity if self.gpu.awake(self.activity) else 0.0
+        return self.activity if self.gpu.powered(self.activity) else 0.0
 
     def throttled(self) -> bool:
         """Return whether heat takes clocks away."""
@@ -90,7 +94,7 @@ class Plant:
             )
             for policy in self.cpu.policies.values()
         )
-        gpu_hz = self.gpu_hz() if self.gpu.awake(self.activity) else 0
+        gpu_hz = self.gpu_hz() if self.gpu.powered(self.activity) else 0
         return Clocks(cpus, gpu_hz * 1e-9, self.emc.current_hz(self.activity) * 1e-9)
 
     def _clock_share(self) -> float:

@@ -9,10 +9,12 @@ from __future__ import annotations
 import errno
 import random
 from collections.abc import Callable, Sequence
+from functools import partial
+from itertools import product
 
-from .errno_of import oserror, switch, unsigned
+from .errno_of import oserror
 from .spec import SensorChip
-from .tree import FileNode, Tree
+from .tree import Folder, Tree
 
 _BUS_STEP_V = 0.008
 _SHUNT_STEP_V = 40e-6
@@ -44,7 +46,7 @@ class Ina3221:
         self.samples = samples
         self.conversion_s = conversion_s
         self.enabled = [True] * _CHANNELS
-        self.limits_ma = {n: {"max": 32_760, "crit": 32_760} for n in range(_CHANNELS)}
+        self.limits_ma = dict.fromkeys(product(range(_CHANNELS), ("max", "crit")), 32_760)
         self._rng, self._error_rate = rng, error_rate
         self._elapsed_s = rng.random() * self.cycle_s
         self._volts = [rail.volts for rail in self.rails]
@@ -111,26 +113,19 @@ class Ina3221:
     def add_iio(self, tree: Tree, index: int) -> None:
         """Put the files of NVIDIA's driver (R28 to R32): channels from 0, milliwatts in a file."""
         device = f"/sys/bus/i2c/drivers/ina3221x/{self.spec.place}"
-        folder = f"{device}/iio:device{index}"
         tree.constant(f"{device}/name", "ina3221x\n")
         self._add_device_tree(tree, device)
-        tree.constant(f"{folder}/name", "ina3221x\n")
+        folder = Folder(tree, f"{device}/iio:device{index}", "ina")
+        folder.constant("name", "ina3221x")
         for n, rail in enumerate(self.rails):
-            tree.constant(f"{folder}/rail_name_{n}", rail.label + "\n")
-            self._file(tree, f"{folder}/in_voltage{n}_input", 0o444, lambda n=n: f"{self._register(n)[0]}\n")  # type: ignore[misc]
-            self._file(tree, f"{folder}/in_current{n}_input", 0o444, lambda n=n: f"{self._register(n)[1]}\n")  # type: ignore[misc]
-            self._file(tree, f"{folder}/in_power{n}_input", 0o444, lambda n=n: f"{self._milliwatt(n)}\n")  # type: ignore[misc]
-            for kind in ("warn", "crit"):
-                key = "max" if kind == "warn" else "crit"
-                self._file(
-                    tree,
-                    f"{folder}/{kind}_current_limit_{n}",
-                    0o644,
-                    lambda n=n, key=key: f"{self.limits_ma[n][key]} ma\n",  # type: ignore[misc]
-                    lambda text, n=n, key=key: self.limits_ma[n].update({key: unsigned(text)}),  # type: ignore[misc]
-                )
-        tree.link(f"/sys/bus/iio/devices/iio:device{index}", folder)
-        tree.link(f"{device}/iio_device", folder)
+            folder.constant(f"rail_name_{n}", rail.label)
+            folder.show(f"in_voltage{n}_input", partial(self._millivolt, n))
+            folder.show(f"in_current{n}_input", partial(self._milliampere, n))
+            folder.show(f"in_power{n}_input", partial(self._milliwatt, n))
+            for kind, key in (("warn", "max"), ("crit", "crit")):
+                folder.number(f"{kind}_current_limit_{n}", partial(self._limit, n, key, " ma"), self._setter(n, key))
+        tree.link(f"/sys/bus/iio/devices/iio:device{index}", folder.path)
+        tree.link(f"{device}/iio_device", folder.path)
 
     def _add_device_tree(self, tree: Tree, device: str) -> None:
         """Put what NVIDIA's driver configures the chip with: 32 bits, the register in the lower 16."""
@@ -142,56 +137,42 @@ class Ina3221:
 
     def add_hwmon(self, tree: Tree, index: int) -> None:
         """Put the files of mainline's driver (R34 and later): channels from 1, no power file."""
-        device = f"/sys/bus/i2c/drivers/ina3221/{self.spec.place}"
-        folder = f"{device}/hwmon/hwmon{index}"
-        tree.constant(f"{device}/name", "ina3221\n")
-        tree.constant(f"{folder}/name", "ina3221\n")
-        for n, rail in enumerate(self.rails):
-            self._add_channel(tree, folder, n, rail.label, rail.shunt_milliohm)
-        self._file(tree, f"{folder}/in7_input", 0o444, lambda: f"{sum(map(self._shunt_uv, range(_CHANNELS)))}\n")
-        tree.constant(f"{folder}/in7_label", "sum of shunt voltages\n")
-        total = lambda: f"{sum(self._register(n)[1] for n in range(_CHANNELS))}\n"  # noqa: E731
-        self._file(tree, f"{folder}/curr4_input", 0o444, total)
-        self._file(tree, f"{folder}/samples", 0o644, lambda: f"{self.samples}\n", self._set_samples)
-        self._file(
-            tree, f"{folder}/update_interval", 0o644, lambda: f"{round(self.window_s * 1000)}\n", self._set_interval
-        )
-        tree.link(f"{folder}/device", device)
-        tree.link(f"/sys/class/hwmon/hwmon{index}", folder)
+        folder = _hwmon(tree, f"/sys/bus/i2c/drivers/ina3221/{self.spec.place}", index, "ina3221")
+        tree.constant(f"/sys/bus/i2c/drivers/ina3221/{self.spec.place}/name", "ina3221\n")
+        for n in range(_CHANNELS):
+            self._add_channel(folder, n)
+        folder.show("in7_input", lambda: sum(map(self._shunt_uv, range(_CHANNELS))))
+        folder.constant("in7_label", "sum of shunt voltages")
+        folder.show("curr4_input", lambda: sum(map(self._milliampere, range(_CHANNELS))))
+        folder.number("samples", lambda: self.samples, self._set_samples)
+        folder.number("update_interval", lambda: round(self.window_s * 1000), self._set_interval)
 
-    def _add_channel(self, tree: Tree, folder: str, n: int, label: str, shunt_milliohm: float) -> None:
-        tree.constant(f"{folder}/in{n + 1}_label", label + "\n")
-        self._file(tree, f"{folder}/in{n + 1}_input", 0o444, lambda: f"{self._enabled(n)[0]}\n")
-        self._file(tree, f"{folder}/curr{n + 1}_input", 0o444, lambda: f"{self._enabled(n)[1]}\n")
-        self._file(tree, f"{folder}/in{n + 4}_input", 0o444, lambda: f"{self._shunt_uv(n)}\n")
-        tree.constant(f"{folder}/shunt{n + 1}_resistor", f"{round(shunt_milliohm * 1000)}\n")
-        self._file(
-            tree,
-            f"{folder}/in{n + 1}_enable",
-            0o644,
-            lambda: f"{int(self.enabled[n])}\n",
-            lambda text: self._set_enabled(n, text),
-        )
+    def _add_channel(self, folder: Folder, n: int) -> None:
+        rail = self.rails[n]
+        folder.constant(f"in{n + 1}_label", rail.label)
+        folder.show(f"in{n + 1}_input", lambda: self._enabled(n)[0])
+        folder.show(f"curr{n + 1}_input", lambda: self._enabled(n)[1])
+        folder.show(f"in{n + 4}_input", lambda: self._shunt_uv(n))
+        folder.constant(f"shunt{n + 1}_resistor", round(rail.shunt_milliohm * 1000))
+        folder.switch(f"in{n + 1}_enable", lambda: self.enabled[n], partial(self.enabled.__setitem__, n))
         for key in ("max", "crit"):
-            self._file(
-                tree,
-                f"{folder}/curr{n + 1}_{key}",
-                0o644,
-                lambda key=key: f"{self.limits_ma[n][key]}\n",  # type: ignore[misc]
-                lambda text, key=key: self.limits_ma[n].update({key: unsigned(text)}),  # type: ignore[misc]
-            )
-            self._file(
-                tree,
-                f"{folder}/curr{n + 1}_{key}_alarm",
-                0o444,
-                lambda key=key: f"{int(self._register(n)[1] > self.limits_ma[n][key])}\n",  # type: ignore[misc]
-            )
+            folder.number(f"curr{n + 1}_{key}", partial(self._limit, n, key), self._setter(n, key))
+            folder.show(f"curr{n + 1}_{key}_alarm", partial(self._alarm, n, key))
 
-    def _file(
-        self, tree: Tree, path: str, mode: int, read: Callable[[], str], write: Callable[[str], None] | None = None
-    ) -> None:
-        name = path.rsplit("/", 1)[1]
-        tree.add(path, FileNode(mode=mode, read=read, write=write, alias=f"ina/{name}"))
+    def _limit(self, n: int, key: str, unit: str = "") -> str:
+        return f"{self.limits_ma[n, key]}{unit}"
+
+    def _setter(self, n: int, key: str) -> Callable[[int], None]:
+        return partial(self.limits_ma.__setitem__, (n, key))
+
+    def _alarm(self, n: int, key: str) -> int:
+        return int(self._milliampere(n) > self.limits_ma[n, key])
+
+    def _millivolt(self, n: int) -> int:
+        return self._register(n)[0]
+
+    def _milliampere(self, n: int) -> int:
+        return self._register(n)[1]
 
     def _milliwatt(self, n: int) -> int:
         millivolt, milliampere = self._register(n)
@@ -205,17 +186,13 @@ class Ina3221:
             raise oserror(errno.ENODATA)
         return self._register(n)
 
-    def _set_enabled(self, n: int, text: str) -> None:
-        self.enabled[n] = switch(text)
-
-    def _set_samples(self, text: str) -> None:
+    def _set_samples(self, value: int) -> None:
         """Set N: snaps to the nearest that the chip has, without an error."""
-        value = unsigned(text)
         self.samples = min(SAMPLES, key=lambda n: abs(n - value))
 
-    def _set_interval(self, text: str) -> None:
+    def _set_interval(self, value: int) -> None:
         """Set the window in ms: changes the conversion time (140 us to 8.244 ms)."""
-        wanted_s = unsigned(text) / 1000.0 / (2 * _CHANNELS * self.samples)
+        wanted_s = value / 1000.0 / (2 * _CHANNELS * self.samples)
         self.conversion_s = min(_TIMES_S, key=lambda t: abs(t - wanted_s))
 
 
@@ -252,16 +229,38 @@ class Ina238:
 
     def add_to(self, tree: Tree, index: int) -> None:
         """Put its hwmon files into `tree`."""
-        device = f"/sys/bus/i2c/drivers/ina238/{self.spec.place}"
-        folder = f"{device}/hwmon/hwmon{index}"
-        tree.constant(f"{folder}/name", "ina238\n")
-        tree.constant(f"{folder}/in1_label", self.rails[0].label + "\n")
+        folder = _hwmon(tree, f"/sys/bus/i2c/drivers/ina238/{self.spec.place}", index, "ina238")
         volts = self.rails[0].volts
-        for name, read in (
-            ("in1_input", lambda: f"{round(volts * 1000)}\n"),
-            ("curr1_input", lambda: f"{round(self._shown_w / volts * 1000)}\n"),
-            ("power1_input", lambda: f"{round(self._shown_w * 1e6)}\n"),
-        ):
-            tree.add(f"{folder}/{name}", FileNode(mode=0o444, read=read, alias=f"ina/{name}"))
-        tree.link(f"{folder}/device", device)
-        tree.link(f"/sys/class/hwmon/hwmon{index}", folder)
+        folder.constant("in1_label", self.rails[0].label)
+        folder.show("in1_input", lambda: round(volts * 1000))
+        folder.show("curr1_input", lambda: round(self._shown_w / volts * 1000))
+        folder.show("power1_input", lambda: round(self._shown_w * 1e6))
+
+
+def _hwmon(tree: Tree, device: str, index: int, name: str) -> Folder:
+    """Return the hwmon directory of a chip, with its name and its links."""
+    folder = Folder(tree, f"{device}/hwmon/hwmon{index}", "ina")
+    folder.constant("name", name)
+    folder.link("device", device)
+    tree.link(f"/sys/class/hwmon/hwmon{index}", folder.path)
+    return folder
+
+
+def add_sensors(tree: Tree, chips: Sequence[Ina3221], monitor: Ina238 | None, rng: random.Random, hwmon: bool) -> int:
+    """Put the power monitors into the tree under this boot's random numbers.
+
+    Returns:
+        The next free hwmon number.
+    """
+    first = rng.randrange(0, 3)
+    numbers = rng.sample(range(first, first + len(chips) + 2), len(chips))
+    for chip, number in zip(chips, numbers, strict=True):
+        if hwmon:
+            chip.add_hwmon(tree, number)
+        else:
+            chip.add_iio(tree, number)
+    number = first + len(chips) + 2
+    if monitor is None:
+        return number
+    monitor.add_to(tree, number)
+    return number + 1

@@ -86,7 +86,7 @@ class SensorChip(_Facts):
         return f"i2c@{bus}/ina3221x@{int(address, 16):x}"
 
 
-class Mode(_Facts):
+class StockMode(_Facts):
     """A power mode of nvpmodel.conf.
 
     Attributes:
@@ -160,7 +160,7 @@ class BoardSpec(_Facts):
     gpu_hz: tuple[int, ...]
     emc_hz: tuple[int, ...]
     default_mode: int
-    modes: tuple[Mode, ...]
+    modes: tuple[StockMode, ...]
     cpu_min_mhz: float = 0.0
     averaging: int
     total_rails: tuple[str, ...]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from .spec import BoardSpec
-from .tree import FileNode, Tree
+from .tree import Folder, Tree
 
 _REVISION_DATES = {28: "2017", 32: "2021", 34: "2022", 35: "2023", 36: "2024", 38: "2025"}
 
@@ -43,15 +43,15 @@ def _release_line(spec: BoardSpec) -> str:
 
 
 def _add_tx2_extras(tree: Tree, debugfs: bool) -> None:
-    """Put the two switches that make a fixed clock true on a partly idle TX2 cluster."""
-    values = {"/sys/module/qos/parameters/enable": "Y\n"}
+    """Put the switches that make a fixed clock true on a partly idle TX2 cluster."""
+    values = {"/sys/module/qos/parameters/enable": "Y"}
     for cluster in "MB" if debugfs else "":
-        values[f"/sys/kernel/debug/tegra_cpufreq/{cluster}_CLUSTER/cc3/enable"] = "1\n"
+        values[f"/sys/kernel/debug/tegra_cpufreq/{cluster}_CLUSTER/cc3/enable"] = "1"
 
-    for path in values:
+    def add(path: str) -> None:
+        folder, _, name = path.rpartition("/")
+        show = partial(values.__getitem__, path)
+        Folder(tree, folder, "cpu").text(name, show, lambda text: values.update({path: text.strip()}))
 
-        def write(text: str, path: str = path) -> None:
-            values[path] = text.strip() + "\n"
-
-        alias = "cpu/" + path.rsplit("/", 1)[1]
-        tree.add(path, FileNode(mode=0o644, read=partial(values.__getitem__, path), write=write, alias=alias))
+    for path in tuple(values):
+        add(path)

@@ -10,9 +10,9 @@ import random
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from .errno_of import oserror, unsigned
+from .errno_of import oserror
 from .spec import BoardSpec
-from .tree import FileNode, Tree
+from .tree import Folder, Tree
 
 if TYPE_CHECKING:
     from .plant import Plant
@@ -53,100 +53,78 @@ class Thermals:
             self._add_debugfs_fan(tree)
 
     def _add_zone(self, tree: Tree, number: int, kind: str, source: str) -> None:
-        folder = f"{ZONES}/thermal_zone{number}"
-        tree.constant(f"{folder}/type", kind + "\n")
-        tree.add(
-            f"{folder}/temp", FileNode(mode=0o444, read=lambda: self._temperature(source), alias=f"thermal/{kind}")
-        )
+        folder = Folder(tree, f"{ZONES}/thermal_zone{number}", "thermal")
+        folder.constant("type", kind)
+        folder.show("temp", lambda: self._temperature(source), alias=kind)
         if source in _RISE:
             limits = ((self.spec.physics.thermal.throttle_c, "passive"), (self.spec.shutdown_c, "critical"))
             for trip, (limit_c, name) in enumerate(limits):
-                tree.constant(f"{folder}/trip_point_{trip}_temp", f"{round(limit_c * 1000)}\n")
-                tree.constant(f"{folder}/trip_point_{trip}_type", name + "\n")
+                folder.constant(f"trip_point_{trip}_temp", round(limit_c * 1000))
+                folder.constant(f"trip_point_{trip}_type", name)
 
-    def _temperature(self, source: str) -> str:
+    def _temperature(self, source: str) -> int:
         if source == "off":
             raise oserror(errno.EAGAIN)
         if source == "gpu-gated":
-            if not self._plant().gpu.awake(self._plant().activity):
+            if not self._plant().gpu.powered(self._plant().activity):
                 raise oserror(errno.EAGAIN)
             source = "gpu"
         if source.isdigit():
-            return source + "\n"
+            return int(source)
         if self._eagain_rate and self._rng.random() < self._eagain_rate:
             raise oserror(errno.EAGAIN)
         share, own_k = _RISE[source]
         ambient_c = self.spec.physics.thermal.ambient_c
-        celsius = ambient_c + share * (self._plant().temperature_c - ambient_c) + own_k
+        celsius: float = ambient_c + share * (self._plant().temperature_c - ambient_c) + own_k
         step = 31 if self.spec.release.major >= 34 else 500
-        return f"{round(celsius * 1000 / step) * step}\n"
+        return round(celsius * 1000 / step) * step
 
     def _add_cooling(self, tree: Tree) -> None:
         names = ["cpu-throttle-alert", "gpu-throttle-alert"]
         if self.spec.soc == "tegra186":
             names = ["bcpu-throttle-alert", "mcpu-throttle-alert", "gpu-throttle-alert"]
-        for number, name in enumerate(names):
-            tree.constant(f"{ZONES}/cooling_device{number}/type", name + "\n")
-            tree.constant(f"{ZONES}/cooling_device{number}/max_state", "1\n")
-            tree.add(
-                f"{ZONES}/cooling_device{number}/cur_state",
-                FileNode(mode=0o444, read=lambda: f"{int(self._plant().throttled())}\n", alias="thermal/alert"),
-            )
-        fan = f"{ZONES}/cooling_device{len(names)}"
-        tree.constant(f"{fan}/type", "pwm-fan\n")
-        tree.constant(f"{fan}/max_state", "10\n")
-        tree.add(f"{fan}/cur_state", FileNode(mode=0o444, read=lambda: f"{min(10, self.pwm // 25)}\n"))
+        for number, name in enumerate((*names, "pwm-fan")):
+            folder = Folder(tree, f"{ZONES}/cooling_device{number}", "thermal" if number < len(names) else "")
+            folder.constant("type", name)
+            if number < len(names):
+                folder.constant("max_state", 1)
+                folder.show("cur_state", lambda: int(self._plant().throttled()), alias="alert")
+            else:
+                folder.constant("max_state", 10)
+                folder.show("cur_state", lambda: min(10, self.pwm // 25))
 
     def _add_hwmon_fan(self, tree: Tree, index: int) -> None:
-        folder = f"/sys/class/hwmon/hwmon{index}"
-        tree.constant(f"{folder}/name", "pwmfan\n")
-        tree.add(f"{folder}/pwm1", self._pwm_file("pwm1"))
-        tree.add(
-            f"{folder}/pwm1_enable",
-            FileNode(
-                mode=0o644,
-                read=lambda: f"{self.pwm_mode}\n",
-                write=lambda text: setattr(self, "pwm_mode", unsigned(text)),
-                alias="fan/pwm1_enable",
-            ),
-        )
-        tach = f"/sys/class/hwmon/hwmon{index + 1}"
-        tree.constant(f"{tach}/name", "pwm_tach\n")
-        tree.add(f"{tach}/rpm", FileNode(mode=0o444, read=lambda: f"{round(self.pwm * 23.5)}\n"))
+        folder = Folder(tree, f"/sys/class/hwmon/hwmon{index}", "fan")
+        folder.constant("name", "pwmfan")
+        folder.number("pwm1", lambda: self.pwm, self._set_pwm)
+        folder.number("pwm1_enable", lambda: self.pwm_mode, lambda mode: setattr(self, "pwm_mode", mode))
+        tach = Folder(tree, f"/sys/class/hwmon/hwmon{index + 1}")
+        tach.constant("name", "pwm_tach")
+        tach.show("rpm", lambda: round(self.pwm * 23.5))
 
     def _add_pwm_fan(self, tree: Tree) -> None:
-        folder = "/sys/devices/pwm-fan"
-        tree.add(f"{folder}/target_pwm", self._pwm_file("target_pwm"))
-        tree.add(f"{folder}/cur_pwm", FileNode(mode=0o444, read=lambda: f"{self.pwm}\n"))
-        tree.add(f"{folder}/rpm_measured", FileNode(mode=0o444, read=lambda: f"{round(self.pwm * 23.5)}\n"))
-        tree.add(
-            f"{folder}/temp_control",
-            FileNode(
-                mode=0o644,
-                read=lambda: f"{int(self.pwm_mode == 2)}\n",
-                write=lambda text: setattr(self, "pwm_mode", 2 if unsigned(text) else 1),
-                alias="fan/temp_control",
-            ),
+        folder, shown = Folder(tree, "/sys/devices/pwm-fan", "fan"), Folder(tree, "/sys/devices/pwm-fan")
+        folder.number("target_pwm", lambda: self.pwm, self._set_pwm)
+        shown.show("cur_pwm", lambda: self.pwm)
+        shown.show("rpm_measured", lambda: round(self.pwm * 23.5))
+        folder.number(
+            "temp_control", lambda: int(self.pwm_mode == 2), lambda on: setattr(self, "pwm_mode", 2 if on else 1)
         )
 
     def _add_debugfs_fan(self, tree: Tree) -> None:
-        folder = "/sys/kernel/debug/tegra_fan"
         if tree.find("/sys/kernel/debug/clock") is not None or tree.find("/sys/kernel/debug/bpmp") is not None:
-            tree.add(f"{folder}/target_pwm", self._pwm_file("target_pwm"))
+            folder = Folder(tree, "/sys/kernel/debug/tegra_fan", "fan")
+            folder.number("target_pwm", lambda: self.pwm, self._set_pwm)
 
-    def _pwm_file(self, name: str) -> FileNode:
-        def write(text: str) -> None:
-            value = unsigned(text)
-            if value > 255:
-                raise oserror(errno.EINVAL)
-            self.pwm = value
-
-        return FileNode(mode=0o644, read=lambda: f"{self.pwm}\n", write=write, alias=f"fan/{name}")
+    def _set_pwm(self, value: int) -> None:
+        if value > 255:
+            raise oserror(errno.EINVAL)
+        self.pwm = value
 
     def _add_over_current(self, tree: Tree, index: int) -> None:
-        folder = f"/sys/class/hwmon/hwmon{index}"
-        tree.constant(f"{folder}/name", "soctherm_oc\n")
+        folder = Folder(tree, f"/sys/class/hwmon/hwmon{index}", "oc")
+        folder.constant("name", "soctherm_oc")
         for number in (1, 2, 3):
-            count = (lambda: f"{self._plant().oc_shown}\n") if number == 3 else (lambda: "0\n")
-            tree.add(f"{folder}/oc{number}_event_cnt", FileNode(mode=0o444, read=count, alias=f"oc/oc{number}"))
-            tree.constant(f"{folder}/oc{number}_throt_en", "1\n")
+            count = (lambda: self._plant().oc_shown) if number == 3 else (lambda: 0)
+            folder.show(f"oc{number}_event_cnt", count, alias=f"oc{number}")
+            folder.constant(f"oc{number}_throt_en", 1)

@@ -1,4 +1,4 @@
-"""An in-memory tree of files, directories and links with the manners of sysfs.
+"""An in-memory tree of files, directories and links that behaves as sysfs does.
 
 Files under sysfs-like directories have a `read` and a `write`; nothing can be created there. Directories made
 with `plain=True` (`/etc`, `/var`) hold ordinary files that can be created, renamed and removed.
@@ -12,8 +12,10 @@ import posixpath
 import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
 
-from .errno_of import oserror
+from .errno_of import oserror, switch, unsigned
 
 _MAX_LINKS = 40
 
@@ -40,18 +42,28 @@ class FileNode(Node):
         write: Takes the text of one write(2); None for a read-only file.
         alias: Short name that faults use, such as ``gpu/max_freq``.
         latency_s: How long a write takes.
-        state: What of the file is a setting: compared to tell whether it was put back. None: the text.
+        state: What of the file is a setting: compared to tell whether it was put back. None: the text it shows.
         is_setting: Whether the file counts as something to put back at all.
         is_control: A file of `.emulator`: no faults, no counting, no permissions.
     """
 
     read: Callable[[], str] | None = None
-    write: Callable[[str], None] | None = None
+    write: Callable[[str], object] | None = None
     alias: str = ""
     latency_s: float = 0.0
-    state: Callable[[], str] | None = None
+    state: Callable[[], object] | None = None
     is_setting: bool = True
     is_control: bool = False
+
+    def text(self) -> str:
+        """Return what the file shows.
+
+        Raises:
+            OSError: EACCES for a write-only file; what the file answers now.
+        """
+        if self.read is None:
+            raise oserror(errno.EACCES)
+        return self.read()
 
 
 @dataclass(kw_only=True)
@@ -159,6 +171,31 @@ class Tree:
         except OSError:
             return None
 
+    def names(self, path: str, uid: int = 0) -> list[str]:
+        """Return the names in a directory, sorted.
+
+        Raises:
+            OSError: ENOENT, ENOTDIR, EACCES.
+        """
+        _, node = self.resolve(path, uid=uid)
+        if not isinstance(node, DirNode):
+            raise oserror(errno.ENOTDIR, path)
+        if uid != 0 and not node.mode & stat.S_IROTH:
+            raise oserror(errno.EACCES, path)
+        return sorted(name for name, child in node.children.items() if child.here)
+
+    def plain_folder(self, path: str) -> tuple[DirNode, str]:
+        """Return the directory of an ordinary file, and the file's name in it.
+
+        Raises:
+            OSError: EACCES where no ordinary file can be (sysfs, procfs, debugfs); ENOENT, ENOTDIR.
+        """
+        folder, name = posixpath.split(path)
+        _, node = self.resolve(folder)
+        if not isinstance(node, DirNode) or not node.plain:
+            raise oserror(errno.EACCES, path)
+        return node, name
+
     def glob(self, pattern: str) -> list[str]:
         """Return the paths that match a shell pattern, sorted; links to directories are entered."""
         found = [""]
@@ -187,6 +224,80 @@ class Tree:
                     stack.append((f"{base}/{name}", child))
                 elif isinstance(child, (FileNode, PlainNode)):
                     yield f"{base}/{name}", child
+
+    def settings(self) -> dict[str, str]:
+        """Return what can be set, by path: texts of ordinary files, settings of the others, or an errno's name."""
+        values = {}
+        for path, node in self.files():
+            if isinstance(node, PlainNode):
+                values[path] = node.content.decode(errors="replace")
+            elif node.write is not None and node.is_setting:
+                try:
+                    values[path] = str(node.state()) if node.state else node.text()
+                except OSError as error:
+                    values[path] = errno.errorcode.get(error.errno or 0, "?")
+        return values
+
+
+class Folder:
+    """Adds sysfs attributes to one directory of a tree.
+
+    Args:
+        tree: The tree.
+        path: The directory; made where it is missing.
+        part: First part of the attributes' short names; empty where they have none.
+        latency_s: How long a write takes.
+    """
+
+    def __init__(self, tree: Tree, path: str, part: str = "", latency_s: float = 0.0) -> None:
+        self.tree, self.path = tree, path
+        self._part, self._latency_s = part, latency_s
+        tree.directory(path)
+
+    def add(self, name: str, node: FileNode) -> None:
+        """Add an attribute. Its short name is made of the folder's part and `node.alias`, or `name`."""
+        node.alias = f"{self._part}/{node.alias or name}" if self._part else ""
+        node.latency_s = self._latency_s
+        self.tree.add(f"{self.path}/{name}", node)
+
+    def constant(self, name: str, text: object) -> None:
+        """Add a read-only file that never changes: `text` and a newline."""
+        self.tree.constant(f"{self.path}/{name}", f"{text}\n")
+
+    def link(self, name: str, target: str) -> None:
+        """Add a link to the absolute `target`."""
+        self.tree.link(f"{self.path}/{name}", target)
+
+    def show(self, name: str, read: Callable[[], object], mode: int = 0o444, alias: str = "") -> None:
+        """Add a read-only attribute that shows what `read` returns, and a newline."""
+        self.add(name, FileNode(mode=mode, read=lambda: f"{read()}\n", alias=alias))
+
+    def text(
+        self,
+        name: str,
+        read: Callable[[], object],
+        write: Callable[[str], object],
+        *,
+        mode: int = 0o644,
+        alias: str = "",
+        state: Callable[[], object] | None = None,
+        present: Callable[[], bool] | None = None,
+    ) -> None:
+        """Add an attribute that takes any text; what is not said here is as in `FileNode`."""
+        shown = lambda: f"{read()}\n"  # noqa: E731
+        self.add(name, FileNode(mode=mode, read=shown, write=write, alias=alias, state=state, present=present))
+
+    def number(self, name: str, read: Callable[[], object], write: Callable[[int], object], **how: Any) -> None:
+        """Add an attribute that takes an unsigned number; `how` is as for `text`."""
+        self.text(name, read, lambda text: write(unsigned(text)), **how)
+
+    def switch(self, name: str, read: Callable[[], bool], write: Callable[[bool], object], **how: Any) -> None:
+        """Add an attribute that takes 0 or 1; `how` is as for `text`."""
+        self.text(name, lambda: int(read()), lambda text: write(switch(text)), **how)
+
+    def attribute(self, name: str, owner: object, field: str) -> None:
+        """Add a switch that is the attribute `field` of `owner`."""
+        self.switch(name, lambda: getattr(owner, field), partial(setattr, owner, field))
 
 
 def _parts(path: str) -> list[str]:

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tuner.errors import UnknownBoardError, UsageError
-from tuner_emulator import nvpmodel
 from tuner_emulator.board import EmulatedBoard
 from tuner_emulator.spec import releases
+from tuner_plugins.devices.jetson.nvpmodel.conf import parse
 
 EVERY = [(name, f"{major}.4") for name, majors in releases().items() for major in majors]
 CPU = "/sys/devices/system/cpu"
@@ -21,12 +21,13 @@ VALUES = ["0", "1", "204000000", "960000", "1020000000", "performance", "on", "g
 @pytest.mark.parametrize(("name", "release"), EVERY)
 def test_boots_into_its_default_mode_and_is_clean(name: str, release: str) -> None:
     board = EmulatedBoard(name, release)
-    conf = nvpmodel.parse(board.tree_text("/etc/nvpmodel.conf"))
+    document = parse(board.tree_text("/etc/nvpmodel.conf"))
     mode = next(m for m in board.spec.modes if m.ident == board.spec.default_mode)
-    assert conf.names[mode.ident] == mode.name
-    assert [m.ident for m in board.spec.modes] == list(conf.modes)
+    assert document.default_mode is not None
+    assert document.default_mode.name == mode.name
+    assert [(m.ident, m.name) for m in board.spec.modes] == [(m.ident, m.name) for m in document.modes]
     assert tuple(c for c, on in board.cpu.online.items() if on) == mode.cpus
-    for path in conf.paths.values():
+    for path in (path for param in document.params for _, path in param.arguments):
         assert board.exists(path), path
     assert board.nvpmodel(mode.ident) == ""
     assert board.dirty() == []

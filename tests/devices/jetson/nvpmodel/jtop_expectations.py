@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from tuner_emulator.nvpmodel import parse
+from tuner_plugins.devices.jetson.nvpmodel.conf import parse
 
 _HEAD = re.compile(r"POWER_MODEL: ID=(\d+) NAME=(\w+)")
 _MASK = re.compile(r"TPC_POWER_GATING TPC_PG_MASK (\w+)")
@@ -18,13 +18,14 @@ _DEFAULT = re.compile(r"PM_CONFIG: DEFAULT=(\w+)\((\d+)\)")
 
 def printed(text: str) -> list[str]:
     """Return what ``nvpmodel -p --verbose`` prints of a file, as far as jtop looks at it."""
-    conf = parse(text)
+    document = parse(text)
     lines = []
-    for ident, settings in conf.modes.items():
-        lines.append(f"NVPM VERB: POWER_MODEL: ID={ident} NAME={conf.names[ident]}")
-        lines += [f"NVPM VERB: {' '.join(setting)}" for setting in settings]
+    for mode in document.modes:
+        lines.append(f"NVPM VERB: POWER_MODEL: ID={mode.ident} NAME={mode.name}")
+        lines += [f"NVPM VERB: {setting.text}" for setting in mode.settings]
+    names = {str(mode.ident): mode.name for mode in document.modes}
     if match := re.search(r"^\s*<\s*PM_CONFIG\s+DEFAULT=(\d+)\s*>", text, re.MULTILINE):
-        lines.append(f"NVPM VERB: PM_CONFIG: DEFAULT={conf.names.get(int(match[1]), '')}({match[1]})")
+        lines.append(f"NVPM VERB: PM_CONFIG: DEFAULT={names.get(match[1], '')}({match[1]})")
     return lines
 
 
@@ -43,8 +44,8 @@ def complaints(text: str) -> list[str]:
         if match := _MASK.search(line):
             masks[at] = match[1]
     wrong = [] if default else ["there is no default: the service never starts"]
-    shown, real = list(names.values()), parse(text).names
-    for place, (ident, name) in enumerate(real.items()):
+    shown, real = list(names.values()), [(mode.ident, mode.name) for mode in parse(text).modes]
+    for place, (ident, name) in enumerate(real):
         if place != ident:
             wrong.append(f"mode {ident} is taken for mode {place}")
         if shown[place] != name:
