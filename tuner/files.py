@@ -114,8 +114,15 @@ def atomic_write(path: Path, text: str) -> None:
         write_whole(target, raw, target.with_name(f".{target.name[:100]}.{os.getpid()}.tmp"))
 
 
-def write_whole(path: Path, raw: bytes, temporary: Path, mode: int = 0o666) -> None:
-    """Write a file by way of `temporary` beside it, durably: at any moment the old file or all of the new one is there.
+def write_whole(path: Path, raw: bytes, temporary: Path, mode: int = 0o666, durable: bool = True) -> None:
+    """Write a file by way of `temporary` beside it: at any moment the old file or all of the new one is there.
+
+    Args:
+        path: The file; its folder exists.
+        raw: Its content.
+        temporary: What is written first and then renamed.
+        mode: Permissions of a new file, before the umask.
+        durable: The new file survives a power cut from now on.
 
     Raises:
         OSError: it cannot be written; the old file is as it was.
@@ -124,7 +131,8 @@ def write_whole(path: Path, raw: bytes, temporary: Path, mode: int = 0o666) -> N
     try:
         try:
             _write_all(descriptor, raw)
-            os.fsync(descriptor)
+            if durable:
+                os.fsync(descriptor)
         finally:
             os.close(descriptor)
         os.replace(temporary, path)
@@ -132,7 +140,8 @@ def write_whole(path: Path, raw: bytes, temporary: Path, mode: int = 0o666) -> N
         with contextlib.suppress(OSError):  # a full disk needs the room
             os.unlink(temporary)
         raise
-    sync_folder(path.parent)
+    if durable:
+        sync_folder(path.parent)
 
 
 def _write_all(descriptor: int, raw: bytes) -> None:

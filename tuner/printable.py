@@ -41,6 +41,12 @@ def printable(text: str, ascii_only: bool = False) -> str:
     return "".join(c if c.isascii() else _ASCII.get(c, "?") for c in shown)
 
 
+def last_line(raw: bytes, limit: int = 300) -> str:
+    """Return the last line of a program's output with something on it, at most `limit` characters; "" for none."""
+    lines = [line.strip() for line in raw.decode(errors="replace").splitlines()]
+    return next((line for line in reversed(lines) if line), "")[:limit]
+
+
 def traceback_lines(error: BaseException) -> Iterator[str]:
     """Yield the lines of an error's traceback, printable; an error's own text is one of them."""
     for part in traceback.format_exception(type(error), error, error.__traceback__):

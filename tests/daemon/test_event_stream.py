@@ -47,7 +47,7 @@ def test_a_client_that_takes_nothing_is_cut_off(tmp_path: Path, monkeypatch: pyt
         supervisor, session = waiting_session(tmp_path)
         scope = {"type": "http", "method": "GET", ABORT: lambda: aborted.append(True)}
         await EventStream(supervisor, session, 0, True)(scope, never, send)
-        return supervisor.followers()
+        return supervisor.followers.count()
 
     assert asyncio.run(stream()) == 0
     assert aborted == [True]
@@ -64,7 +64,7 @@ def test_heartbeats_come_and_a_client_that_leaves_is_forgotten(tmp_path: Path, m
         async def send(message: Any) -> None:
             sent.append(message.get("body", b""))
             if message.get("body") == b"\n" and sent.count(b"\n") == 3:
-                assert supervisor.followers() == 1
+                assert supervisor.followers.count() == 1
                 left.set()
 
         async def receive() -> Any:
@@ -72,7 +72,7 @@ def test_heartbeats_come_and_a_client_that_leaves_is_forgotten(tmp_path: Path, m
             return {"type": "http.disconnect"}
 
         await EventStream(supervisor, session, 0, True)({"type": "http", "method": "GET"}, receive, send)
-        assert supervisor.followers() == 0
+        assert supervisor.followers.count() == 0
         return sent
 
     sent = asyncio.run(stream())

@@ -18,7 +18,7 @@ from tests.waiting import PATIENCE_S
 from tuner.errors import WorkloadCrashedError
 from tuner.opening import default_context
 from tuner_plugins.workloads import service as _service
-from tuner_plugins.workloads.child import Child
+from tuner_plugins.workloads.process import WorkloadProcess
 
 SERVE = [sys.executable, "-m", "tuner_plugins.workloads.service", "serve"]
 
@@ -59,11 +59,11 @@ def systemd(monkeypatch: pytest.MonkeyPatch) -> Iterator[Systemd]:
         made.close()
 
 
-def child() -> Child:
-    return Child("command.child", "The command", default_context({}).stop, graceful=True)
+def child() -> WorkloadProcess:
+    return WorkloadProcess("command.child", "The command", default_context({}).stop, graceful=True)
 
 
-def run(asked: Child, line: str) -> dict[str, object]:
+def run(asked: WorkloadProcess, line: str) -> dict[str, object]:
     return asked.ask({"do": "run", "line": line, "env": {}, "timeout_s": 20.0}, 30.0, {"status": int})
 
 

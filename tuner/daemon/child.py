@@ -9,9 +9,9 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from tuner.daemon.files import STDERR, set_aside_unless
 
@@ -132,27 +132,26 @@ class Child:
         self._on_wake()
 
 
+async def start_module(module: str, arguments: Sequence[str], **how: Any) -> asyncio.subprocess.Process:
+    """Start a Python module as a process in a session of its own; `how` as for `create_subprocess_exec`."""
+    return await asyncio.create_subprocess_exec(sys.executable, "-m", module, *arguments, start_new_session=True, **how)
+
+
 async def start_child(folder: Path, after_power_cut: bool, on_wake: Callable[[], None]) -> Child:
     """Start the process of the session in `folder`; `on_wake` is called when it has written events."""
-    more = ["--after-power-cut"] if after_power_cut else []
     with _stderr(folder) as stderr:
         read, write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        arguments = [str(folder), "--wake", str(write), *(["--after-power-cut"] if after_power_cut else [])]
         try:
-            process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
+            process = await start_module(
                 MODULE,
-                str(folder),
-                "--wake",
-                str(write),
-                *more,
+                arguments,
                 stdin=asyncio.subprocess.PIPE,
                 stdout=stderr,
                 stderr=stderr,
                 pass_fds=(write,),
                 # Modules are looked for in the folder where `-m` starts: never one that a client names.
                 cwd=folder,
-                start_new_session=True,
             )
         except BaseException:
             os.close(read)

@@ -44,7 +44,7 @@ class EventStream(Response):
         descriptor = open_log(self._supervisor.log_path(self._session))  # first: what it raises is answered
         try:
             await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-            with self._supervisor.following(self._session) as news:
+            with self._supervisor.followers.following(self._session) as news:
                 gone = asyncio.create_task(_until_gone(receive, news))
                 try:
                     await self._send_all(descriptor, news, gone, send)
@@ -62,7 +62,7 @@ class EventStream(Response):
         record = self._supervisor.get(self._session)
         while not gone.done():
             news.clear()
-            last = record.ended or not self._follow or self._supervisor.closing_streams
+            last = record.ended or not self._follow or self._supervisor.followers.closing
             data = read_lines(descriptor, offset)
             if not data and last:
                 return

@@ -18,7 +18,8 @@ from tuner.daemon.event_log import open_log
 from tuner.daemon.models import ErrorBody, SessionRecord
 from tuner.daemon.shortage import is_shortage
 from tuner.errors import DaemonBusyError, DiskFullError, StorageError
-from tuner.files import sync_folder
+from tuner.files import sync_folder, write_whole
+from tuner.printable import last_line
 
 RECORD, EVENTS, STDERR = "session.json", "events.jsonl", "stderr.log"
 #: Ended sessions whose folders are kept; studies and profiles are kept regardless.
@@ -26,6 +27,8 @@ KEPT = 500
 #: Longest record that is read, and of a process's stderr that is kept.
 _LONGEST_RECORD = 4 << 20
 _LONGEST_STDERR, _TAIL = 4 << 20, 64 << 10
+#: Longest last line of it that is passed on, in characters.
+_LONGEST_WORDS = 500
 #: Names of folders that are sessions; those that begin with a dot are being made.
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", re.ASCII)
 _UNFINISHED = ".new-"
@@ -52,6 +55,10 @@ class SessionFiles:
         """Return a session's folder."""
         return self.root / session
 
+    def log_path(self, session: str) -> Path:
+        """Return the file of a session's events."""
+        return self.folder(session) / EVENTS
+
     def create(self, record: SessionRecord) -> None:
         """Make the folder of a new session, durably: it is there whole, or not at all.
 
@@ -63,7 +70,7 @@ class SessionFiles:
             with _storing(self.root):
                 made.mkdir()
                 (made / EVENTS).touch()
-                _write(made / RECORD, record, durable=True)
+                _write(made / RECORD, record)
                 made.rename(self.folder(record.id))
                 sync_folder(self.root)
         except BaseException:
@@ -77,15 +84,8 @@ class SessionFiles:
             DiskFullError, DaemonBusyError: it cannot be written; the old record stays.
         """
         path = self.folder(record.id) / RECORD
-        temporary = path.with_suffix(".new")
-        try:
-            with _storing(path):
-                _write(temporary, record, durable)
-                temporary.replace(path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                temporary.unlink(missing_ok=True)
-            raise
+        with _storing(path):
+            _write(path, record, durable)
 
     def load(self) -> list[SessionRecord]:
         """Return all sessions, oldest first; those whose record cannot be read are `damaged`."""
@@ -111,6 +111,14 @@ class SessionFiles:
                 file.truncate(0)  # it is written with O_APPEND
                 file.seek(0)
                 file.write(tail)
+
+    def last_words(self, session: str) -> str:
+        """Return the last that a session's process said on its standard error, a sentence where it said nothing."""
+        try:
+            said = last_line((self.folder(session) / STDERR).read_bytes(), _LONGEST_WORDS)
+        except OSError:
+            said = ""
+        return said or "it said nothing."
 
     def remove(self, session: str) -> None:
         """Delete a session's folder."""
@@ -178,12 +186,8 @@ def set_aside_unless(path: Path, good: bool) -> None:
         _log.error("%s is not what it should be: it is called %s now", path, other.name)
 
 
-def _write(path: Path, record: SessionRecord, durable: bool) -> None:
-    with path.open("w", encoding="utf-8") as file:
-        file.write(record.model_dump_json())
-        if durable:
-            file.flush()
-            os.fsync(file.fileno())
+def _write(path: Path, record: SessionRecord, durable: bool = True) -> None:
+    write_whole(path, record.model_dump_json().encode(), path.with_suffix(".new"), durable=durable)
 
 
 @contextlib.contextmanager

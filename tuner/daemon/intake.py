@@ -1,16 +1,15 @@
-"""What sessions say, on its way from their logs into their records, and word of it to those who follow them."""
+"""What sessions report: from their logs into their records."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 from tuner.daemon.event_log import EventWriter, check_log
-from tuner.daemon.files import EVENTS, SessionFiles
+from tuner.daemon.files import SessionFiles
+from tuner.daemon.followers import Followers
 from tuner.daemon.models import ErrorBody, SessionRecord
 from tuner.daemon.shortage import RETRY_S, is_shortage
 from tuner.daemon.summary import take, take_new
@@ -24,21 +23,17 @@ _log = logging.getLogger("tuner.daemon")
 
 
 class Intake:
-    """Takes new events in, keeps records on the disk, tells followers. Belongs to the event loop's thread.
+    """Takes new events in, keeps records on the disk, wakes followers. Belongs to the event loop's thread.
 
     Args:
         files: Where the sessions are kept.
+        followers: Those to wake.
         listen: Called with a session's id before its log is looked at: what comes later wakes again.
     """
 
-    def __init__(self, files: SessionFiles, listen: Callable[[str], None]) -> None:
-        self._files, self._listen = files, listen
+    def __init__(self, files: SessionFiles, followers: Followers, listen: Callable[[str], None]) -> None:
+        self._files, self._followers, self._listen = files, followers, listen
         self._late: set[str] = set()
-        self._followers: dict[str, set[asyncio.Event]] = {}
-
-    def log_path(self, session: str) -> Path:
-        """Return the file of a session's events."""
-        return self._files.folder(session) / EVENTS
 
     # --- events ---------------------------------------------------------------------------------
 
@@ -68,10 +63,10 @@ class Intake:
         Raises:
             StorageError: the log is damaged. OSError: it cannot be read now.
         """
-        if take_new(record, self.log_path(record.id)):
+        if take_new(record, self._files.log_path(record.id)):
             self.save(record, durable=record.ended)
             self._files.shorten_stderr(record.id)
-        self.tell(record.id)
+        self._followers.tell(record.id)
 
     def check(self, record: SessionRecord, same_boot: bool) -> None:
         """Judge the log that a dead daemon left of a session, cut off what a power cut tore, and catch up.
@@ -80,7 +75,7 @@ class Intake:
             StorageError: the log is damaged.
             OSError: it cannot be opened now, or a process that nobody noted still writes.
         """
-        path = self.log_path(record.id)
+        path = self._files.log_path(record.id)
         whole = check_log(path)
         if whole < record.offset and same_boot:
             raise StorageError(
@@ -95,7 +90,7 @@ class Intake:
         """End a session that has no process with an event of the daemon's own, also where no log takes it."""
         event = SessionFailed.of(error)
         try:
-            writer = EventWriter(self.log_path(record.id), wait=False, seen=record.last_event)
+            writer = EventWriter(self._files.log_path(record.id), wait=False, seen=record.last_event)
             writer.write(event.to_json())
             writer.close()
             self.catch_up(record)
@@ -104,7 +99,7 @@ class Intake:
         if not record.ended:
             take(record, {"id": record.last_event, **event.to_json()})
             self.save(record)
-            self.tell(record.id)
+            self._followers.tell(record.id)
 
     def end_damaged(self, record: SessionRecord, error: StorageError) -> None:
         """End a session whose log cannot be trusted: nothing is added to it."""
@@ -119,7 +114,7 @@ class Intake:
         record.state = state  # type: ignore[assignment]
         record.reason, record.updated_s, record.phase = reason, time.time(), ""
         self.save(record)
-        self.tell(record.id)
+        self._followers.tell(record.id)
 
     def save(self, record: SessionRecord, durable: bool = True) -> None:
         """Keep a record. Where that cannot be, the session goes on: the study is what counts."""
@@ -127,34 +122,3 @@ class Intake:
             self._files.save(record, durable)
         except (DiskFullError, DaemonBusyError) as error:
             _log.error("%s", error)
-
-    # --- followers -------------------------------------------------------------------------------
-
-    @contextlib.contextmanager
-    def following(self, session: str) -> Iterator[asyncio.Event]:
-        """Give an event that is set whenever the session's log or state may have changed."""
-        news = asyncio.Event()
-        self._followers.setdefault(session, set()).add(news)
-        try:
-            yield news
-        finally:
-            self._followers[session].discard(news)
-
-    def followers(self, session: str | None = None) -> int:
-        """Return how many clients follow a session, or all."""
-        chosen = self._followers.values() if session is None else [self._followers.get(session, set())]
-        return sum(map(len, chosen))
-
-    def tell(self, session: str) -> None:
-        """Wake those who follow a session."""
-        for news in self._followers.get(session, ()):
-            news.set()
-
-    def tell_all(self) -> None:
-        """Wake all who follow."""
-        for session in self._followers:
-            self.tell(session)
-
-    def forget(self, session: str) -> None:
-        """Forget a session that is no more."""
-        self._followers.pop(session, None)

@@ -33,7 +33,9 @@ class SessionCollector(Collector):
         yield _labelled(
             "tuner_sessions", "Sessions by state.", ["state"], [((state,), counts[state]) for state in get_args(State)]
         )
-        yield GaugeMetricFamily("tuner_followers", "Clients that follow a session.", value=self._supervisor.followers())
+        yield GaugeMetricFamily(
+            "tuner_followers", "Clients that follow a session.", value=self._supervisor.followers.count()
+        )
         yield GaugeMetricFamily(
             "tuner_stalled", "1 where something does not advance.", value=bool(self._supervisor.stalled())
         )

@@ -8,10 +8,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import sys
 
 from tuner import paths
 from tuner.control import pending
+from tuner.daemon.child import start_module
 from tuner.errors import DeviceBusyError
 
 #: Longest time that it may take.
@@ -28,15 +28,12 @@ def is_needed() -> bool:
 async def put_back() -> str:
     """Put devices back from the journals of dead sessions; return what went wrong, ``""`` where nothing did."""
     try:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
+        process = await start_module(
             "tuner",
-            "restore",
+            ["restore"],
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
-            start_new_session=True,
         )
     except OSError as error:
         return _failed(f"`tuner restore` cannot be run: {error.strerror}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tuner.config.settings import BY_KEY
 from tuner.daemon.models import SessionRecord
 from tuner.errors import (
     BoardLostError,
@@ -19,6 +20,8 @@ from tuner.errors import (
 MAX_CRASHES = 5
 #: When a device is in use by another process, it is asked for again after this long.
 BUSY_RETRY_S = 10.0
+#: A session that is silent for this long beyond what its own time limits allow has stalled.
+STALL_MARGIN_S = 120.0
 #: How long an actuator that was lost may stay away, and how soon it is looked for again.
 BOARD_AWAY_S, BOARD_RETRY_S = 120.0, 2.0
 INTERNAL_ERROR = 70
@@ -100,6 +103,15 @@ def _board_gone(record: SessionRecord, now_s: float) -> Next:
         return Next(error=BoardLostError(f"The actuator was gone, {often}.", hint))
     wait_s = max(BOARD_RETRY_S, away_s / 4) if away_s else 0.0
     return Next("the actuator was gone; it puts the board back by itself", wait_s)
+
+
+def longest_silence_s(record: SessionRecord) -> float:
+    """Return how long a session may say nothing: all warm-up runs and a repeat at their limit, and a margin."""
+    timeout_s, runs = (record.settings.get(k, BY_KEY[k].default) for k in ("timeout", "warmup_runs"))
+    try:
+        return STALL_MARGIN_S + float(timeout_s) * (int(runs) + 1)
+    except (TypeError, ValueError):  # a record's settings are only read when its process starts
+        return STALL_MARGIN_S
 
 
 def stopped(record: SessionRecord, what: str) -> Interrupted:

@@ -1,4 +1,4 @@
-"""Running short of what comes back by itself: handles, processes, memory, space."""
+"""Shortages that pass: of handles, processes, memory, space."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ import errno
 import logging
 from collections.abc import Callable
 
+from tuner.files import SYSTEM_LIMITS
+
 #: What is short is asked for again after this long.
 RETRY_S = 1.0
-_SHORT = frozenset({errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM, errno.ENOBUFS, errno.ENOSPC, errno.EDQUOT})
+_SHORT = SYSTEM_LIMITS | {errno.ENOBUFS, errno.ENOSPC, errno.EDQUOT}
 
 _log = logging.getLogger("tuner.daemon")
 

@@ -7,7 +7,6 @@ import logging
 import secrets
 import time
 from collections.abc import Callable, Coroutine, Sequence
-from contextlib import AbstractContextManager
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -16,12 +15,13 @@ from tuner.config.resume import resume_command
 from tuner.config.settings import BY_KEY
 from tuner.daemon.child import KILLED_S, Child, await_orphans, process_start, start_child
 from tuner.daemon.event_log import damaged
-from tuner.daemon.files import KEPT, STDERR, SessionFiles
+from tuner.daemon.files import KEPT, SessionFiles
+from tuner.daemon.followers import Followers
 from tuner.daemon.intake import Intake
 from tuner.daemon.models import SessionRecord, SessionRequest
 from tuner.daemon.putting_back import LIMIT_S, is_needed, put_back
 from tuner.daemon.settings import own_board, parse_settings
-from tuner.daemon.settling import IN_ORDER, ProcessEnd, internal_error, settle, stopped
+from tuner.daemon.settling import IN_ORDER, ProcessEnd, internal_error, longest_silence_s, settle, stopped
 from tuner.daemon.shortage import RETRY_S, is_shortage, patiently
 from tuner.errors import SessionStateError, StorageError, TunerError, UnknownSessionError
 
@@ -29,8 +29,6 @@ from tuner.errors import SessionStateError, StorageError, TunerError, UnknownSes
 MAX_PROCESSES = 4
 #: Sessions that may wait.
 MAX_QUEUED = 100
-#: A session that is silent for this long beyond what its own time limits allow has stalled.
-STALL_MARGIN_S = 120.0
 #: The daemon's own end waits no longer for a session (the unit's `TimeoutStopSec` knows this).
 LONGEST_GRACE_S = 30.0
 
@@ -51,6 +49,10 @@ class Supervisor:
         board: Address of the actuator that sets the board for all sessions; None where they do it themselves.
         grace_s: How long a session's process may take to end before it is killed.
         flags: What a command that goes on with a session has to name beside its settings (``--socket``).
+
+    Attributes:
+        followers: The clients that follow sessions.
+        closing: The daemon is about to end.
     """
 
     def __init__(
@@ -68,11 +70,10 @@ class Supervisor:
         self._children: dict[str, Child] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._waiting: set[str] = set()
-        self._intake = Intake(files, self._listen)
+        self.followers = Followers()
+        self._intake = Intake(files, self.followers, self._listen)
         self._clean_up: asyncio.Task[str] | None = None
         self.closing = False
-        #: Set when all processes have ended: followers have nothing to wait for any more.
-        self.closing_streams = False
 
     # --- life of the daemon ---------------------------------------------------------------------
 
@@ -100,8 +101,7 @@ class Supervisor:
                 _log.error("%s does not end: it is left", task.get_name())
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
-        self.closing_streams = True
-        self._intake.tell_all()
+        self.followers.close()
 
     def _begin(self, record: SessionRecord, work: Coroutine[Any, Any, None]) -> None:
         self._tasks[record.id] = asyncio.create_task(self._watched(record, work), name=f"session {record.id}")
@@ -112,7 +112,7 @@ class Supervisor:
             await work
         except Exception as error:  # noqa: BLE001 - logged, and the session does not stay "running" for ever
             _log.exception("session %s: a mistake in the daemon", record.id)
-            self._end(record, internal_error(f"The daemon failed with this session: {error!r}."))
+            self._intake.end(record, internal_error(f"The daemon failed with this session: {error!r}."))
         finally:
             del self._tasks[record.id]
             self._schedule()
@@ -137,9 +137,8 @@ class Supervisor:
             if self.closing:  # the next daemon reads it
                 _log.warning("session %s: its log cannot be read: %s", record.id, error)
             else:
-                self._intake.end_damaged(
-                    record, damaged(self._intake.log_path(record.id), error.strerror or str(error))
-                )
+                problem = damaged(self._files.log_path(record.id), error.strerror or str(error))
+                self._intake.end_damaged(record, problem)
         return False
 
     # --- what clients ask for -------------------------------------------------------------------
@@ -238,18 +237,10 @@ class Supervisor:
         if session in self._tasks:
             self._intake.set_state(record, "stopping", "")
         else:
-            self._end(record, stopped(record, "The session was stopped before it ran."))
+            self._intake.end(record, stopped(record, "The session was stopped before it ran."))
         if session in self._children:
             self._children[session].end("stop", self._grace_s)
         return record
-
-    def following(self, session: str) -> AbstractContextManager[asyncio.Event]:
-        """Give an event that is set whenever the session's log or state may have changed."""
-        return self._intake.following(session)
-
-    def followers(self) -> int:
-        """Return how many clients follow sessions now."""
-        return self._intake.followers()
 
     def log_path(self, session: str) -> Path:
         """Return the file of a session's events.
@@ -257,8 +248,7 @@ class Supervisor:
         Raises:
             UnknownSessionError: there is no such session.
         """
-        self.get(session)
-        return self._intake.log_path(session)
+        return self._files.log_path(self.get(session).id)
 
     def stalled(self) -> str:
         """Return what does not advance although it should, ``""`` where all is well."""
@@ -281,7 +271,7 @@ class Supervisor:
         """Return for how long a process that should has said nothing, 0 where that is in order."""
         record = self._records[session]
         silent_s = time.monotonic() - child.progressed_s
-        return silent_s if record.state != "paused" and silent_s > _longest_silence_s(record) else 0.0
+        return silent_s if record.state != "paused" and silent_s > longest_silence_s(record) else 0.0
 
     # --- queue ----------------------------------------------------------------------------------
 
@@ -316,7 +306,7 @@ class Supervisor:
         """Queue a session again, to be run after `wait_s`; or what else was asked for meanwhile."""
         record.resumes += counts
         if record.wanted == "stop":
-            self._end(record, stopped(record, "The session was stopped."))
+            self._intake.end(record, stopped(record, "The session was stopped."))
         elif record.wanted == "pause":
             self._intake.set_state(record, "paused", reason)
         else:
@@ -346,7 +336,7 @@ class Supervisor:
         if await self._read(record, lambda: self._intake.catch_up(record)) and not record.ended:
             self._settle(record, code, child, trouble)
         self._intake.save(record)
-        self._intake.tell(record.id)
+        self.followers.tell(record.id)
 
     async def _to_its_end(self, record: SessionRecord, child: Child) -> int:
         self._children[record.id] = child
@@ -372,7 +362,7 @@ class Supervisor:
         if is_shortage(error):
             self._requeue(record, f"its process cannot be started now: {error.strerror}", RETRY_S, False)
         else:
-            self._end(record, TunerError(f"The session's process cannot be started: {error}."))
+            self._intake.end(record, TunerError(f"The session's process cannot be started: {error}."))
 
     def _obey_late(self, record: SessionRecord, child: Child) -> None:
         """Tell a process what was asked for while it was being started."""
@@ -385,43 +375,23 @@ class Supervisor:
 
     def _settle(self, record: SessionRecord, code: int, child: Child, trouble: str) -> None:
         """Decide about a session whose process ended without telling an end."""
-        end = ProcessEnd(code, child.killed, child.suspending, trouble, self._last_words(record.id))
+        end = ProcessEnd(code, child.killed, child.suspending, trouble, self._files.last_words(record.id))
         following = settle(record, end, time.time())
         if following.error is not None:
-            self._end(record, following.error)
+            self._intake.end(record, following.error)
             return
         if code < 0:
             _log.error("session %s: its process %s", record.id, end.how)
         self._requeue(record, following.reason, following.wait_s, following.counts)
 
-    def _last_words(self, session: str) -> str:
-        try:
-            lines = (self._files.folder(session) / STDERR).read_text(errors="replace").split("\n")
-        except OSError:
-            return "it said nothing."
-        said = [line.strip() for line in lines if line.strip()]
-        return said[-1][:500] if said else "it said nothing."
-
-    def _end(self, record: SessionRecord, error: TunerError) -> None:
-        self._intake.end(record, error)
-
     def _prune(self) -> None:
         """Forget the oldest ended sessions beyond what is kept."""
         ended = [r.id for r in self._records.values() if r.ended]
         for session in ended[: max(0, len(ended) - KEPT)]:
-            if not self._intake.followers(session):
+            if not self.followers.count(session):
                 self._files.remove(session)
                 del self._records[session]
-                self._intake.forget(session)
-
-
-def _longest_silence_s(record: SessionRecord) -> float:
-    """Return how long a session may say nothing: all warm-up runs and a repeat at their limit, and a margin."""
-    timeout_s, runs = (record.settings.get(k, BY_KEY[k].default) for k in ("timeout", "warmup_runs"))
-    try:
-        return STALL_MARGIN_S + float(timeout_s) * (int(runs) + 1)
-    except (TypeError, ValueError):  # a record's settings are only read when its process starts
-        return STALL_MARGIN_S
+                self.followers.forget(session)
 
 
 def _study_name(device: str, objective: str, session: str) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import IO, Any
 
 from tuner.errors import BoardLostError, BoardProtocolError, BoardUnreachableError, PermissionDeniedError, TunerError
+from tuner.printable import last_line
 from tuner.remote.channel import Channel, ChannelClosedError, ChannelTimeoutError, LineTooLongError
 from tuner.remote.protocol import ALARM, MAX_REPLY, VERSION, error_of, malformed, parse_line, request_line
 from tuner.remote.transport import Link
@@ -22,7 +23,6 @@ _REPLY_S = 60.0
 _RESTORE_S = 30.0
 _STDERR_TAIL = 1 << 13
 _CHUNK = 1 << 12
-_LONGEST_LINE = 300
 #: How much a login shell may print before the board's side speaks.
 _NOISE_LINES = 200
 _GONE_S = 5.0
@@ -172,8 +172,7 @@ class _Tail:
         """Return the last line with something on it, after the program's end or `wait_s`."""
         if self._thread is not None:
             self._thread.join(wait_s)
-        lines = [line.strip() for line in self._text.decode(errors="replace").splitlines()]
-        return next((line for line in reversed(lines) if line), "")[:_LONGEST_LINE].rstrip(".")
+        return last_line(self._text).rstrip(".")
 
     def _read(self, stream: IO[bytes]) -> None:
         while chunk := stream.read(_CHUNK):

@@ -14,9 +14,10 @@ from typing import Any
 from tuner.errors import FileMissingError, UsageError, WorkloadCrashedError, WorkloadSilentError, WorkloadTimeoutError
 from tuner.objective import LATENCY, Metric
 from tuner.ports import Elsewhere, OpenContext, Probe, Reading, StopToken
+from tuner.printable import last_line
 from tuner.space import Configuration, OptionValue
 
-from ..child import Child, Fields, describe_exit, last_line
+from ..process import Fields, WorkloadProcess, describe_exit
 from .printed_metrics import parse_metrics, printed_metric
 
 _DEFAULT_TIMEOUT_S = 60.0
@@ -62,7 +63,7 @@ class CommandWorkload:
 
     def __init__(self, line: str, context: OpenContext, elsewhere: Elsewhere | None = None) -> None:
         self.elsewhere = elsewhere
-        self._kept: Child | None = None
+        self._kept: WorkloadProcess | None = None
         self.spec = f"command:{line}"
         self.line = line
         self.stop: StopToken = context.stop
@@ -91,15 +92,15 @@ class CommandWorkload:
         """Get ready to run the command under `configuration`; each repeat has `timeout_s`."""
         return CommandRun(self, configuration, timeout_s)
 
-    def take_child(self) -> Child:
+    def take_child(self) -> WorkloadProcess:
         """Return a process that runs commands: the one that was kept, where there is one."""
         child, self._kept = self._kept, None
         if child is not None and child.is_open:
             return child
         what = "The process that runs the command"
-        return Child(_PROGRAM, what, self.stop, graceful=True, elsewhere=self.elsewhere)
+        return WorkloadProcess(_PROGRAM, what, self.stop, graceful=True, elsewhere=self.elsewhere)
 
-    def give_back(self, child: Child) -> None:
+    def give_back(self, child: WorkloadProcess) -> None:
         """End the process; one on a board is kept, since a connection costs more than it (the device ends it)."""
         if self.elsewhere is None:
             child.close()

@@ -16,7 +16,7 @@ from tuner.ports import OpenContext, Probe, Reading, StopToken
 from tuner.rights import OWN, Rights
 from tuner.space import Configuration
 
-from ..child import Child, Fields
+from ..process import Fields, WorkloadProcess
 from .inputs import parse_shapes
 from .options import session_probes
 
@@ -65,12 +65,12 @@ class OnnxWorkload:
         if inputs:
             _check_readable(inputs, context.rights)
         self._load = _LoadRequest(
-            path,
-            parse_shapes(context.settings.get("input_shape") or ()),
-            os.path.abspath(inputs) if inputs else None,
-            context.seed,
-            rights,
-            context.rights,
+            model=path,
+            shapes=parse_shapes(context.settings.get("input_shape") or ()),
+            inputs=os.path.abspath(inputs) if inputs else None,
+            seed=context.seed,
+            model_rights=rights,
+            inputs_rights=context.rights,
         )
 
     def probe(self) -> Sequence[Probe]:
@@ -119,7 +119,7 @@ class OnnxWorkload:
         return ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _LoadRequest:
     """What a child is told to load."""
 
@@ -151,7 +151,7 @@ class OnnxRun:
     ) -> None:
         self._timeout_s = timeout_s
         self._per_run = per_run
-        self._child = Child("onnx.child", "The ONNX Runtime process", stop)
+        self._child = WorkloadProcess("onnx.child", "The ONNX Runtime process", stop)
         try:
             self.info: Mapping[str, Any] = self._child.ask(load.message(options), timeout_s, _LOADED)
         except BaseException:

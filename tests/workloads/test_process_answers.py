@@ -12,9 +12,9 @@ import pytest
 from tuner.error_codec import error_to_json
 from tuner.errors import TunerError, UnknownModelError, WorkloadCrashedError
 from tuner.opening import default_context
-from tuner_plugins.workloads import child
+from tuner_plugins.workloads import process
 
-FIELDS: child.Fields = {"latencies_s": [float], "providers": [str], "status": int}
+FIELDS: process.Fields = {"latencies_s": [float], "providers": [str], "status": int}
 GOOD = b'{"latencies_s": [1, 0.5], "providers": ["a"], "status": 0}\n'
 
 
@@ -59,8 +59,8 @@ def _python(*arguments: str) -> subprocess.Popen[bytes]:
 def asked(helper: Any, here: pytest.MonkeyPatch | None = None) -> dict[str, Any]:
     """Ask a helper on a board, or `here`."""
     if here is not None:
-        here.setattr(child, "_start", helper.start_program)
-    made = child.Child("x", "The helper", default_context().stop, elsewhere=None if here else helper)
+        here.setattr(process, "_start", helper.start_program)
+    made = process.WorkloadProcess("x", "The helper", default_context().stop, elsewhere=None if here else helper)
     try:
         return made.ask({"do": "run"}, 60.0, FIELDS)
     finally:
@@ -92,7 +92,7 @@ def test_an_answer_that_is_none_is_a_crash(what: str, monkeypatch: pytest.Monkey
 
 
 def test_an_answer_without_an_end_is_refused_in_bounded_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(child, "_LONGEST_ANSWER", 1 << 20)
+    monkeypatch.setattr(process, "_LONGEST_ANSWER", 1 << 20)
     with pytest.raises(WorkloadCrashedError, match="no answer"):
         asked(Endless(), monkeypatch)
 

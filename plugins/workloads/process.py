@@ -16,6 +16,7 @@ from typing import Any
 from tuner.error_codec import error_from_json
 from tuner.errors import BoardLostError, Interrupted, TunerError, WorkloadCrashedError, WorkloadTimeoutError
 from tuner.ports import Elsewhere, StopToken
+from tuner.printable import last_line
 from tuner.strict_json import parse_json
 
 from .service import VARIABLE
@@ -24,7 +25,6 @@ _CHUNK = 1 << 16
 #: Longest answer, in bytes: the latencies of millions of inferences.
 _LONGEST_ANSWER = 64 << 20
 _STDERR_TAIL = 1 << 14
-_STDERR_LINE = 300
 #: How long a child that was told to end may take before it is killed.
 _GRACE_S = 2.0
 #: How ssh ends when the connection broke, or could not be made.
@@ -35,7 +35,7 @@ _SSH_BROKE = 255
 Fields = Mapping[str, "type | list[type]"]
 
 
-class Child:
+class WorkloadProcess:
     """A Python module of this package that serves requests (see `serve`) in a session of its own.
 
     Args:
@@ -226,12 +226,6 @@ def describe_exit(code: int | None) -> str:
         return f"was killed by {signal.Signals(-code).name}"
     except ValueError:
         return f"was killed by signal {-code}"
-
-
-def last_line(text: bytes) -> str:
-    """Return the last line with something on it, shortened; "" where there is none."""
-    lines = [line.strip() for line in text.decode(errors="replace").splitlines()]
-    return next((line for line in reversed(lines) if line), "")[:_STDERR_LINE]
 
 
 def _is_a(value: object, kind: type | list[type]) -> bool:
