@@ -83,8 +83,6 @@ class EmulatedBoard(Hardware):
         self.boots = 0
         self._power_on(load)
 
-    # --- building ---------------------------------------------------------------------------------
-
     def _power_on(self, load: str) -> None:
         self.boots += 1
         rng, now_s = random.Random(f"{self.seed}/{self.spec.name}/{self.boots}"), self.clock.now_s()
@@ -99,8 +97,6 @@ class EmulatedBoard(Hardware):
     def _start_from_here(self) -> None:
         self.other_writers.clear()
         self._original = self.tree.settings()
-
-    # --- files ------------------------------------------------------------------------------------
 
     def read_text(self, path: str, uid: int = 0) -> str:
         """Return what a fresh open and read of `path` gives.
@@ -194,8 +190,6 @@ class EmulatedBoard(Hardware):
             raise oserror(errno.EACCES, path)
         if isinstance(node, FileNode) and (node.write if write else node.read) is None:
             raise oserror(errno.EACCES, path)
-
-    # --- one operation ----------------------------------------------------------------------------
 
     def read_node(self, path: str, node: FileNode | PlainNode) -> str:
         """Return an opened file's text: time passes, faults strike, the read is counted."""
@@ -293,8 +287,6 @@ class EmulatedBoard(Hardware):
     def _note(self, what: str, path: str, detail: str) -> None:
         self.log.append(f"{self.clock.now_s() - self.start_s:.6f}\t{what}\t{path}\t{detail}")
 
-    # --- time, load, modes ------------------------------------------------------------------------
-
     def advance(self) -> None:
         """Let the physics catch up with the clock."""
         with self._lock:
@@ -369,8 +361,6 @@ class EmulatedBoard(Hardware):
             if stale_emc_cap:
                 self.emc.cap = cap
             self._start_from_here()
-
-    # --- what is not as it was --------------------------------------------------------------------
 
     def dirty(self) -> list[str]:
         """Return one line per setting that differs from when the board was made: path, then, now.

@@ -141,8 +141,6 @@ class CpuComplex:
         if on and not was_online and self.spec.release.resets_limits_on_online:
             policy.reset()
 
-    # --- files --------------------------------------------------------------------------------
-
     def add_to(self, tree: Tree) -> None:
         """Put the CPUs' files into `tree`."""
         folder, every = Folder(tree, CPU_ROOT), sorted(self.online)

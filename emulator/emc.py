@@ -70,8 +70,6 @@ class Emc:
         """`nvpmodel_clk_cap/emc`: rounded up to a level (0: the lowest), the effective maximum is shown."""
         self.cap = self.table[min(bisect.bisect_left(self.table, value), len(self.table) - 1)]
 
-    # --- files ------------------------------------------------------------------------------------
-
     def add_to(self, tree: Tree, debugfs: bool) -> None:
         """Put the files of this board's generation into `tree`."""
         if debugfs:

@@ -42,8 +42,6 @@ class BoardFileSystem(mfusepy.Operations):  # type: ignore[misc]
         self._stop = threading.Event()
         self.is_mounted = False
 
-    # --- life -------------------------------------------------------------------------------------
-
     def init_with_config(self, conn_info: Any, config: Any) -> None:
         """Say that the board is mounted, and start the clock of its physics."""
         self.is_mounted = True
@@ -59,8 +57,6 @@ class BoardFileSystem(mfusepy.Operations):  # type: ignore[misc]
     def _tick(self) -> None:
         while not self._stop.wait(_TICK_S):
             self.board.advance()
-
-    # --- looking ----------------------------------------------------------------------------------
 
     def getattr(self, path: str, fh: int | None = None) -> dict[str, Any]:
         """Return mode, size and owner."""
@@ -101,8 +97,6 @@ class BoardFileSystem(mfusepy.Operations):  # type: ignore[misc]
 
     def _resolve(self, path: str, follow: bool = True) -> tuple[str, Node]:
         return self.board.tree.resolve(path, follow=follow)
-
-    # --- reading and writing ----------------------------------------------------------------------
 
     def open(self, path: str, flags: int) -> int:
         """Open an existing file."""
@@ -160,8 +154,6 @@ class BoardFileSystem(mfusepy.Operations):  # type: ignore[misc]
             self._open.pop(fh, None)
             self._shown.pop(fh, None)
         return 0
-
-    # --- ordinary files in /etc, /var, /tmp ---------------------------------------------------------
 
     def create(self, path: str, mode: int, fi: Any = None) -> int:
         """Make an ordinary file; EACCES in sysfs, procfs and debugfs."""

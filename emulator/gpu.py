@@ -65,8 +65,6 @@ class Gpu:
         self.overrides = False
         self._plant = plant
 
-    # --- what the settings come to --------------------------------------------------------------
-
     def limits(self) -> tuple[int, int]:
         """Return the effective minimum and maximum, both levels; the maximum wins."""
         low = self._level(self.min_request or self.table[0])
@@ -91,8 +89,6 @@ class Gpu:
 
     def _level(self, value: int) -> int:
         return self.table[min(bisect.bisect_left(self.table, value), len(self.table) - 1)]
-
-    # --- writes -----------------------------------------------------------------------------------
 
     def set_min(self, value: int) -> None:
         """Ask for a minimum: 4.x rejects one above the maximum; 5.10 keeps it in kHz, rounded down."""
@@ -131,8 +127,6 @@ class Gpu:
         if text.strip() not in ("on", "auto"):
             raise oserror(errno.EINVAL)
         self.power_control = text.strip()
-
-    # --- files ------------------------------------------------------------------------------------
 
     def add_to(self, tree: Tree, debugfs: bool = True) -> None:
         """Put the device directory, the devfreq directory and every alias into `tree`."""

@@ -65,8 +65,6 @@ class Plant:
         for chip in self.chips:
             chip.settle([self.rail_w(rail, parts) for rail in chip.rails])
 
-    # --- clocks that really run -------------------------------------------------------------------
-
     def cpu_khz(self, policy: Policy) -> float:
         """Return the clock that a cluster really runs at."""
         return min(policy.requested_khz(self.activity), self._clock_share() * policy.table[-1])
@@ -101,8 +99,6 @@ class Plant:
         share: float = self.spec.physics.thermal.clock_share(self.temperature_c)
         return share
 
-    # --- power ------------------------------------------------------------------------------------
-
     def parts_w(self) -> dict[str, float]:
         """Return the components' powers: base, cpu, gpu, emc."""
         use = Utilisation(self.activity, self.activity, MEMORY_SHARE * self.activity)
@@ -117,8 +113,6 @@ class Plant:
     def rail_w(rail: Rail, parts: dict[str, float]) -> float:
         """Return the power through one rail."""
         return rail.extra_w + sum(share * parts[name] for name, share in rail.parts.items())
-
-    # --- time -------------------------------------------------------------------------------------
 
     def advance(self, now_s: float) -> None:
         """Let time pass up to `now_s`, settings being what they are."""

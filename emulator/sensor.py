@@ -108,8 +108,6 @@ class Ina3221:
                 self._shown[i] = (round(volts * 1000), round(amps * 1000))
         return self._shown[n]
 
-    # --- files ------------------------------------------------------------------------------------
-
     def add_iio(self, tree: Tree, index: int) -> None:
         """Put the files of NVIDIA's driver (R28 to R32): channels from 0, milliwatts in a file."""
         device = f"/sys/bus/i2c/drivers/ina3221x/{self.spec.place}"

@@ -12,9 +12,9 @@ import sys
 from collections.abc import Mapping
 from functools import cache, cached_property
 from importlib.resources import files
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
 from tuner.boards.board import load_board
 from tuner.errors import MalformedFileError, UnknownBoardError, UsageError
@@ -28,6 +28,10 @@ else:
     import tomli as tomllib
 
 _CATALOGUE = ("aliases", "releases", "default_release", "like", "before")
+
+
+def _from_mhz(factor: float) -> BeforeValidator:
+    return BeforeValidator(lambda levels_mhz: [round(mhz * factor) for mhz in levels_mhz])
 
 
 class _Facts(BaseModel):
@@ -129,9 +133,9 @@ class BoardSpec(_Facts):
         dts: Base name in `nvidia,dtsfilename`.
         clusters: CPU clusters by leading CPU.
         cpu0: ``absent`` (no `online` file), ``EBUSY`` or ``EPERM`` when 0 is written to it.
-        cpu_khz: CPU levels of every cluster, kHz, ascending.
-        gpu_hz: GPU levels, Hz.
-        emc_hz: EMC levels, Hz.
+        cpu_khz: Levels of every CPU cluster, ascending; in a file ``cpu_mhz``.
+        gpu_hz: Levels of the GPU; in a file ``gpu_mhz``.
+        emc_hz: Levels of the memory; in a file ``emc_mhz``.
         default_mode: The id that the board boots into.
         modes: Stock power modes.
         cpu_min_mhz: Minimum of every cluster in every mode; 0 is the table's lowest.
@@ -156,9 +160,9 @@ class BoardSpec(_Facts):
     dts: str
     clusters: tuple[Cluster, ...]
     cpu0: str
-    cpu_khz: tuple[int, ...]
-    gpu_hz: tuple[int, ...]
-    emc_hz: tuple[int, ...]
+    cpu_khz: Annotated[tuple[int, ...], _from_mhz(1e3), Field(alias="cpu_mhz")]
+    gpu_hz: Annotated[tuple[int, ...], _from_mhz(1e6), Field(alias="gpu_mhz")]
+    emc_hz: Annotated[tuple[int, ...], _from_mhz(1e6), Field(alias="emc_mhz")]
     default_mode: int
     modes: tuple[StockMode, ...]
     cpu_min_mhz: float = 0.0

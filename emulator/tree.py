@@ -94,8 +94,6 @@ class Tree:
     def __init__(self) -> None:
         self.root = DirNode(mode=0o755)
 
-    # --- building -----------------------------------------------------------------------------
-
     def directory(self, path: str, mode: int = 0o755, plain: bool = False) -> DirNode:
         """Return the directory at `path`; it and its parents are made where missing."""
         here = self.root
@@ -127,8 +125,6 @@ class Tree:
         """Put a link at `path` to the absolute `target`, stored as a relative one."""
         relative = posixpath.relpath(target, posixpath.dirname(path))
         self.add(path, LinkNode(mode=0o777, target=relative, present=present))
-
-    # --- looking ------------------------------------------------------------------------------
 
     def resolve(self, path: str, follow: bool = True, uid: int = 0) -> tuple[str, Node]:
         """Return the real path and the node at `path`.

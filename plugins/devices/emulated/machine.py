@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import random
+
 from tuner.errors import MeasurementError
 from tuner.ports import EnergyReading, StopToken, Unsupported
 from tuner.space import configuration_key
 
-from .noise import draw
 from .physics import Demand, Load, Noise, Physics
 from .state import EmulatedActuator
 
@@ -14,6 +16,12 @@ from .state import EmulatedActuator
 _STEP_SHARE = 0.05
 #: Time between two values of the emulated power sensor.
 _SENSOR_PERIOD_S = 0.005
+
+
+def draw(*key: object) -> random.Random:
+    """Return a generator that depends on nothing but `key`, in any process (Python's own hash changes per process)."""
+    digest = hashlib.blake2b(repr(key).encode(), digest_size=8).digest()
+    return random.Random(int.from_bytes(digest, "big"))
 
 
 class Machine:

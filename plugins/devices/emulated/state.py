@@ -5,15 +5,14 @@ A killed tuner leaves the board as it was set, and `tuner restore` really puts i
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
 
-from tuner.errors import DeviceError, DiskFullError, PermissionDeniedError, TunerError
-from tuner.files import read_regular
+from tuner.errors import DeviceError, TunerError
+from tuner.files import of_os_error, read_regular
 from tuner.space import Configuration, Option, OptionValue
 from tuner.strict_json import parse_json
 
@@ -31,7 +30,7 @@ class EmulatedActuator:
         cores_option: The option that has to rise first and fall last.
 
     Raises:
-        DeviceError, PermissionDeniedError, DiskFullError: the file cannot be read or written.
+        DeviceError: the file is damaged. Anything that `tuner.files` raises: it cannot be read or written.
     """
 
     def __init__(self, path: Path, options: Sequence[Option], boot: Configuration, cores_option: str) -> None:
@@ -89,7 +88,7 @@ class EmulatedActuator:
             return str(state["boot_id"]), values
         except (ValueError, KeyError, TypeError, TunerError) as error:
             raise DeviceError(
-                f"The emulated board's state file '{self._path}' is damaged.", "Delete it; the board then boots afresh."
+                f"The emulated board's state file '{self._path}' is damaged.", "Delete it; the board then boots."
             ) from error
 
     def _store(self, boot_id: str, values: Configuration) -> None:
@@ -101,13 +100,4 @@ class EmulatedActuator:
             os.replace(temporary, self._path)
         except OSError as error:
             temporary.unlink(missing_ok=True)
-            raise _error(error, self._path, "written") from error
-
-
-def _error(error: OSError, path: Path, verb: str) -> TunerError:
-    what = f"The emulated board's state file '{path}' cannot be {verb}: {error.strerror}."
-    if error.errno == errno.ENOSPC:
-        return DiskFullError(what, "Free some space and start again.")
-    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return PermissionDeniedError(what, "Allow the user to write there, or set TUNER_STATE_DIR.")
-    return DeviceError(what, "Set TUNER_STATE_DIR to a folder on a working disk.")
+            raise of_os_error(error, f"The emulated board's state file '{self._path}' cannot be written") from error

@@ -9,8 +9,7 @@ from tuner.objective import Metric
 from tuner.ports import Probe, Reading
 from tuner.space import Configuration, configuration_key
 
-from .machine import Machine
-from .noise import draw
+from .machine import Machine, draw
 from .physics import Demand
 
 _PREFIX = "dnn:"

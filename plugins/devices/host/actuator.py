@@ -55,14 +55,14 @@ class HostActuator:
         try:
             return self.files.read(path).decode().partition("\n")[0].strip()
         except OSError as error:
-            raise _typed(error, path, "read") from error
+            raise typed(error, path, "read") from error
 
     def _write_text(self, path: str, text: str) -> None:
         """Write a sysfs file; never creates or truncates one."""
         try:
             self.files.write(path, text.encode() + b"\n")
         except OSError as error:
-            raise _typed(error, path, "written") from error
+            raise typed(error, path, "written") from error
 
     def read_option(self, name: str) -> OptionValue:
         """Return the value now.
@@ -72,7 +72,7 @@ class HostActuator:
         """
         if name == CPUS_ONLINE:
             return self.read_text(f"{CPU_ROOT}/online")
-        values = {self.read_text(f"{p}/{self._file(name)}") for p in self.policies()}
+        values = {self.read_text(f"{p}/{self.file_of(name)}") for p in self.policies()}
         if len(values) != 1:
             raise DeviceError(f"The CPU policies disagree on {name}: {sorted(values)}.", "Set them alike first.")
         text = values.pop()
@@ -84,7 +84,7 @@ class HostActuator:
             self._write_online(set(parse_cpulist(str(value))))
             return
         for policy in self.policies():
-            self._write_text(f"{policy}/{self._file(name)}", str(value))
+            self._write_text(f"{policy}/{self.file_of(name)}", str(value))
 
     def _write_online(self, wanted: set[int]) -> None:
         present = parse_cpulist(self.read_text(f"{CPU_ROOT}/present"))
@@ -112,14 +112,20 @@ class HostActuator:
         return str(self.files.path)
 
     @staticmethod
-    def _file(name: str) -> str:
+    def file_of(name: str) -> str:
+        """Return the file of a policy that holds an option.
+
+        Raises:
+            DeviceError: no policy has it.
+        """
         files = {GOVERNOR: "scaling_governor", MAX_FREQ: "scaling_max_freq"}
         if name not in files:
             raise DeviceError(f"The host has no option '{name}'.", "Run `tuner doctor`.")
         return files[name]
 
 
-def _typed(error: OSError, path: str, verb: str) -> DeviceError | PermissionDeniedError:
+def typed(error: OSError, path: str, verb: str) -> DeviceError | PermissionDeniedError:
+    """Return the project's error for an `OSError` at a path of a board; `verb` says what was tried."""
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return PermissionDeniedError(f"{path} may not be {verb}.", "Run as root, or leave this option out.")
-    return DeviceError(f"{path} could not be {verb}: {error.strerror}.", "Run `tuner doctor`.")
+    return DeviceError(f"{path} could not be {verb}: {error.strerror or error}.", "Run `tuner doctor`.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from tuner.errors import TunerError
@@ -105,31 +105,26 @@ class HostDevice:
         return Supported(Option(CPUS_ONLINE, values), format_cpulist(online))
 
     def _probe_governor(self) -> Probe:
-        policies = self._actuator.policies()
-        if not policies:
-            return Unsupported(GOVERNOR, "no cpufreq policy: kernel or hypervisor offers no frequency control")
-        offered = [set(self._actuator.read_text(f"{p}/scaling_available_governors").split()) for p in policies]
-        common: tuple[OptionValue, ...] = tuple(sorted(offered[0].intersection(*offered[1:])))
-        return self._policy_option(GOVERNOR, "scaling_governor", common)
+        read_text = self._actuator.read_text
+        return self._probe_policies(GOVERNOR, lambda p: read_text(f"{p}/scaling_available_governors").split())
 
     def _probe_max_freq(self) -> Probe:
-        policies = self._actuator.policies()
-        if not policies:
-            return Unsupported(MAX_FREQ, "no cpufreq policy: kernel or hypervisor offers no frequency control")
-        tables = [self._frequencies(p) for p in policies]
-        common: tuple[OptionValue, ...] = tuple(sorted(tables[0].intersection(*tables[1:])))
-        return self._policy_option(MAX_FREQ, "scaling_max_freq", common)
+        return self._probe_policies(MAX_FREQ, self._frequencies)
 
-    def _policy_option(self, name: str, file: str, values: tuple[OptionValue, ...]) -> Probe:
-        if not all(self._actuator.files.allows(f"{p}/{file}", os.O_WRONLY) for p in self._actuator.policies()):
+    def _probe_policies(self, name: str, levels_of: Callable[[str], Iterable[OptionValue]]) -> Probe:
+        """Return an option with the levels that all policies have."""
+        policies, file = self._actuator.policies(), self._actuator.file_of(name)
+        if not policies:
+            return Unsupported(name, "no cpufreq policy: kernel or hypervisor offers no frequency control")
+        levels = set.intersection(*(set(levels_of(p)) for p in policies))
+        if not all(self._actuator.files.allows(f"{p}/{file}", os.O_WRONLY) for p in policies):
             return Unsupported(name, f"{file} may not be written", _ROOT)
         current = self._actuator.read_option(name)
         if name == MAX_FREQ:
-            values = tuple(sorted({int(v) for v in values} | {int(current)}))
-        if current not in values:
+            return Supported(Option(name, tuple(sorted(levels | {current})), unit="kHz"), current)
+        if current not in levels:
             return Unsupported(name, f"its value {current} is not one that the kernel lists")
-        kind = "ordinal" if name == MAX_FREQ else "categorical"
-        return Supported(Option(name, values, kind, unit="kHz" if name == MAX_FREQ else ""), current)  # type: ignore[arg-type]
+        return Supported(Option(name, tuple(sorted(levels)), "categorical"), current)
 
     def rows(self) -> None:
         """Return None: all combinations exist."""

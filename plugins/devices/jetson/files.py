@@ -12,6 +12,8 @@ from typing import Protocol, runtime_checkable
 from tuner.errors import DeviceError, PermissionDeniedError, VerifyError
 from tuner.rooted import Root
 
+from ..host.actuator import typed
+
 _READ_SIZE = 1 << 16
 #: Longest text of a single value.
 _VALUE_SIZE = 64
@@ -202,14 +204,6 @@ class BoardFiles:
             self.raw.write_text(path, text + "\n")
         except OSError as error:
             raise typed(error, path, "written") from error
-
-
-def typed(error: OSError, path: str, verb: str) -> DeviceError | PermissionDeniedError:
-    """Return the project's error for an `OSError` at a path."""
-    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return PermissionDeniedError(f"{path} may not be {verb}.", "Run as root, or leave this option out.")
-    reason = error.strerror or str(error)
-    return DeviceError(f"{path} could not be {verb}: {reason}.", "Run `tuner doctor`.")
 
 
 def _matches(path: str, pattern: str) -> bool:

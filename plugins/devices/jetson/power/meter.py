@@ -11,7 +11,8 @@ from tuner.boards.hardware import Hardware, Rails
 from tuner.errors import MeasurementError
 from tuner.ports import Clock, EnergyReading, Unsupported
 
-from ..files import TRANSIENT, Files, typed
+from ...host.actuator import typed
+from ..files import TRANSIENT, Files
 from .lag import LOAD_S, corrected, measured_lag_s
 from .open_rails import OpenRails
 from .pace import Pace, lag_s, pace_of, with_measured_update
