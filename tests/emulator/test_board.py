@@ -82,7 +82,9 @@ def test_dirty_lists_what_reads_differently_and_nothing_else(data: st.DataObject
     listed = {line.split("\t")[0] for line in board.dirty()}
     for path in paths:
         driven = path.endswith(("/clk/emc/rate", "/rate", "clk_update_rate"))  # follow the load while unlocked
-        if not driven and _read(board, path) != before[path]:
+        now = _read(board, path)
+        hidden = {before[path], now} & set(errno.errorcode.values())  # a cluster that is offline keeps its settings
+        if not driven and not hidden and now != before[path]:
             assert path in listed
 
 
