@@ -39,7 +39,6 @@ UNFINISHED = frozenset(
         "plugins/strategies/transfer/strategy.py",
         "plugins/workloads/onnx/workload.py",
         "tuner/bench/cases.py",
-        "tuner/boards/board.py",
         "tuner/boards/hardware.py",
         "tuner/cli/_profile_into.py",
         "tuner/cli/bench.py",

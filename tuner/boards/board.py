@@ -5,39 +5,28 @@ The files are found through the package `tuner_profiles`, from a wheel as from a
 
 from __future__ import annotations
 
-import re
-import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.resources import files
-from typing import Any, Literal, NoReturn
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from tuner.config.toml import malformed, parse_toml
 from tuner.errors import FileVersionError, MalformedFileError, OptionValueError, UnknownBoardError
 from tuner.ports import PowerMode
-from tuner.space import Configuration, ConfigurationSpace, Option, OptionValue
+from tuner.space import Configuration, ConfigurationSpace, Option
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+if TYPE_CHECKING:
+    from tuner.boards.schema import NvpmodelTable
+    from tuner.config.schema import FileModel
 
 SCHEMA_VERSION = 1
+_Model = TypeVar("_Model", bound="FileModel")
 _PACKAGE = "tuner_profiles"
-_OPTION_KEYS = {"name", "values", "kind", "unit", "aliases", "description"}
-_BOARD_KEYS = {
-    "schema_version",
-    "name",
-    "description",
-    "default_workload",
-    "options",
-    "boot",
-    "nvpmodel",
-    "physics",
-    "workloads",
-}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Board:
     """What a board has.
 
@@ -74,7 +63,7 @@ class Board:
 def board_names() -> tuple[str, ...]:
     """Return the names of all board files, sorted."""
     entries = (entry.name for entry in (files(_PACKAGE) / "boards").iterdir())
-    # A name has no second dot: `*.hardware.toml` are `tuner.boards.hardware`'s.
+    # A name has no second dot: `*.hardware.toml` are read by `tuner.boards.hardware`.
     return tuple(sorted(name[: -len(".toml")] for name in entries if name.endswith(".toml") and name.count(".") == 1))
 
 
@@ -83,7 +72,7 @@ def load_board(name: str) -> Board:
 
     Raises:
         UnknownBoardError: no file of that name; names the nearest.
-        MalformedFileError: the file does not parse or states nonsense (line and column).
+        MalformedFileError: the file does not parse, or a value is missing or wrong (line and column).
         FileVersionError: another schema version.
     """
     known = board_names()
@@ -94,7 +83,7 @@ def load_board(name: str) -> Board:
 
 
 def load_stock_modes(board: Board) -> tuple[PowerMode, ...]:
-    """Return the modes that the vendor ships for `board`; empty where no stock file names any.
+    """Return the modes that the vendor ships for `board`; empty if there is no stock file.
 
     Raises:
         MalformedFileError, FileVersionError: as `load_board`.
@@ -111,31 +100,33 @@ def parse_board(text: str, source: str) -> Board:
     Raises:
         MalformedFileError, FileVersionError: as `load_board`.
     """
+    from tuner.boards.schema import BoardFile
+
     document = _Document(text, source)
-    data = document.data
-    document.check_keys(data, _BOARD_KEYS)
-    name = document.get(data, "name", str)
-    entries = document.get(data, "options", list)
-    options = tuple(_option(document, entry) for entry in entries)
-    if not options:
-        document.fail("options", "declares no options")
-    try:
-        space = ConfigurationSpace(options)
-    except OptionValueError as error:
-        document.fail("options", f"declares wrong options: {error.what.rstrip('.')}")
-    boot = document.configuration(document.get(data, "boot", dict), space, "boot")
-    workloads = document.get(data, "workloads", dict, {})
-    for key, value in workloads.items():
-        if not isinstance(value, dict):
-            document.fail(key, f"must make 'workloads.{key}' a table")
-    default = document.get(data, "default_workload", str, "")
-    if (default or workloads) and default not in workloads:
-        document.fail("default_workload", f"names no workload of its own as default ('{default}')")
-    nvpmodel = document.get(data, "nvpmodel", dict, {})
-    _check_nvpmodel(document, nvpmodel, space)
-    description = document.get(data, "description", str)
-    physics = document.get(data, "physics", dict, {})
-    return Board(name, description, options, boot, nvpmodel, physics, workloads, default)
+    file = document.checked(BoardFile)
+    options = []
+    for i, o in enumerate(file.options):
+        values, aliases = tuple(o.values), tuple(o.aliases)
+        with document.refusing("options", i, "values"):
+            options.append(Option(o.name, values, o.kind, unit=o.unit, aliases=aliases, description=o.description))
+    with document.refusing("options"):
+        space = ConfigurationSpace(tuple(options))
+    with document.refusing("boot", names=file.boot):
+        boot = space.normalise(file.boot)
+    if (file.default_workload or file.workloads) and file.default_workload not in file.workloads:
+        raise document.wrong(f"'default_workload' names no workload: '{file.default_workload}'", "default_workload")
+    if file.nvpmodel is not None:
+        _check_nvpmodel(document, file.nvpmodel, space)
+    return Board(
+        name=file.name,
+        description=file.description,
+        options=space.options,
+        boot=boot,
+        nvpmodel=document.data.get("nvpmodel", {}),
+        physics=file.physics,
+        workloads=file.workloads,
+        default_workload=file.default_workload,
+    )
 
 
 def parse_stock_modes(text: str, source: str, board: Board) -> tuple[PowerMode, ...]:
@@ -144,153 +135,69 @@ def parse_stock_modes(text: str, source: str, board: Board) -> tuple[PowerMode, 
     Raises:
         MalformedFileError, FileVersionError: as `load_board`.
     """
+    from tuner.boards.schema import StockFile
+
     document = _Document(text, source)
-    document.check_keys(document.data, {"schema_version", "board", "modes"})
-    if document.get(document.data, "board", str) != board.name:
-        document.fail("board", f"is not for board '{board.name}'")
-    modes: list[PowerMode] = []
-    for entry in document.get(document.data, "modes", list):
-        if not isinstance(entry, dict):
-            document.fail("modes", "must write each mode as a table [[modes]]")
-        document.check_keys(entry, {"name", "configuration"})
-        name = document.get(entry, "name", str)
-        if any(mode.name == name for mode in modes):
-            document.fail("modes", f"names mode '{name}' twice")
-        values = document.get(entry, "configuration", dict)
-        modes.append(PowerMode(name, document.configuration(values, board.space, f"mode {name}", name)))
-    return tuple(modes)
+    file = document.checked(StockFile)
+    if file.board != board.name:
+        raise document.wrong(f"it is not for board '{board.name}'", "board")
+    modes: dict[str, PowerMode] = {}
+    for i, mode in enumerate(file.modes):
+        if mode.name in modes:
+            raise document.wrong(f"mode '{mode.name}' is named twice", "modes", i, "name")
+        with document.refusing("modes", i, "configuration", names=mode.configuration):
+            modes[mode.name] = PowerMode(mode.name, board.space.normalise(mode.configuration))
+    return tuple(modes.values())
 
 
-def _option(document: _Document, entry: object) -> Option:
-    if not isinstance(entry, dict):
-        document.fail("options", "must write each option as a table [[options]]")
-    document.check_keys(entry, _OPTION_KEYS)
-    name: str = document.get(entry, "name", str)
-    values: list[OptionValue] = document.get(entry, "values", list, after=name)
-    kind = document.get(entry, "kind", str, "ordinal", after=name)
-    aliases = document.get(entry, "aliases", list, [], after=name)
-    unit = document.get(entry, "unit", str, "", after=name)
-    if not values or not all(isinstance(v, (bool, int, float, str)) for v in values):
-        document.fail("values", f"must give option '{name}' a list of values", name)
-    if kind not in ("ordinal", "categorical"):
-        document.fail("kind", f"gives option '{name}' an unknown kind", name)
-    if not all(isinstance(alias, str) for alias in aliases):
-        document.fail("aliases", f"must give option '{name}' aliases as text", name)
-    numbers = [v for v in values if isinstance(v, (int, float)) and not isinstance(v, bool)]
-    if kind == "ordinal" and (len(numbers) != len(values) or numbers != sorted(set(numbers))):
-        document.fail("values", f"must list the values of ordinal option '{name}' as ascending numbers", name)
-    description = document.get(entry, "description", str, "", after=name)
-    level_kind: Literal["ordinal", "categorical"] = "ordinal" if kind == "ordinal" else "categorical"
-    try:
-        return Option(name, tuple(values), level_kind, unit=unit, aliases=tuple(aliases), description=description)
-    except OptionValueError as error:
-        document.fail("values", f"declares a wrong option: {error.what.rstrip('.')}", name)
-
-
-def _check_nvpmodel(document: _Document, nvpmodel: Mapping[str, Any], space: ConfigurationSpace) -> None:
-    """Every setting must point to a declared PARAM and ARG and, where it says one, to an option."""
-    if not nvpmodel:
-        return
-    document.get(nvpmodel, "free_id", int)
-    args: dict[str, Mapping[str, str]] = {}
-    for param in document.get(nvpmodel, "params", list):
-        args[document.get(param, "name", str)] = document.get(param, "args", dict)
-        document.get(param, "type", str)
-    for setting in document.get(nvpmodel, "settings", list):
-        param, arg = document.get(setting, "param", str), document.get(setting, "arg", str)
-        if arg not in args.get(param, {}):
-            document.fail("settings", f"sets {param} {arg}, which [[nvpmodel.params]] does not declare")
-        if ("fixed" in setting) == ("option" in setting):
-            document.fail("settings", f"must give {param} {arg} either 'fixed' or 'option'")
-        if "option" not in setting:
+def _check_nvpmodel(document: _Document, nvpmodel: NvpmodelTable, space: ConfigurationSpace) -> None:
+    """Check that each setting names a declared PARAM and ARG and, if it has one, a declared option."""
+    args = {param.name: param.args for param in nvpmodel.params}
+    for i, line in enumerate(nvpmodel.settings):
+        what, place = f"{line.param} {line.arg}", ("nvpmodel", "settings", i)
+        if line.arg not in args.get(line.param, {}):
+            raise document.wrong(f"[[nvpmodel.params]] does not declare {what}", *place)
+        if (line.fixed is None) == (line.option is None):
+            raise document.wrong(f"{what} needs either 'fixed' or 'option'", *place)
+        if line.option is None:
             continue
-        name = document.get(setting, "option", str)
-        if name not in space.by_name:
-            document.fail("settings", f"sets {param} {arg} from an unknown option '{name}'")
-        values = document.get(setting, "values", dict, {})
-        lacking = [str(v) for v in space.by_name[name].values if values and str(v) not in values]
+        if line.option not in space.by_name:
+            raise document.wrong(f"{what} is set from an unknown option '{line.option}'", *place)
+        lacking = [v for v in space.by_name[line.option].values if line.values and str(v) not in line.values]
         if lacking:
-            document.fail("settings", f"gives {param} {arg} no text for {name} = {lacking[0]}")
+            raise document.wrong(f"{what} has no text for {line.option} = {lacking[0]}", *place)
 
 
 class _Document:
-    """A parsed file that can say where in its text something is wrong."""
+    """A parsed file whose errors have a line and a column."""
 
     def __init__(self, text: str, source: str) -> None:
-        self.source = source
-        self._lines = text.splitlines()
-        try:
-            self.data: dict[str, Any] = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
-            raise MalformedFileError(
-                f"'{source}' is not valid TOML: {_with_position(str(error), self._lines)}.", "Correct that place."
-            ) from error
-        version = self.data.get("schema_version")
-        if version is None:
-            self.fail("schema_version", "has no 'schema_version'")
+        self._path = Path(source)
+        self.data, self._locate = parse_toml(text, self._path)
+        version = self.data.get("schema_version", SCHEMA_VERSION)
         if version != SCHEMA_VERSION or isinstance(version, bool):
+            line, column = self._locate(["schema_version"])
             raise FileVersionError(
                 f"'{source}' has schema version {version}, this program reads {SCHEMA_VERSION} "
-                f"(line {self._position('schema_version')[0]}, column 1).",
+                f"(line {line}, column {column}).",
                 f"Write 'schema_version = {SCHEMA_VERSION}' if it is of that form, or update this program.",
             )
 
-    def get(self, table: object, key: str, kind: type, default: Any = None, after: str = "") -> Any:
-        """Return `table[key]`, checked to be of `kind`; a missing key without default fails.
+    def checked(self, model: type[_Model]) -> _Model:
+        """Return the document as its model."""
+        from tuner.config.schema import checked
 
-        `after` is a text that precedes the table's keys in the file, for the position in an error.
-        """
-        if not isinstance(table, dict):
-            self.fail(key, f"must have a table that holds '{key}'")
-        if key not in table:
-            if default is None:
-                self.fail(after, f"has no '{key}'", after)
-            return default
-        value = table[key]
-        if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-            name = {str: "text", list: "a list", dict: "a table", int: "an integer"}[kind]
-            self.fail(key, f"must make '{key}' {name}", after)
-        return value
+        return checked(model, self.data, self._path, self._locate)
 
-    def check_keys(self, table: Mapping[str, object], known: set[str]) -> None:
-        """Fail on a key that nothing reads: a misspelt one would be ignored in silence."""
-        for key in table:
-            if key not in known:
-                self.fail(key, f"has an unknown key '{key}'")
+    def wrong(self, what: str, *keys: str | int) -> MalformedFileError:
+        """Return the error for `what` (a clause) at a key's place."""
+        return malformed(self._path, self._locate(keys), what)
 
-    def configuration(
-        self, values: Configuration, space: ConfigurationSpace, what: str, after: str = ""
-    ) -> dict[str, OptionValue]:
-        """Return `values` as a configuration of `space`."""
+    @contextmanager
+    def refusing(self, *keys: str | int, names: Iterable[str] = ()) -> Iterator[None]:
+        """Raise an `OptionValueError` as the error at `keys`, or at the one of `names` below that it is about."""
         try:
-            return space.normalise(values)
+            yield
         except OptionValueError as error:
-            key = next((k for k in values if f"'{k}'" in error.what), what.split()[0])
-            self.fail(key, f"states a wrong configuration in {what}: {error.what.rstrip('.')}", after or what)
-
-    def fail(self, key: str, what: str, after: str = "") -> NoReturn:
-        """Raise MalformedFileError at `key`'s place (after the text `after`, if that occurs)."""
-        line, column = self._position(key, after)
-        raise MalformedFileError(f"'{self.source}' {what} (line {line}, column {column}).", "Correct that place.")
-
-    def _position(self, key: str, after: str = "") -> tuple[int, int]:
-        if not key:
-            return 1, 1
-        start = next((i for i, line in enumerate(self._lines) if after and after in line), 0)
-        pattern = re.compile(rf"^\s*(?:\[+[^\]]*\b{re.escape(key)}\b|[\"']?{re.escape(key)}[\"']?\s*=)")
-        inline = re.compile(rf"(?<![\w-]){re.escape(key)}\s*=")
-        for wanted in (pattern, inline):
-            for i, line in enumerate(self._lines[start:], start + 1):
-                match = wanted.search(line)
-                if match:
-                    return i, match.start() + len(match[0]) - len(match[0].lstrip()) + 1
-        return 1, 1
-
-
-def _with_position(message: str, lines: list[str]) -> str:
-    """Return a decoder's message with line and column (it writes "at end of document" at the end)."""
-    if "at end of document" in message:
-        line = max(1, len(lines))
-        column = len(lines[-1]) + 1 if lines else 1
-        return message.replace("at end of document", f"at line {line}, column {column}")
-    return message
+            about = [name for name in names if f"'{name}'" in error.what][:1]
+            raise self.wrong(error.what.rstrip("."), *keys, *about) from error

@@ -24,6 +24,7 @@ _WORDS = {
     "list_type": "must be a list",
     "model_type": "must be a table",
     "string_type": "must be text",
+    "too_short": "must not be empty",
 }
 
 

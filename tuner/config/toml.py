@@ -45,7 +45,15 @@ def read_toml(path: Path, rights: Rights = OWN) -> tuple[dict[str, Any], Locate]
         FileTooLargeError: it is longer than `LIMIT_BYTES`.
         MalformedFileError: it is no UTF-8 or no TOML, or nested too deeply; the sentence names line and column.
     """
-    text = _read_text(path, rights)
+    return parse_toml(_read_text(path, rights), path)
+
+
+def parse_toml(text: str, path: Path) -> tuple[dict[str, Any], Locate]:
+    """Return the document `text`, and where its keys stand; `path` names it in errors.
+
+    Raises:
+        MalformedFileError: as `read_toml`.
+    """
     deep = _too_deep(text)
     if deep is not None:
         raise malformed(path, _line_column(text, deep), f"it is nested more than {LIMIT_DEPTH} deep")

@@ -50,23 +50,23 @@ def test_a_minimal_board_needs_neither_physics_nor_nvpmodel() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "message", "line"),
     [
-        ('name = "toy"', "name = ", "not valid TOML", 2),
-        ('name = "toy"', "name = 5", "must make 'name' text", 2),
-        ('name = "toy"\n', "", "has no 'name'", 1),
-        ('description = "A toy"', 'descripton = "A toy"', "unknown key 'descripton'", 3),
+        ('name = "toy"', "name = ", "no TOML", 2),
+        ('name = "toy"', "name = 5", "'name' must be text", 2),
+        ('name = "toy"\n', "", "'name' is missing", 1),
+        ('description = "A toy"', 'descripton = "A toy"', "no key 'descripton'", 3),
         ("values = [1, 2, 3]", "values = [3, 2, 1]", "ascending", 8),
         ("values = [1, 2, 3]", "values = [1, 1, 3]", "ascending", 8),
-        ("values = [1, 2, 3]", "values = []", "list of values", 8),
-        ("values = [1, 2, 3]", "values = 3", "'values' a list", 8),
-        ('kind = "categorical"', 'kind = "odd"', "unknown kind", 12),
+        ("values = [1, 2, 3]", "values = []", "'options.0.values' must not be empty", 8),
+        ("values = [1, 2, 3]", "values = 3", "'options.0.values' must be a list", 8),
+        ('kind = "categorical"', 'kind = "odd"', "'options.1.kind' must be 'ordinal' or 'categorical'", 12),
         ('values = ["fast", "slow"]', 'values = ["fast", "fast"]', "twice", 13),
         ('name = "governor"', 'name = "clock_hz"', "same name", 5),
-        ('unit = "Hz"', "unit = 1", "must make 'unit' text", 7),
-        ('unit = "Hz"', 'units = "Hz"', "unknown key 'units'", 7),
+        ('unit = "Hz"', "unit = 1", "'options.0.unit' must be text", 7),
+        ('unit = "Hz"', 'units = "Hz"', "no key 'options.0.units'", 7),
         ("clock_hz = 3", "clock_hz = 4", "no value 4", 16),
         ("clock_hz = 3", "clok_hz = 3", "no option 'clok_hz'", 16),
         ("clock_hz = 3\n", "", "'clock_hz' has no value", 15),
-        ("[boot]", "[[boot]]", "must make 'boot' a table", 15),
+        ("[boot]", "[[boot]]", "'boot' must be a table", 15),
     ],
 )
 def test_a_broken_board_file_is_refused_with_the_place(old: str, new: str, message: str, line: int) -> None:
@@ -91,8 +91,8 @@ def test_another_schema_version_is_refused(version: str) -> None:
     [
         ('board = "toy"', 'board = "other"', "not for board 'toy'"),
         ("clock_hz = 1", "clock_hz = 7", "no value 7"),
-        ('name = "SLOW"', "", "has no 'name'"),
-        ("[[modes]]", "[modes]", "'modes' a list"),
+        ('name = "SLOW"', "", "'modes.0.name' is missing"),
+        ("[[modes]]", "[modes]", "'modes' must be a list"),
     ],
 )
 def test_a_broken_stock_file_is_refused(old: str, new: str, message: str) -> None:
@@ -135,7 +135,7 @@ def test_the_tx2_has_the_levels_of_its_platform() -> None:
         ('option = "emc_freq_hz"', 'option = "emc_hz"', "unknown option 'emc_hz'"),
         ('option = "emc_freq_hz"', 'option = "emc_freq_hz"\nfixed = "1"', "either 'fixed' or 'option'"),
         ('4 = "1" }', '5 = "1" }', "no text for cpu_cores_online = 4"),
-        ("free_id = 5", 'free_id = "20"', "must make 'free_id' an integer"),
+        ("free_id = 5", 'free_id = "20"', "'nvpmodel.free_id' must be a whole number"),
     ],
 )
 def test_a_broken_nvpmodel_mapping_is_refused(old: str, new: str, message: str) -> None:
