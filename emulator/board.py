@@ -1,4 +1,4 @@
-"""The emulated board in this process: files by path, time, faults, and what is not as it was.
+"""The emulated board in this process: files by path, time, faults, and which settings have changed.
 
 `EmulatedBoard` is what the FUSE file system shows, and what tests use without mounting anything. Paths are
 absolute on the board (``/sys/...``); errors are OSErrors with the kernel's errno.
@@ -12,7 +12,7 @@ import stat
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from tuner.ports import Clock
 from tuner_plugins.devices.jetson.nvpmodel.conf import active_mode
@@ -29,10 +29,11 @@ from .spec import spec_of
 from .tree import DirNode, FileNode, LinkNode, Node, PlainNode
 
 _LOG_LINES = 2000
+_T = TypeVar("_T")
 
 
 class Killed(BaseException):
-    """Stands for SIGKILL in this process: a fault said ``kill``. No `except Exception` catches it."""
+    """SIGKILL of this process, by a fault ``kill``. No `except Exception` catches it."""
 
 
 class EmulatedBoard(Hardware):
@@ -71,8 +72,7 @@ class EmulatedBoard(Hardware):
         self.clock: Clock = clock if clock is not None else VirtualClock()
         self.read_only_sys = read_only_sys
         self.latency = latency
-        self.writes = 0
-        self.reads = 0
+        self.counts = {"read": 0, "write": 0}
         self.other_writers: dict[str, str] = {}
         self.writers: dict[int, None] = {}
         self.log: deque[str] = deque(maxlen=_LOG_LINES)
@@ -120,11 +120,11 @@ class EmulatedBoard(Hardware):
             self.write_node(real, node, text)
 
     def exists(self, path: str) -> bool:
-        """Whether there is anything at `path`, links followed."""
+        """Return whether there is anything at `path`, links followed."""
         return self.tree.find(path) is not None
 
     def writable(self, path: str, uid: int = 0) -> bool:
-        """Whether `uid` may write to `path`."""
+        """Return whether `uid` may write to `path`."""
         try:
             self._open(path, uid, write=True)
         except OSError:
@@ -132,7 +132,7 @@ class EmulatedBoard(Hardware):
         return True
 
     def is_dir(self, path: str) -> bool:
-        """Whether `path` is a directory, links followed."""
+        """Return whether `path` is a directory, links followed."""
         return isinstance(self.tree.find(path), DirNode)
 
     def listdir(self, path: str, uid: int = 0) -> list[str]:
@@ -192,54 +192,47 @@ class EmulatedBoard(Hardware):
             raise oserror(errno.EACCES, path)
 
     def read_node(self, path: str, node: FileNode | PlainNode) -> str:
-        """Return an opened file's text: time passes, faults strike, the read is counted."""
+        """Return an opened file's text: time passes, faults happen, the read is counted."""
         if isinstance(node, PlainNode):
             return node.content.decode()
-        with self._lock:
-            self.advance()
-            if node.is_control:
-                return node.text()
-            self.reads += 1
-            faults = self._due("read", self.reads, path, node)
-            try:
-                self._strike(faults, path)
-                text = node.text()
-            except OSError as error:
-                self._note("read", path, errno.errorcode.get(error.errno or 0, "?"))
-                raise
-            self._other_writers(faults)
-        self._pass_time(sum(f.delay_s for f in faults if f.action == "slow"))
-        self._kill(faults, after=True)
-        return text
+        return self._operate("read", path, node, node.text, "")
 
     def write_node(self, path: str, node: FileNode, text: str) -> None:
-        """Write to an opened file: time passes, faults strike, the write is counted."""
-        if node.write is None:
+        """Write to an opened file: time passes, faults happen, the write is counted."""
+        write = node.write
+        if write is None:
             raise oserror(errno.EACCES, path)
+        self._operate("write", path, node, lambda: write(text), text.strip())
+
+    def _operate(self, kind: str, path: str, node: FileNode, act: Callable[[], _T], written: str) -> _T:
         with self._lock:
             self.advance()
             if node.is_control:
-                node.write(text)
-                return
-            self.writes += 1
-            faults = self._due("write", self.writes, path, node)
+                return act()
+            self.counts[kind] += 1
+            since_s = self.clock.now_s() - self.start_s
+            faults = self._schedule.due(kind, self.counts[kind], since_s, node.alias, path)
             try:
-                self._strike(faults, path)
-                node.write(text)
+                self._fail(faults, path)
+                result = act()
             except OSError as error:
-                self._note("write", path, f"{text.strip()} -> {errno.errorcode.get(error.errno or 0, '?')}")
-                raise oserror(error.errno or errno.EIO, path) from None
-            self._note("write", path, text.strip())
-            self.other_writers.pop(path, None)
-            self._other_writers(faults)
-        delay_s = sum(f.delay_s for f in faults if f.action == "slow")
-        self._pass_time(delay_s + (node.latency_s if self.latency else 0.0))
+                number = error.errno or errno.EIO
+                name = errno.errorcode.get(number, "?")
+                self._note(kind, path, name if kind == "read" else f"{written} -> {name}")
+                raise oserror(number, path) from None
+            if kind == "write":
+                self._note(kind, path, written)
+                self.other_writers.pop(path, None)
+            for fault in faults:
+                if fault.action == "other":
+                    self.write_as_other(fault.target, fault.value)
+        latency_s = node.latency_s if kind == "write" and self.latency else 0.0
+        if duration_s := latency_s + sum(f.delay_s for f in faults if f.action == "slow"):
+            self.clock.sleep(duration_s)
         self._kill(faults, after=True)
+        return result
 
-    def _due(self, kind: str, number: int, path: str, node: FileNode) -> list[Fault]:
-        return self._schedule.due(kind, number, self.clock.now_s() - self.start_s, node.alias, path)
-
-    def _strike(self, faults: Sequence[Fault], path: str) -> None:
+    def _fail(self, faults: Sequence[Fault], path: str) -> None:
         self._kill(faults, after=False)
         for fault in faults:
             if fault.action == "errno":
@@ -249,12 +242,7 @@ class EmulatedBoard(Hardware):
         if any(f.action == ("kill after" if after else "kill") for f in faults):
             self.on_kill()
             if not after:
-                raise oserror(errno.EINTR)  # whoever asked is dead: the operation must not take effect
-
-    def _other_writers(self, faults: Sequence[Fault]) -> None:
-        for fault in faults:
-            if fault.action == "other":
-                self.write_as_other(fault.target, fault.value)
+                raise oserror(errno.EINTR)  # the caller is dead: the operation must not take effect
 
     def write_as_other(self, target: str, value: str) -> None:
         """Let another program write `value` to every file that `target` names (short name, path or pattern)."""
@@ -279,10 +267,6 @@ class EmulatedBoard(Hardware):
         node.write(value)
         self.other_writers[real] = value
         self._note(program, real, value)
-
-    def _pass_time(self, duration_s: float) -> None:
-        if duration_s > 0:
-            self.clock.sleep(duration_s)
 
     def _note(self, what: str, path: str, detail: str) -> None:
         self.log.append(f"{self.clock.now_s() - self.start_s:.6f}\t{what}\t{path}\t{detail}")
@@ -365,7 +349,7 @@ class EmulatedBoard(Hardware):
     def dirty(self) -> list[str]:
         """Return one line per setting that differs from when the board was made: path, then, now.
 
-        Tab separated; a fourth field ``other writer`` where somebody else wrote it last. Files that came or went
+        Tab separated; a fourth field ``other writer`` where another program wrote it last. Files that came or went
         count; clocks that the load drives do not.
         """
         with self._lock:

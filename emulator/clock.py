@@ -44,7 +44,7 @@ class VirtualClock:
     advance = sleep
 
     def every(self, period_s: float, call: Callable[[], None]) -> Callable[[], None]:
-        """Call `call` each `period_s` while somebody sleeps, as a thread would; return what ends that.
+        """Call `call` each `period_s` during sleeps, as a thread would; return what ends that.
 
         What `call` itself sleeps passes without ticks.
         """

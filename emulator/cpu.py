@@ -63,7 +63,7 @@ class Policy:
     def set_min(self, value: int) -> None:
         """Ask for a minimum (4.x: EINVAL above the maximum)."""
         if self._release.rejects_inverted_limits:
-            value = min(max(value, self.table[0]), self.table[-1])
+            value = self.inside(value)
             if value > self.limits()[1]:
                 raise oserror(errno.EINVAL)
         self.min_request = value
@@ -71,16 +71,10 @@ class Policy:
     def set_max(self, value: int) -> None:
         """Ask for a maximum (4.x: EINVAL below the minimum)."""
         if self._release.rejects_inverted_limits:
-            value = min(max(value, self.table[0]), self.table[-1])
+            value = self.inside(value)
             if value < self.limits()[0]:
                 raise oserror(errno.EINVAL)
         self.max_request = value
-
-    def set_governor(self, name: str) -> None:
-        """Choose a governor; EINVAL for an unknown one."""
-        if name.strip() not in self.governors:
-            raise oserror(errno.EINVAL)
-        self.governor = name.strip()
 
     def set_speed(self, value: int) -> None:
         """Choose the speed of governor `userspace`; EINVAL under any other."""
@@ -191,7 +185,7 @@ class CpuComplex:
             policy.set_max,
             state=lambda: f"{policy.limits()[1]} {policy.inside(policy.max_request)}",
         )
-        folder.text("scaling_governor", lambda: policy.governor, policy.set_governor, state=lambda: policy.governor)
+        folder.choice("scaling_governor", policy, "governor", policy.governors)
         folder.number(
             "scaling_setspeed",
             lambda: policy.setspeed if policy.governor == "userspace" else "<unsupported>",

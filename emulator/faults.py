@@ -8,7 +8,7 @@ WHEN
     board count, from 1, those of `.emulator` left out.
 WHAT
     ``ERRNO on FILE`` with an optional ``N times``: the operation fails with it;
-    ``other writer sets FILE VALUE``: once the operation is done, somebody else writes;
+    ``other writer sets FILE VALUE``: once the operation is done, another program writes;
     ``slow T on FILE``: writes (and reads) of it take that long;
     ``kill`` or ``kill after``: the process that made the operation gets SIGKILL before, or after, it takes effect.
 FILE

@@ -108,12 +108,6 @@ class Gpu:
             value = -(-value // 1000) * 1000
         self.max_request = value
 
-    def set_governor(self, name: str) -> None:
-        """Choose a governor; EINVAL for an unknown one."""
-        if name.strip() not in self.governors:
-            raise oserror(errno.EINVAL)
-        self.governor = name.strip()
-
     def set_tpc_mask(self, mask: int) -> None:
         """Power TPCs off: EBUSY for another mask once the GPU was used."""
         if mask == self.tpc_mask:
@@ -121,12 +115,6 @@ class Gpu:
         if self.used:
             raise oserror(errno.EBUSY)
         self.tpc_mask = mask
-
-    def set_power_control(self, text: str) -> None:
-        """Runtime power management: ``on`` or ``auto``."""
-        if text.strip() not in ("on", "auto"):
-            raise oserror(errno.EINVAL)
-        self.power_control = text.strip()
 
     def add_to(self, tree: Tree, debugfs: bool = True) -> None:
         """Put the device directory, the devfreq directory and every alias into `tree`."""
@@ -180,7 +168,7 @@ class Gpu:
         folder.number("max_freq", lambda: self.limits()[1], self.set_max)
         folder.show("cur_freq", lambda: self._plant().gpu_hz())
         folder.show("target_freq", lambda: self.current_hz(self._plant().activity))
-        folder.text("governor", lambda: self.governor, self.set_governor)
+        folder.choice("governor", self, "governor", self.governors)
         userspace = Folder(tree, f"{folder.path}/userspace", "gpu/userspace", GPU_S)
         userspace.number(
             "set_freq",
@@ -200,7 +188,7 @@ class Gpu:
             folder.attribute("railgate_enable", self, "railgate")
             folder.attribute("enable_3d_scaling", self, "scaling_3d")
         power = Folder(tree, f"{device}/power", "gpu/power", GPU_S)
-        power.text("control", lambda: self.power_control, self.set_power_control)
+        power.choice("control", self, "power_control", ("on", "auto"))
         power.show("runtime_status", lambda: "active" if self.powered(self._plant().activity) else "suspended")
         if self.spec.tpc:
             folder.number("tpc_pg_mask", lambda: self.tpc_mask, self.set_tpc_mask)

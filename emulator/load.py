@@ -12,7 +12,6 @@ import os
 import re
 import time
 from collections.abc import Callable, Collection
-from typing import Protocol
 
 from tuner.errors import UsageError
 
@@ -22,43 +21,33 @@ _RAMP_STEPS = 200
 _MIN_SAMPLE_S = 0.02
 
 
-class Load(Protocol):
-    """Activity in 0..1 over time; the same for CPU cores and GPU."""
+class Load:
+    """Activity in 0..1 over time, the same for CPU cores and GPU; this one is constant.
 
-    text: str
+    Attributes:
+        text: How it is written.
+    """
+
+    def __init__(self, text: str, activity: float = 0.0) -> None:
+        self.text = text
+        self._activity = activity
 
     def mean(self, start_s: float, end_s: float) -> float:
         """Return the mean activity between two board times."""
-        ...
-
-    def constant_until_s(self, start_s: float) -> float:
-        """Return until when activity is (nearly) constant from `start_s` on."""
-        ...
-
-
-class ConstantLoad:
-    """The same activity for ever."""
-
-    def __init__(self, activity: float) -> None:
-        self._activity = activity
-        self.text = "idle" if activity == 0 else f"constant {activity:g}"
-
-    def mean(self, start_s: float, end_s: float) -> float:
-        """Return it."""
         return self._activity
 
     def constant_until_s(self, start_s: float) -> float:
-        """For ever."""
+        """Return until when activity is (nearly) constant from `start_s` on, as far as is known."""
         return math.inf
 
 
-class PeriodicLoad:
+class PeriodicLoad(Load):
     """A square wave or a repeated ramp between two activities."""
 
     def __init__(self, kind: str, period_s: float, low: float, high: float, origin_s: float) -> None:
+        super().__init__(f"{kind} {period_s:g}s {low:g}..{high:g}")
         self._square = kind == "square"
         self._period_s, self._low, self._high, self._origin_s = period_s, low, high, origin_s
-        self.text = f"{kind} {period_s:g}s {low:g}..{high:g}"
 
     def mean(self, start_s: float, end_s: float) -> float:
         """Return the activity in the middle: exact within a constant or linear piece."""
@@ -74,7 +63,7 @@ class PeriodicLoad:
         return self._origin_s + (done + 1) * piece_s
 
 
-class ProcessLoad:
+class ProcessLoad(Load):
     """The share of this machine's CPUs that processes use, measured from their CPU time.
 
     Args:
@@ -84,11 +73,10 @@ class ProcessLoad:
     """
 
     def __init__(self, text: str, roots: Callable[[], Collection[int]], with_roots: bool) -> None:
-        self.text = text
+        super().__init__(text)
         self._roots, self._with_roots = roots, with_roots
         self._seen: dict[int, float] = {}
         self._sampled_s: float | None = None
-        self._activity = 0.0
 
     def mean(self, start_s: float, end_s: float) -> float:
         """Return the activity of the interval that just ended, at most one sample (20 ms) old."""
@@ -102,10 +90,6 @@ class ProcessLoad:
             self._activity = min(1.0, used_s / available_s)
             self._seen, self._sampled_s = seen, now_s
         return self._activity
-
-    def constant_until_s(self, start_s: float) -> float:
-        """Return infinity: the mean over the interval is all that is known."""
-        return math.inf
 
     def _cpu_times(self) -> dict[int, float]:
         roots = set(self._roots())
@@ -164,14 +148,15 @@ def load_of(text: str, now_s: float, writers: Callable[[], Collection[int]]) -> 
     """
     line = " ".join(text.split())
     if line in ("", "idle"):
-        return ConstantLoad(0.0)
+        return Load("idle")
     if line == "auto":
         return ProcessLoad("auto", writers, with_roots=False)
     if match := re.fullmatch(r"pid (\d+)", line):
         pid = int(match[1])
         return ProcessLoad(line, lambda: [pid], with_roots=True)
     if (match := re.fullmatch(rf"constant {_NUMBER}", line)) and float(match[1]) <= 1:
-        return ConstantLoad(float(match[1]))
+        activity = float(match[1])
+        return Load(f"constant {activity:g}" if activity else "idle", activity)
     if match := _PERIODIC.match(line):
         kind, period, unit, low, high = match.groups()
         period_s = float(period) * (0.001 if unit == "ms" else 1.0)

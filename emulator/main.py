@@ -19,7 +19,7 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(
         prog="tuner-emulate-board",
         description="Shows an EMULATED Jetson as a file system: /sys, /proc and /etc of a board under DIR. "
-        "Prints 'mounted' when it stands and runs until it is unmounted, SIGINT or SIGTERM. DIR/.emulator has the "
+        "Prints 'mounted' when it is mounted and runs until it is unmounted, SIGINT or SIGTERM. DIR/.emulator has the "
         "ground truth (energy_j, power_w, temperature_c), the load and what is dirty.",
     )
     made.add_argument("--board", required=True, metavar="NAME", help="one of " + ", ".join(releases()))

@@ -1,4 +1,4 @@
-"""What depends on the L4T release rather than on the board: the kernel's manners and the layouts of paths.
+"""What depends on the L4T release rather than on the board: how the kernel behaves and the layouts of paths.
 
 Section numbers are those of the platform facts that docs/emulated-board.md cites.
 """

@@ -7,8 +7,9 @@ each one the registers hold ``old + (x - old) / N``. Between cycles a register d
 from __future__ import annotations
 
 import errno
+import math
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from itertools import product
 
@@ -115,15 +116,21 @@ class Ina3221:
         self._add_device_tree(tree, device)
         folder = Folder(tree, f"{device}/iio:device{index}", "ina")
         folder.constant("name", "ina3221x")
-        for n, rail in enumerate(self.rails):
-            folder.constant(f"rail_name_{n}", rail.label)
-            folder.show(f"in_voltage{n}_input", partial(self._millivolt, n))
-            folder.show(f"in_current{n}_input", partial(self._milliampere, n))
-            folder.show(f"in_power{n}_input", partial(self._milliwatt, n))
-            for kind, key in (("warn", "max"), ("crit", "crit")):
-                folder.number(f"{kind}_current_limit_{n}", partial(self._limit, n, key, " ma"), self._setter(n, key))
+        for n in range(_CHANNELS):
+            self._add_iio_channel(folder, n)
         tree.link(f"/sys/bus/iio/devices/iio:device{index}", folder.path)
         tree.link(f"{device}/iio_device", folder.path)
+
+    def _add_iio_channel(self, folder: Folder, n: int) -> None:
+        folder.constant(f"rail_name_{n}", self.rails[n].label)
+        folder.show(f"in_voltage{n}_input", lambda: self._register(n)[0])
+        folder.show(f"in_current{n}_input", lambda: self._register(n)[1])
+        folder.show(f"in_power{n}_input", lambda: round(math.prod(self._register(n)) / 1000))
+        for name, kind in (("warn", "max"), ("crit", "crit")):
+            self._add_limit(folder, f"{name}_current_limit_{n}", (n, kind), " ma")
+
+    def _add_limit(self, folder: Folder, name: str, key: tuple[int, str], unit: str = "") -> None:
+        folder.number(name, lambda: f"{self.limits_ma[key]}{unit}", partial(self.limits_ma.__setitem__, key))
 
     def _add_device_tree(self, tree: Tree, device: str) -> None:
         """Put what NVIDIA's driver configures the chip with: 32 bits, the register in the lower 16."""
@@ -141,7 +148,7 @@ class Ina3221:
             self._add_channel(folder, n)
         folder.show("in7_input", lambda: sum(map(self._shunt_uv, range(_CHANNELS))))
         folder.constant("in7_label", "sum of shunt voltages")
-        folder.show("curr4_input", lambda: sum(map(self._milliampere, range(_CHANNELS))))
+        folder.show("curr4_input", lambda: sum(self._register(n)[1] for n in range(_CHANNELS)))
         folder.number("samples", lambda: self.samples, self._set_samples)
         folder.number("update_interval", lambda: round(self.window_s * 1000), self._set_interval)
 
@@ -153,28 +160,12 @@ class Ina3221:
         folder.show(f"in{n + 4}_input", lambda: self._shunt_uv(n))
         folder.constant(f"shunt{n + 1}_resistor", round(rail.shunt_milliohm * 1000))
         folder.switch(f"in{n + 1}_enable", lambda: self.enabled[n], partial(self.enabled.__setitem__, n))
-        for key in ("max", "crit"):
-            folder.number(f"curr{n + 1}_{key}", partial(self._limit, n, key), self._setter(n, key))
-            folder.show(f"curr{n + 1}_{key}_alarm", partial(self._alarm, n, key))
+        for kind in ("max", "crit"):
+            self._add_limit(folder, f"curr{n + 1}_{kind}", (n, kind))
+            folder.show(f"curr{n + 1}_{kind}_alarm", partial(self._alarm, n, kind))
 
-    def _limit(self, n: int, key: str, unit: str = "") -> str:
-        return f"{self.limits_ma[n, key]}{unit}"
-
-    def _setter(self, n: int, key: str) -> Callable[[int], None]:
-        return partial(self.limits_ma.__setitem__, (n, key))
-
-    def _alarm(self, n: int, key: str) -> int:
-        return int(self._milliampere(n) > self.limits_ma[n, key])
-
-    def _millivolt(self, n: int) -> int:
-        return self._register(n)[0]
-
-    def _milliampere(self, n: int) -> int:
-        return self._register(n)[1]
-
-    def _milliwatt(self, n: int) -> int:
-        millivolt, milliampere = self._register(n)
-        return round(millivolt * milliampere / 1000)
+    def _alarm(self, n: int, kind: str) -> int:
+        return int(self._register(n)[1] > self.limits_ma[n, kind])
 
     def _shunt_uv(self, n: int) -> int:
         return round(self._register(n)[1] * self.rails[n].shunt_milliohm)

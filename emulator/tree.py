@@ -10,7 +10,7 @@ import errno
 import fnmatch
 import posixpath
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -290,6 +290,16 @@ class Folder:
     def switch(self, name: str, read: Callable[[], bool], write: Callable[[bool], object], **how: Any) -> None:
         """Add an attribute that takes 0 or 1; `how` is as for `text`."""
         self.text(name, lambda: int(read()), lambda text: write(switch(text)), **how)
+
+    def choice(self, name: str, owner: object, field: str, allowed: Sequence[str]) -> None:
+        """Add an attribute that is the attribute `field` of `owner` and takes one of some words."""
+
+        def choose(text: str) -> None:
+            if text.strip() not in allowed:
+                raise oserror(errno.EINVAL)
+            setattr(owner, field, text.strip())
+
+        self.text(name, lambda: getattr(owner, field), choose, state=lambda: getattr(owner, field))
 
     def attribute(self, name: str, owner: object, field: str) -> None:
         """Add a switch that is the attribute `field` of `owner`."""

@@ -1,4 +1,4 @@
-"""`replay:<table.csv>`: tune over somebody's measured table, as if its board were here."""
+"""`replay:<table.csv>`: tune over a measured table, as if its board were here."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class ReplayDevicePlugin:
 
 
 class _VirtualClock:
-    """Time that passes only when somebody sleeps."""
+    """Time that passes only in `sleep`."""
 
     def __init__(self) -> None:
         self._now_s = 0.0

@@ -51,7 +51,7 @@ def test_01_endings_of_values(name: str) -> None:
         assert not text.endswith("\n\n"), path
 
 
-def test_01_a_fresh_open_reads_anew() -> None:
+def test_01_a_new_open_reads_again() -> None:
     board = orin()
     before = board.read_text(f"{POLICY}/scaling_max_freq")
     board.write_text(f"{POLICY}/scaling_max_freq", "1113600")

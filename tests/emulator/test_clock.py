@@ -1,4 +1,4 @@
-"""Virtual time: what is called back while somebody sleeps."""
+"""Virtual time: what is called back during a sleep."""
 
 from __future__ import annotations
 

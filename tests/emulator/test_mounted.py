@@ -85,7 +85,7 @@ def test_files_links_errors_and_ordinary_files(mounted: Mount) -> None:
     ]
 
 
-def test_a_kept_descriptor_reads_anew_from_the_start(mounted: Mount) -> None:
+def test_a_kept_descriptor_reads_again_from_the_start(mounted: Mount) -> None:
     root = mounted("jetson-tx2", "--l4t", "28.2", "--load", "idle")
     (current,) = root.glob("sys/bus/i2c/drivers/ina3221x/0-0041/iio:device*/in_current0_input")
     descriptor = os.open(current, os.O_RDONLY)

@@ -107,7 +107,7 @@ class EmulatedDevicePlugin:
     summary = "a physics model of a board, in virtual time"
 
     def detect(self, context: OpenContext) -> str | None:
-        """Return None: nobody is ever on an emulated board."""
+        """Return None: no program runs on an emulated board."""
         return None
 
     def boards(self) -> Sequence[str]:

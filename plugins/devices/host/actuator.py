@@ -79,7 +79,7 @@ class HostActuator:
         return int(text) if name == MAX_FREQ else text
 
     def write_option(self, name: str, value: OptionValue) -> None:
-        """Write one option to every file that it stands for."""
+        """Write one option to every file that holds it."""
         if name == CPUS_ONLINE:
             self._write_online(set(parse_cpulist(str(value))))
             return

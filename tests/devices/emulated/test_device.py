@@ -51,7 +51,7 @@ def test_the_plugin_offers_its_boards_and_is_never_detected() -> None:
 
 
 @pytest.mark.parametrize("board", ["jetson-tx1", "jetson-tx2"])
-def test_a_fresh_board_stands_in_its_boot_configuration(board: str, open_board: Opener) -> None:
+def test_a_new_board_is_in_its_boot_configuration(board: str, open_board: Opener) -> None:
     device = open_board(board)
     assert isinstance(device, Device)
     assert device.emulated
@@ -150,7 +150,7 @@ def test_repeats_and_visits_of_one_configuration_differ(open_board: Opener) -> N
     device = open_board()
     first, second = measure(device), measure(device)
     assert len({latencies[0] for latencies, _ in first}) == 3
-    assert first[0][0] == measure(open_board())[0][0]  # a fresh device starts its visits anew
+    assert first[0][0] == measure(open_board())[0][0]  # a new device counts its visits from 0
     workload = device.own_workload(None)
     assert workload is not None
     visits = [workload.start({}, 60.0).repeat(1) for _ in range(2)]
