@@ -14,7 +14,7 @@ from tuner.profiles.validate import require_board, require_valid
 from .text import value_text
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Line:
     """One MODEL line: `param` `arg` `value`, the file that it means, and the option behind it (or "")."""
 
@@ -52,7 +52,13 @@ def model_lines(profile: Profile, board: Board) -> list[Line]:
             f"Profile '{profile.name}' sets nothing on the board.", "Export it as json, or as shell."
         )
     return [
-        Line(s["param"], s["arg"], _text(s, chosen), paths[s["param"]][s["arg"]], s.get("option", ""))
+        Line(
+            param=s["param"],
+            arg=s["arg"],
+            value=_text(s, chosen),
+            path=paths[s["param"]][s["arg"]],
+            option=s.get("option", ""),
+        )
         for s in settings
         if s["param"] in used and ("fixed" in s or s["option"] in chosen)
     ]

@@ -153,7 +153,7 @@ def record() -> SessionRecord:
 def test_a_stop_says_what_became_of_the_process() -> None:
     stopping = record()
     stopping.wanted = "stop"
-    what = settle(stopping, ProcessEnd(-9, "did not end within 1 s and was killed", trouble="no way"), 0.0)
+    what = settle(stopping, ProcessEnd(code=-9, killed="did not end within 1 s and was killed", trouble="no way"), 0.0)
     assert isinstance(what.error, Interrupted)
     assert "Its process did not end within 1 s and was killed. No way." in what.error.what
     assert what.error.hint.endswith("tuner start --study s")
@@ -163,12 +163,12 @@ def test_a_lost_actuator_is_waited_for_until_a_deadline() -> None:
     """However often it is gone again while one connects; then the session ends and says how to go on."""
     lost = record()
     now_s, codes = 1000.0, [BoardLostError.exit_code]
-    following = settle(lost, ProcessEnd(codes[0]), now_s)
+    following = settle(lost, ProcessEnd(code=codes[0]), now_s)
     assert following.error is None
     assert following.wait_s == 0.0
     for _ in range(200):
         now_s += following.wait_s + 0.5
-        following = settle(lost, ProcessEnd(BoardUnreachableError.exit_code), now_s)
+        following = settle(lost, ProcessEnd(code=BoardUnreachableError.exit_code), now_s)
         if following.error is not None:
             break
     assert isinstance(following.error, BoardLostError)
@@ -178,23 +178,23 @@ def test_a_lost_actuator_is_waited_for_until_a_deadline() -> None:
 
 def test_an_actuator_that_is_lost_in_every_trial_ends_the_session() -> None:
     lost, ends = record(), 0
-    while settle(lost, ProcessEnd(BoardLostError.exit_code), 1000.0 * ends).error is None:
+    while settle(lost, ProcessEnd(code=BoardLostError.exit_code), 1000.0 * ends).error is None:
         lost.board_gone_s = None  # it was had again
         ends += 1
     assert ends == MAX_CRASHES
 
 
 def test_other_ends() -> None:
-    assert settle(record(), ProcessEnd(DeviceBusyError.exit_code), 0.0).wait_s == BUSY_RETRY_S
+    assert settle(record(), ProcessEnd(code=DeviceBusyError.exit_code), 0.0).wait_s == BUSY_RETRY_S
     crashed = record()
-    assert all(settle(crashed, ProcessEnd(-11), 0.0).error is None for _ in range(MAX_CRASHES))
-    last = settle(crashed, ProcessEnd(-11, last_words="bye"), 0.0)
+    assert all(settle(crashed, ProcessEnd(code=-11), 0.0).error is None for _ in range(MAX_CRASHES))
+    last = settle(crashed, ProcessEnd(code=-11, last_words="bye"), 0.0)
     assert last.error is not None
     assert "bye" in last.error.what
-    full = settle(record(), ProcessEnd(DiskFullError.exit_code), 0.0)
+    full = settle(record(), ProcessEnd(code=DiskFullError.exit_code), 0.0)
     assert isinstance(full.error, DiskFullError)
-    assert settle(record(), ProcessEnd(1), 0.0).error is not None
-    assert settle(record(), ProcessEnd(-9, suspended=True), 0.0).error is None
+    assert settle(record(), ProcessEnd(code=1), 0.0).error is not None
+    assert settle(record(), ProcessEnd(code=-9, suspended=True), 0.0).error is None
     assert -9 not in IN_ORDER
 
 

@@ -34,6 +34,10 @@ from tuner.remote.transport import Link, parse_address
 Open = Callable[..., RemoteDevice]
 
 
+def link_of(end: socket.socket, hang_up: Callable[[], None], close: Callable[[], None]) -> Link:
+    return Link(read_fd=end.fileno(), write_fd=end.fileno(), hang_up=hang_up, close=close)
+
+
 @pytest.fixture
 def open_remote(tmp_path: Path) -> Iterator[Open]:
     """Serve a device from a thread; return what a session has of it."""
@@ -51,7 +55,7 @@ def open_remote(tmp_path: Path) -> Iterator[Open]:
 
         thread = threading.Thread(target=serve)
         thread.start()
-        link = Link(ours.fileno(), ours.fileno(), None, lambda: ours.shutdown(socket.SHUT_WR), ours.close)
+        link = link_of(ours, lambda: ours.shutdown(socket.SHUT_WR), ours.close)
         connection = Connection(link, "there", heartbeat_s=None)
         remote = RemoteDevice(parse_address(address), b"", connection, default_context({}))
         running.append((thread, remote))
@@ -189,7 +193,7 @@ def test_a_board_that_says_something_else_is_refused() -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
         theirs.sendall(b'{"id":1,"ok":{"version":1,"board":"x"}}\n')
-        link = Link(ours.fileno(), ours.fileno(), None, lambda: theirs.shutdown(socket.SHUT_WR), lambda: None)
+        link = link_of(ours, lambda: theirs.shutdown(socket.SHUT_WR), lambda: None)
         connection = Connection(link, "there", heartbeat_s=None)
         with pytest.raises(BoardProtocolError):
             RemoteDevice(parse_address("unix:/there"), b"", connection, default_context({}))

@@ -220,17 +220,17 @@ def _hardware(data: Mapping[str, Any]) -> Hardware:
         if not pattern.startswith(("/sys/", "/proc/")) or ".." in pattern:
             raise ValueError(f"'{pattern}' is no path below /sys")
     return Hardware(
-        str(data["name"]),
-        str(data["description"]),
-        _texts(detect.get("compatible", [])),
-        _texts(detect.get("models", [])),
-        tuple(_group(g) for g in data.get("core_groups", [])),
-        {int(cpu): str(prefix) for cpu, prefix in data.get("clusters", {}).items()},
-        tuple(sorted(int(f) for f in data.get("emc_hz", []))),
-        int(data.get("emc_min_hz", 0)),
-        writes,
-        tuple(Rails(_texts(r["total"]), str(r["provenance"])) for r in data.get("power", [])),
-        Limits(**{k: float(v) for k, v in limits.items()}),
+        name=str(data["name"]),
+        description=str(data["description"]),
+        compatible=_texts(detect.get("compatible", [])),
+        models=_texts(detect.get("models", [])),
+        core_groups=tuple(_group(g) for g in data.get("core_groups", [])),
+        clusters={int(cpu): str(prefix) for cpu, prefix in data.get("clusters", {}).items()},
+        emc_hz=tuple(sorted(int(f) for f in data.get("emc_hz", []))),
+        emc_min_hz=int(data.get("emc_min_hz", 0)),
+        writes=writes,
+        rails=tuple(Rails(_texts(r["total"]), str(r["provenance"])) for r in data.get("power", [])),
+        limits=Limits(**{k: float(v) for k, v in limits.items()}),
     )
 
 

@@ -30,7 +30,7 @@ _BOARD_GONE = (BoardLostError.exit_code, BoardUnreachableError.exit_code)
 IN_ORDER = frozenset({0, DeviceBusyError.exit_code, StorageError.exit_code, *_BOARD_GONE})
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ProcessEnd:
     """How a session's process ended.
 

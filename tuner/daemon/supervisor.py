@@ -375,7 +375,13 @@ class Supervisor:
 
     def _settle(self, record: SessionRecord, code: int, child: Child, trouble: str) -> None:
         """Decide about a session whose process ended without telling an end."""
-        end = ProcessEnd(code, child.killed, child.suspending, trouble, self._files.last_words(record.id))
+        end = ProcessEnd(
+            code=code,
+            killed=child.killed,
+            suspended=child.suspending,
+            trouble=trouble,
+            last_words=self._files.last_words(record.id),
+        )
         following = settle(record, end, time.time())
         if following.error is not None:
             self._intake.end(record, following.error)

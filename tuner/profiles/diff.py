@@ -23,7 +23,7 @@ _FACTS = (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Change:
     """One difference.
 
@@ -81,7 +81,7 @@ def _changes(
 ) -> tuple[Change, ...]:
     names = dict.fromkeys([*left, *right])
     return tuple(
-        Change(section, name, left.get(name), right.get(name), (units or {}).get(name, ""))
+        Change(section=section, name=name, left=left.get(name), right=right.get(name), unit=(units or {}).get(name, ""))
         for name in names
         if left.get(name) != right.get(name) or type(left.get(name)) is not type(right.get(name))
     )

@@ -48,26 +48,26 @@ sys.exit(main())
 """
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Link:
     """An open way to something on the board.
 
     Attributes:
         read_fd: Where its lines come from.
         write_fd: Where ours go.
-        process: The local program that carries them; None for a socket.
         hang_up: Says that nothing more comes; what runs on the board then puts it back and hangs up, too.
         close: Ends it for good.
+        process: The local program that carries them; None for a socket.
     """
 
     read_fd: int
     write_fd: int
-    process: subprocess.Popen[bytes] | None
     hang_up: Callable[[], None]
     close: Callable[[], None]
+    process: subprocess.Popen[bytes] | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Address:
     """Where a board is.
 
@@ -80,7 +80,7 @@ class Address:
     """
 
     text: str
-    prefix: tuple[str, ...]
+    prefix: tuple[str, ...] = ()
     socket_path: str = ""
     is_local: bool = False
     sudo: bool = False
@@ -96,7 +96,13 @@ class Address:
         process = self._spawn(archive, arguments, privileged=self.sudo)
         assert process.stdin is not None
         assert process.stdout is not None
-        return Link(process.stdout.fileno(), process.stdin.fileno(), process, process.stdin.close, lambda: end(process))
+        return Link(
+            read_fd=process.stdout.fileno(),
+            write_fd=process.stdin.fileno(),
+            process=process,
+            hang_up=process.stdin.close,
+            close=lambda: end(process),
+        )
 
     def start_program(self, archive: bytes, module: str) -> subprocess.Popen[bytes]:
         """Start a workload's helper program on the board, as the user who logs in.
@@ -142,13 +148,13 @@ def parse_address(text: str) -> Address:
     """
     scheme, _, rest = text.partition(":")
     if scheme == "ssh" and _DESTINATION.fullmatch(rest[2:].rstrip("/")) and rest.startswith("//"):
-        return Address(text, _ssh_command(rest[2:].rstrip("/")), sudo=True)
+        return Address(text=text, prefix=_ssh_command(rest[2:].rstrip("/")), sudo=True)
     if scheme == "exec":
         with contextlib.suppress(ValueError):
             prefix = shlex.split(rest)
-            return Address(text, (*prefix, "sh", "-c"), is_local=not prefix)
+            return Address(text=text, prefix=(*prefix, "sh", "-c"), is_local=not prefix)
     if scheme == "unix" and rest:
-        return Address(text, (), os.path.abspath(rest))
+        return Address(text=text, socket_path=os.path.abspath(rest))
     raise UsageError(f"'{text}' is no board's address.", "Write ssh://user@host, exec:COMMAND or unix:PATH.")
 
 
@@ -185,7 +191,9 @@ def _socket_link(path: str) -> Link:
         raise BoardUnreachableError(
             f"No actuator answers at '{path}': {error.strerror}.", "Start tuner-actuator.service, or check the path."
         ) from error
-    return Link(made.fileno(), made.fileno(), None, lambda: made.shutdown(socket.SHUT_WR), made.close)
+    return Link(
+        read_fd=made.fileno(), write_fd=made.fileno(), hang_up=lambda: made.shutdown(socket.SHUT_WR), close=made.close
+    )
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
