@@ -186,11 +186,8 @@ def make_problem(seed: int, sources: int, spread: float, starts: int) -> Problem
 
 
 def run_here(name: str, problem: Problem, evaluations: int) -> tuple[list[tuple[int, ...]], float | None]:
-    from tuner.config.settings import SETTINGS
-
-    settings = {s.key: s.default for s in SETTINGS}
     objective = Objective("latency", LATENCY)
-    context = StrategyContext(problem.space, objective, problem.seed, evaluations, (problem.source(),), settings)
+    context = StrategyContext(problem.space, objective, problem.seed, evaluations, (problem.source(),))
     trace = run_strategy(strategy_named(name), context, problem.measure, evaluations)
     return list(trace.measured), statistics.median(trace.ask_ms) if trace.ask_ms else None
 

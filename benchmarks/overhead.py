@@ -29,9 +29,10 @@ from tuner.measurement.plan import MeasurementPlan
 from tuner.objective import LATENCY, Objective
 from tuner.ports import Reading, Sensors, StrategyContext
 from tuner.session.budget import Budget
-from tuner.session.loop import Session
+from tuner.session.loop import TrialLoop
+from tuner.session.session import Goal, Session, Target
 from tuner.session.stop import SignalStop, TripStop
-from tuner.session.trial import Bench
+from tuner.session.supervision import Supervision
 from tuner.space import ConfigurationSpace, Option
 from tuner.study.distributions import suggest
 from tuner.study.storage import open_storage
@@ -90,11 +91,18 @@ def _ours(folder: Path, trials: int) -> float:
     url = f"sqlite:///{folder / 'ours.db'}"
     store = StudyStore(open_storage(url), url, "overhead", SPACE)
     nothing, stop, objective = Nothing(), TripStop(SignalStop()), Objective("latency", LATENCY)
+    session = Session(
+        target=Target(device=nothing, workload=nothing, space=SPACE, baseline={}, metrics=(LATENCY,), unavailable={}),
+        goal=Goal(objective=objective, budget=Budget("n", trials=trials), plan=MeasurementPlan()),
+        strategy=registry.create("strategies", "random"),
+        context=StrategyContext(SPACE, objective, 1, trials, ()),
+        store=store,
+        emit=lambda _: None,
+        stop=stop,
+        supervision=Supervision(),
+    )
     with ControlSession(nothing, "nothing", folder) as control:
-        bench = Bench(nothing, nothing, None, control, SPACE, objective, (LATENCY,), MeasurementPlan(), stop)
-        context = StrategyContext(SPACE, objective, 1, trials, (), {})
-        strategy = registry.create("strategies", "random")
-        loop = Session(bench, store, strategy, context, (), Budget("n", trials=trials), lambda _: None, time.monotonic)
+        loop = TrialLoop(session, control)
         start_s = time.perf_counter()
         loop.run()
         return (time.perf_counter() - start_s) / trials

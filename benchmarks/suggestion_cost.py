@@ -60,7 +60,6 @@ def measure(name: str, size: int, given: argparse.Namespace) -> dict:
 
     from tuner.bench.optimise import ask
     from tuner.bench.strategies import strategy_named
-    from tuner.config.settings import SETTINGS
     from tuner.objective import LATENCY, Objective
     from tuner.ports import SourceData, StrategyContext
     from tuner.search.space_sampler import Neighbourhood
@@ -88,14 +87,7 @@ def measure(name: str, size: int, given: argparse.Namespace) -> dict:
         {LATENCY.name: tuple(value(i, 2.0) for i in source_rows)},
         (LATENCY,),
     )
-    context = StrategyContext(
-        space,
-        Objective("latency", LATENCY),
-        1,
-        None,
-        () if given.no_source else (source,),
-        {s.key: s.default for s in SETTINGS},
-    )
+    context = StrategyContext(space, Objective("latency", LATENCY), 1, None, () if given.no_source else (source,))
     strategy = strategy_named(name)
     strategy.check(context)
     study = optuna.create_study()

@@ -1,6 +1,6 @@
-"""What a session tells its faces. Each event is one flat, JSON-able value.
+"""The events that a session emits. Each is one flat, JSON-able value.
 
-Faces (TUI, plain log, JSON lines) draw events and nothing else; a face can join late and be replayed.
+Faces (TUI, plain log, JSON lines) draw events and nothing else; a face that joins late gets all of them again.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar
 
@@ -32,7 +32,7 @@ class Event:
         return values
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SessionStarted(Event):
     """A session began or resumed."""
 
@@ -66,30 +66,34 @@ class Notice(Event):
 
 
 @dataclass(frozen=True)
-class TrialStarted(Event):
+class _TrialEvent(Event):
+    """Base of what happens to a trial; `trial` is its number in the study."""
+
+    trial: int
+
+
+@dataclass(frozen=True)
+class TrialStarted(_TrialEvent):
     """A configuration was chosen. `origin` is baseline, stock, source, rounded or the strategy's name."""
 
     event: ClassVar[str] = "trial_started"
-    trial: int
     configuration: Mapping[str, OptionValue]
     origin: str
 
 
 @dataclass(frozen=True)
-class TrialPhase(Event):
+class TrialPhase(_TrialEvent):
     """The trial in flight entered a phase: cool-down, apply, settle, warm-up, measure."""
 
     event: ClassVar[str] = "trial_phase"
-    trial: int
     phase: str
 
 
 @dataclass(frozen=True)
-class TrialReading(Event):
+class TrialReading(_TrialEvent):
     """An intermediate reading: metric name -> value so far, repeats done, relative half width of the CI."""
 
     event: ClassVar[str] = "trial_reading"
-    trial: int
     repeats: int
     values: Mapping[str, float]
     precision: float | None
@@ -104,8 +108,8 @@ class SensorReading(Event):
     power_w: float | None
 
 
-@dataclass(frozen=True)
-class TrialFinished(Event):
+@dataclass(frozen=True, kw_only=True)
+class TrialFinished(_TrialEvent):
     """A trial ended. `state` is complete, infeasible or failed; `values` by metric name.
 
     Attributes:
@@ -116,7 +120,6 @@ class TrialFinished(Event):
     """
 
     event: ClassVar[str] = "trial"
-    trial: int
     state: str
     configuration: Mapping[str, OptionValue]
     origin: str
@@ -142,7 +145,7 @@ class ImportanceUpdated(Event):
     importance: Mapping[str, float]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class BeliefUpdated(Event):
     """What the strategy believes after the trials so far (see `tuner.ports.Belief`).
 
@@ -188,7 +191,7 @@ class ConfigurationQuarantined(Event):
     crashes: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SessionFinished(Event):
     """The last event of a session that has a result. `resume_command` goes on with one that was interrupted."""
 
@@ -216,7 +219,7 @@ class SessionFinished(Event):
 
 @dataclass(frozen=True)
 class SessionFailed(Event):
-    """The last event of a session without a result: what is wrong, what to do, the exit code."""
+    """The last event of a session without a result: the error's class, what is wrong, what to do, the exit code."""
 
     event: ClassVar[str] = "error"
     error: str
@@ -266,4 +269,12 @@ def _frozen(value: Any) -> Any:
     return value
 
 
-_KINDS: dict[str, type[Event]] = {kind.event: kind for kind in Event.__subclasses__()}
+def kinds(base: type[Event] = Event) -> Iterator[type[Event]]:
+    """Yield every kind of event."""
+    for kind in base.__subclasses__():
+        if kind.event:
+            yield kind
+        yield from kinds(kind)
+
+
+_KINDS: dict[str, type[Event]] = {kind.event: kind for kind in kinds()}

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from tuner import paths, registry
+from tuner.config.values import Settings
 from tuner.errors import UnknownNameError
 from tuner.files import require_folder
 from tuner.ports import Device, DevicePlugin, NeverStop, OpenContext, PowerMeter, StopToken, Workload
@@ -23,21 +22,15 @@ class Opened:
     reason: str
 
 
-def default_context(
-    settings: Mapping[str, Any] | None = None, seed: int = 0, stop: StopToken | None = None, rights: Rights = OWN
-) -> OpenContext:
-    """Return the context that plugins are opened with; without `settings`, with those in force here.
+def default_context(settings: Settings, stop: StopToken | None = None, rights: Rights = OWN) -> OpenContext:
+    """Return the context that plugins are opened with.
 
     Raises:
         FileMissingError: the setting `sysroot` names no folder.
     """
-    if settings is None:
-        from tuner.config.load import load
-
-        settings = load({}, os.environ, paths.working_dir())
-    if settings.get("sysroot") and not settings.get("board"):  # else it is a folder of the board
-        require_folder(Path(settings["sysroot"]))
-    return OpenContext(seed, str(paths.state_path()), settings, stop or NeverStop(), rights)
+    if settings.sysroot and not settings.board:  # else it is a folder of the board
+        require_folder(Path(settings.sysroot))
+    return OpenContext(settings, str(paths.state_path()), stop or NeverStop(), rights)
 
 
 def open_device(spec: str, context: OpenContext) -> Opened:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tuner.files import require_folder
-from tuner.ports import OpenContext
+from tuner.ports.device import OpenContext
 
 
 def sysroot_of(argument: str | None, context: OpenContext) -> Path:
@@ -14,6 +14,6 @@ def sysroot_of(argument: str | None, context: OpenContext) -> Path:
     Raises:
         FileMissingError, PermissionDeniedError: there is no such directory.
     """
-    root = Path(argument or str(context.settings.get("sysroot") or "/"))
+    root = Path(argument or context.settings.sysroot or "/")
     require_folder(root)
     return root.absolute()

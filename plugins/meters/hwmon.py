@@ -8,7 +8,8 @@ from pathlib import Path
 
 from tuner.errors import MeasurementError
 from tuner.measurement.energy import trapezoid
-from tuner.ports import EnergyReading, Unsupported
+from tuner.ports.option import Unsupported
+from tuner.ports.workload import EnergyReading
 from tuner.rooted import Root
 
 _PERIOD_S = 0.05

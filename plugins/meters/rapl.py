@@ -7,7 +7,8 @@ import time
 from pathlib import Path
 
 from tuner.errors import MeasurementError
-from tuner.ports import EnergyReading, Unsupported
+from tuner.ports.option import Unsupported
+from tuner.ports.workload import EnergyReading
 from tuner.rooted import Root
 
 

@@ -16,19 +16,19 @@ MOST_POSITIONAL = 5
 MOST_FIELDS = 4
 MOST_LINES = 60
 MOST_UNFORMATTED = 10
+#: Plugins on a board import them too.
+PORTS = "tuner/ports/"
 #: Where files of text lie that a formatter's exemption could be in.
 TREE = ("tuner", "plugins", "emulator", "benchmarks", "systemd", "tests")
 #: Modules and names that are on their way to these rules.
-UNFINISHED = frozenset(
+UNFINISHED: frozenset[str] = frozenset(
     {
         "plugins/devices/jetson/detect.py",
-        "plugins/devices/jetson/guard.py",
         "plugins/devices/jetson/layout.py",
         "plugins/devices/jetson/nvpmodel/board.py",
         "plugins/devices/jetson/nvpmodel/conf.py",
         "plugins/devices/jetson/nvpmodel/exporter.py",
         "plugins/devices/jetson/options.py",
-        "plugins/devices/jetson/power/pace.py",
         "plugins/devices/jetson/power/rails.py",
         "plugins/strategies/opml19/source_models.py",
         "plugins/strategies/transfer/effects.py",
@@ -40,35 +40,24 @@ UNFINISHED = frozenset(
         "tuner/cli/_profile_into.py",
         "tuner/cli/bench.py",
         "tuner/cli/profile.py",
-        "tuner/config/settings.py",
         "tuner/daemon/app.py",
         "tuner/daemon/server.py",
-        "tuner/daemon/session_process.py",
-        "tuner/events.py",
         "tuner/models/trees.py",
         "tuner/search/matching.py",
         "tuner/search/observations.py",
-        "tuner/session/loop.py",
-        "tuner/session/run.py",
-        "tuner/session/setup.py",
-        "tuner/session/supervision.py",
-        "tuner/session/trial.py",
         "tuner/sources/compare.py",
         "tuner/sources/file.py",
         "tuner/sources/knowledge.py",
         "tuner/sources/learn.py",
         "tuner/sources/stepwise.py",
         "tuner/sources/study_data.py",
-        "tuner/study/record.py",
-        "tuner/study/study.py",
         "tuner/tables/columns.py",
         "tuner/tables/table.py",
         "tuner/tables/text.py",
-        "tuner/testing/driving.py",
     }
 )
-TAKEN_TWICE = frozenset(
-    {"Board", "Child", "Clock", "Column", "Knowledge", "Reading", "Setting", "Target", "_Reader", "_Seen"}
+TAKEN_TWICE: frozenset[str] = frozenset(
+    {"Board", "Clock", "Column", "Knowledge", "Reading", "Setting", "Settings", "Target", "_Reader", "_Seen"}
 )
 FUNCTION = (ast.FunctionDef, ast.AsyncFunctionDef)
 
@@ -126,7 +115,7 @@ def test_a_dataclass_of_many_fields_takes_keywords_only() -> None:
     found = [
         f"{name}:{node.lineno}: {node.name} has {positional_fields(node)} positional fields"
         for name, node in classes
-        if positional_fields(node) > MOST_FIELDS and name not in on_board() | UNFINISHED
+        if positional_fields(node) > MOST_FIELDS and name not in on_board() | UNFINISHED and not name.startswith(PORTS)
     ]
     assert not found, "\n".join(found)
 

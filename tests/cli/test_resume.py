@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 
 from tests.daemon.conftest import TX2, Daemon, read_until, short_folder
+from tuner.config.load import load
 from tuner.config.resume import resume_command
+from tuner.config.settings import given
 
 
 def typed(line: str, folder: Path, **env: str) -> list[dict[str, object]]:
@@ -129,3 +131,10 @@ def test_every_word_survives_the_shell_on_one_visible_line(word: str) -> None:
         ["bash", "-c", f"printf '%s\\0' {line}"], capture_output=True, check=True, env={"LC_ALL": "C.UTF-8"}
     ).stdout.decode()
     assert said.split("\0")[-2] == word
+
+
+def test_a_default_that_was_typed_is_in_the_command(tmp_path: Path) -> None:
+    """What it goes on with may be typed where a `tuner.toml` says otherwise."""
+    settings = load({"objective": "energy", "seed": "0"}, {"TUNER_CONFIG_DIR": str(tmp_path)}, None)
+    words = resume_command(given(settings), "s", None).split()
+    assert words[-4:] == ["--objective", "energy", "--seed", "0"]

@@ -46,7 +46,7 @@ def test_every_setting_is_a_flag_and_flags_come_last() -> None:
     @click.command()
     @start_options()
     def start(**params: object) -> None:
-        seen.update(effective(params))
+        seen.update(vars(effective(params)))
 
     result = CliRunner().invoke(
         start, ["--seed", "9", "--source", "a", "--source", "b", "--precision", "5%"], catch_exceptions=False

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import dataclasses
 import os
 from pathlib import Path
 
 import pytest
 
-from tuner.config.load import Effective, config_files, load
-from tuner.config.settings import BY_KEY, SETTINGS
+from tuner.config.load import config_files, load
+from tuner.config.settings import BY_KEY, SETTINGS, given
+from tuner.config.values import Settings
 from tuner.errors import FileMissingError, MalformedFileError, UnknownSettingError, UsageError
 
 
@@ -17,21 +19,20 @@ def home(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def _load(home: Path, flags: dict[str, object] | None = None, **environ: str) -> Effective:
+def _load(home: Path, flags: dict[str, object] | None = None, **environ: str) -> Settings:
     places = {"TUNER_SYSTEM_CONFIG_DIR": str(home / "system"), "TUNER_CONFIG_DIR": str(home / "user")}
     return load(flags or {}, {**places, **environ}, home / "cwd")
 
 
 def test_defaults(home: Path) -> None:
     settings = _load(home)
-    assert list(settings) == [s.key for s in SETTINGS]
-    assert settings["objective"] == "energy"
-    assert settings["device"] == "auto"
-    assert settings["precision"] == 0.02
-    assert settings["timeout"] == 60.0
-    assert settings["source"] == ()
-    assert settings["strategy"] == "transfer"
-    assert {settings.origin(key) for key in settings} == {"default"}
+    assert settings.objective == "energy"
+    assert settings.device == "auto"
+    assert settings.precision == 0.02
+    assert settings.timeout == 60.0
+    assert settings.source == ()
+    assert settings.strategy == "transfer"
+    assert {settings.origin(key) for key in BY_KEY} == {"default"}
 
 
 def test_each_layer_covers_the_one_before(home: Path) -> None:
@@ -41,7 +42,7 @@ def test_each_layer_covers_the_one_before(home: Path) -> None:
         lines = "".join(f"{key} = {number}\n" for key in keys[:count])
         (home / name / "tuner.toml").write_text(f"# {name}\n{lines}")
     settings = _load(home, {"seed": "15"}, TUNER_SEED="14", TUNER_MAX_REPEATS="14")
-    assert [settings[key] for key in keys] == [15, 14, 13, 12, "11"]
+    assert [getattr(settings, key) for key in keys] == [15, 14, 13, 12, "11"]
     assert [settings.origin(key) for key in keys] == [
         "--seed",
         "TUNER_MAX_REPEATS",
@@ -54,14 +55,14 @@ def test_each_layer_covers_the_one_before(home: Path) -> None:
 def test_flags_that_were_not_given_cover_nothing(home: Path) -> None:
     flags = {s.key: () if s.multiple else None for s in SETTINGS}
     settings = _load(home, {**flags, "other": 1}, TUNER_SOURCE="a.csv; ;b.csv")
-    assert settings["source"] == ("a.csv", "b.csv")
+    assert settings.source == ("a.csv", "b.csv")
     assert settings.origin("source") == "TUNER_SOURCE"
-    assert "other" not in settings
+    assert not hasattr(settings, "other")
 
 
 def test_variables_that_are_no_settings_are_left_alone(home: Path) -> None:
     settings = _load(home, TUNER_DATA_DIR="/x", TUNER_STATE_DIR="/x", TUNER_SYSROOT="/x", TUNER_BUDGET="")
-    assert settings["budget"] == "40"
+    assert settings.budget == "40"
 
 
 @pytest.mark.parametrize(
@@ -78,8 +79,15 @@ def test_variables_that_are_no_settings_are_left_alone(home: Path) -> None:
     ],
 )
 def test_texts(home: Path, key: str, raw: str, value: object) -> None:
-    assert _load(home, None, **{f"TUNER_{key.upper()}": raw})[key] == pytest.approx(value) or isinstance(value, str)
-    assert _load(home, None, **{f"TUNER_{key.upper()}": raw})[key] == value
+    settings = _load(home, None, **{f"TUNER_{key.upper()}": raw})
+    assert getattr(settings, key) == value
+
+
+def test_what_was_given_is_known_also_where_it_is_the_default(home: Path) -> None:
+    (home / "user" / "tuner.toml").write_text('objective = "energy"\nsocket = "/x"\n')
+    settings = _load(home, {"device": "auto", "study": None}, TUNER_BUDGET="40", TUNER_SEED="7")
+    assert given(settings) == {"objective": "energy", "device": "auto", "budget": "40", "seed": 7}
+    assert given(settings, "client") == {"socket": "/x"}
 
 
 def test_toml_types(home: Path) -> None:
@@ -87,7 +95,7 @@ def test_toml_types(home: Path) -> None:
         'precision = 0.1\ntimeout = 1.5\nbudget = 7\nsource = "one"\nconstraint = ["a<=1", "b<=2"]\n'
     )
     settings = _load(home)
-    assert [settings[k] for k in ("precision", "timeout", "budget", "source", "constraint")] == [
+    assert [getattr(settings, k) for k in ("precision", "timeout", "budget", "source", "constraint")] == [
         0.1,
         1.5,
         "7",
@@ -176,4 +184,5 @@ def test_the_table_itself() -> None:
         assert setting.multiple == isinstance(setting.default, tuple)
         if setting.default is not None:
             assert setting.parse(setting.default) == setting.default
-    assert len(BY_KEY) == len(SETTINGS)
+    fields = [f.name for f in dataclasses.fields(Settings) if f.name not in ("origins", "ignored")]
+    assert fields == [s.key for s in SETTINGS]

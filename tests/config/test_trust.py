@@ -69,7 +69,7 @@ def test_what_somebody_else_can_have_written_says_nothing_dangerous(folder: Path
     assert distrust(folder / "tuner.toml", {}) == ""
     spoil(folder, how)
     found = load({}, {}, folder)
-    assert {key: found[key] for key in ("board", "workload", "storage", "seed")} == {
+    assert {key: getattr(found, key) for key in ("board", "workload", "storage", "seed")} == {
         "board": None,
         "workload": None,
         "storage": None,
@@ -81,21 +81,21 @@ def test_what_somebody_else_can_have_written_says_nothing_dangerous(folder: Path
 
 def test_ones_own_file_counts(folder: Path) -> None:
     found = load({}, {}, folder)
-    assert found["board"] == "exec:touch /tmp/owned"
+    assert found.board == "exec:touch /tmp/owned"
     assert found.ignored == ""
 
 
 @needs_root
 def test_behind_sudo_the_users_own_file_counts(folder: Path) -> None:
     spoil(folder, "another's file")
-    assert load({}, {"SUDO_UID": str(OTHER)}, folder)["storage"] == "x.db"
-    assert load({}, {"SUDO_UID": "1"}, folder)["storage"] is None
+    assert load({}, {"SUDO_UID": str(OTHER)}, folder).storage == "x.db"
+    assert load({}, {"SUDO_UID": "1"}, folder).storage is None
 
 
 @needs_root
 def test_in_a_sticky_folder_ones_own_file_counts(folder: Path) -> None:
     folder.chmod(0o1777)
-    assert load({}, {}, folder)["storage"] == "x.db"
+    assert load({}, {}, folder).storage == "x.db"
 
 
 @needs_root

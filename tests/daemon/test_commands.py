@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.daemon.conftest import TX2, Daemon, read_until, short_folder
+from tests.remote.conftest import Machine, machine  # noqa: F401 - a fixture
 from tests.waiting import PATIENCE_S, until
 from tuner.errors import TunerError
 from tuner.profiles import read_profile
@@ -74,6 +75,42 @@ def test_start_beside_a_daemon_ends_as_in_the_foreground(shared_daemon: Daemon) 
     assert "Traceback" not in wrong.stderr
     assert shared_daemon.tuner("start", *CHEAP, "--storage", "x.db").returncode == 2
     assert shared_daemon.tuner("start", "--device", "emulated:nope", "--detach").returncode == 13
+
+
+def test_a_default_that_was_typed_reaches_the_daemon(machine: Machine) -> None:  # noqa: F811
+    """The daemon's own device is an emulated board; `--device auto` asks for the machine that this is."""
+    before = machine.files()
+    with short_folder() as folder:
+        daemon = Daemon(folder, "--sysroot", str(machine.root))
+        try:
+            daemon.start()
+            common = ("--objective", "latency", "--workload", "command:echo latency_s=1", "--budget", "1", "--detach")
+            typed = daemon.tuner("start", "--device", "auto", *common)
+            assert typed.returncode == 0, typed.stderr
+            with daemon.client() as client:
+                session = typed.stdout.strip()
+                list(client.follow_session(session))
+                shown = client.show_session(session)
+                assert (shown.state, shown.device) == ("finished", "auto"), shown.reason
+                assert shown.settings["objective"] == "latency"
+                assert "--device auto" in shown.resume_command
+                left_out = daemon.tuner("start", *CHEAP[2:], "--budget", "1", "--detach")
+                assert client.show_session(left_out.stdout.strip()).device == TX2
+        finally:
+            daemon.close()
+    assert machine.files() == before
+
+
+def test_a_default_in_the_clients_file_reaches_the_daemon(shared_daemon: Daemon) -> None:
+    (shared_daemon.root / "tuner.toml").write_text("budget = 40\nmax_repeats = 30\n")
+    try:
+        session = shared_daemon.tuner("start", *CHEAP[:4], "--seed", "0", "--detach").stdout.strip()
+    finally:
+        (shared_daemon.root / "tuner.toml").unlink()
+    with shared_daemon.client() as client:
+        chosen = client.show_session(session).settings
+    stop(shared_daemon, session)
+    assert chosen == {"device": TX2, "strategy": "random", "budget": "40", "max_repeats": 30, "seed": 0}
 
 
 def test_ctrl_c_off_a_terminal_detaches(shared_daemon: Daemon) -> None:

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from tests.daemon.conftest import TX2, Daemon, occupy, raw_request, short_folder
 from tests.daemon.test_service import free_port
 from tests.profiles.examples import tx2_profile
+from tuner.config.values import Settings
 from tuner.daemon import task_process
 from tuner.errors import TunerError
 from tuner.opening import default_context, open_device
@@ -132,7 +133,7 @@ def test_a_spoilt_profile_is_refused_or_means_what_it_says(tmp_path: Path, text:
     """Whatever a file holds, the board has its old values or exactly those of a profile that can be read."""
     path = tmp_path / "p.toml"
     path.write_bytes(text)
-    device = open_device(TX2, default_context()).device
+    device = open_device(TX2, default_context(Settings())).device
     before = dict(device.baseline())
     answer = io.StringIO()
     with redirect_stdout(answer):

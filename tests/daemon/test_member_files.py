@@ -19,6 +19,7 @@ import pytest
 from tests.daemon.conftest import Daemon, short_folder
 from tests.profiles.examples import tx2_profile
 from tests.waiting import PATIENCE_S, until
+from tuner.config.values import Settings
 from tuner.control import journal
 from tuner.daemon.models import SessionRequest
 from tuner.errors import FileMissingError, ModelRejectedError, PermissionDeniedError, TunerError
@@ -79,7 +80,7 @@ def denied(error: TunerError) -> None:
 @pytest.mark.parametrize("how", HOW)
 def test_a_replayed_table(folder: Path, how: str) -> None:
     with pytest.raises(PermissionDeniedError) as caught:
-        open_device(f"replay:{hidden(folder, how)}", default_context({}, rights=MEMBER))
+        open_device(f"replay:{hidden(folder, how)}", default_context(Settings(), rights=MEMBER))
     denied(caught.value)
     assert os.geteuid() == 0
 
@@ -101,7 +102,7 @@ def test_a_tables_declaration(folder: Path) -> None:
     table = write(folder / "t.csv", TABLE, 0o644)
     write(folder / "t.csv.toml", f"{json.dumps(MARK)} = 1\n")
     with pytest.raises(PermissionDeniedError) as caught:
-        open_device(f"replay:{table}", default_context({}, rights=MEMBER))
+        open_device(f"replay:{table}", default_context(Settings(), rights=MEMBER))
     denied(caught.value)
 
 
@@ -110,7 +111,7 @@ def test_what_the_member_may_read_works(folder: Path) -> None:
     own = write(folder / "own.csv", TABLE)
     os.chown(own, UID, 0)
     for path in (table, own):
-        device = open_device(f"replay:{path}", default_context({}, rights=MEMBER)).device
+        device = open_device(f"replay:{path}", default_context(Settings(), rights=MEMBER)).device
         assert len(device.rows() or ()) == 3
         assert len(load_source(str(path), "", rights=MEMBER).configurations) == 3
 
@@ -177,7 +178,7 @@ def model(folder: Path) -> Path:
 
 
 def run_model(path: Path, **settings: Any) -> None:
-    OnnxWorkloadPlugin().open(str(path), default_context(settings, rights=MEMBER)).check()
+    OnnxWorkloadPlugin().open(str(path), default_context(Settings(**settings), rights=MEMBER)).check()
 
 
 def test_a_model_and_inputs_that_the_member_may_read(model: Path, folder: Path) -> None:
@@ -209,7 +210,9 @@ def test_a_models_weights(model: Path, folder: Path) -> None:
 
 def test_a_model_and_inputs_that_are_exchanged_after_they_were_looked_at(model: Path, folder: Path) -> None:
     np.savez(folder / "i.npz", x=np.zeros(1024, dtype=np.float32))
-    workload = OnnxWorkloadPlugin().open(str(model), default_context({"inputs": str(folder / "i.npz")}, rights=MEMBER))
+    workload = OnnxWorkloadPlugin().open(
+        str(model), default_context(Settings(inputs=str(folder / "i.npz")), rights=MEMBER)
+    )
     (folder / "i.npz").chmod(0o600)
     with pytest.raises((FileMissingError, PermissionDeniedError)):
         workload.check()
@@ -220,10 +223,11 @@ def test_a_model_and_inputs_that_are_exchanged_after_they_were_looked_at(model: 
 
 _TUNER = """
 import os, subprocess, sys
+from tuner.config.values import Settings
 from tuner.rights import Rights
 from tuner.opening import default_context
 from tuner_plugins.workloads.onnx.workload import OnnxWorkloadPlugin
-context = default_context({{}}, rights=Rights({uid}))
+context = default_context(Settings(), rights=Rights({uid}))
 child = OnnxWorkloadPlugin().open({model!r}, context).start({{}}, 60.0)._child.process
 os.set_inheritable(child.stdin.fileno(), True)  # its standard input stays open without us
 other = subprocess.Popen(["sleep", "infinity"], close_fds=False, stdout=subprocess.DEVNULL)

@@ -13,6 +13,7 @@ import pytest
 from tests.daemon.conftest import Daemon
 from tests.profiles.examples import tx2_profile
 from tests.waiting import PATIENCE_S, until
+from tuner.config.values import Settings
 from tuner.control import applied, pending
 from tuner.daemon.tasks import Tasks
 from tuner.errors import TunerError
@@ -40,7 +41,7 @@ if "apply" in sys.argv:
 
 
 def _board() -> dict[str, OptionValue]:
-    device = open_device("emulated:jetson-tx2", default_context({})).device
+    device = open_device("emulated:jetson-tx2", default_context(Settings())).device
     return dict(device.baseline())
 
 

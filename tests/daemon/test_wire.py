@@ -78,7 +78,7 @@ def test_settings_are_taken_whole_or_refused_with_a_typed_error(given_: dict[str
     assert set(parsed) == set(given_)
     assert parse_settings(parsed) == parsed
     found = effective(parsed, "s")
-    assert found["study"] == "s"
+    assert found.study == "s"
 
 
 @pytest.mark.parametrize("key", ["output", "storage", "socket", "group", "root_only_workloads", "token_file"])

@@ -10,6 +10,7 @@ import pytest
 
 from tests.profiles.examples import host_profile, tx2_profile
 from tuner.cli.main import run
+from tuner.config.values import Settings
 from tuner.opening import default_context, open_device
 from tuner.profiles import ProfileOption, read_profile, write_profile
 
@@ -25,7 +26,7 @@ def tuner(*arguments: object) -> int:
 
 
 def configuration(spec: str = "emulated:jetson-tx2") -> dict[str, object]:
-    device = open_device(spec, default_context()).device
+    device = open_device(spec, default_context(Settings())).device
     try:
         return {name: device.actuator.read_option(name) for name in tx2_profile().options}
     finally:
@@ -155,7 +156,7 @@ def test_a_table_cannot_be_set(tmp_path: Path, capsys: pytest.CaptureFixture[str
     table = tmp_path / "t.csv"
     table.write_text("a,inference_time_s\n1,0.5\n2,0.4\n")
     spec = f"replay:{table}"
-    device = open_device(spec, default_context()).device
+    device = open_device(spec, default_context(Settings())).device
     profile = tx2_profile(board=device.board, device=spec, options={"a": ProfileOption(2)})
     device.close()
     write_profile(tmp_path / "p.toml", profile)

@@ -13,6 +13,7 @@ import pytest
 
 from tests.remote.fakes import START, FakeDevice, GuardedDevice, RefusingDevice, server_over
 from tests.waiting import PATIENCE_S
+from tuner.config.values import Settings
 from tuner.errors import (
     BoardLostError,
     BoardProtocolError,
@@ -57,7 +58,7 @@ def open_remote(tmp_path: Path) -> Iterator[Open]:
         thread.start()
         link = link_of(ours, lambda: ours.shutdown(socket.SHUT_WR), ours.close)
         connection = Connection(link, "there", heartbeat_s=None)
-        remote = RemoteDevice(parse_address(address), b"", connection, default_context({}))
+        remote = RemoteDevice(parse_address(address), b"", connection, default_context(Settings()))
         running.append((thread, remote))
         return remote
 
@@ -196,6 +197,6 @@ def test_a_board_that_says_something_else_is_refused() -> None:
         link = link_of(ours, lambda: theirs.shutdown(socket.SHUT_WR), lambda: None)
         connection = Connection(link, "there", heartbeat_s=None)
         with pytest.raises(BoardProtocolError):
-            RemoteDevice(parse_address("unix:/there"), b"", connection, default_context({}))
+            RemoteDevice(parse_address("unix:/there"), b"", connection, default_context(Settings()))
         with closing(connection), pytest.raises(BoardLostError):
             RemoteControl(connection, "x").apply({})

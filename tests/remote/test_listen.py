@@ -18,6 +18,7 @@ import pytest
 from tests.cli.conftest import Tuner
 from tests.remote.conftest import CPU, Machine
 from tests.waiting import PATIENCE_S
+from tuner.config.values import Settings
 from tuner.errors import (
     BoardLostError,
     BoardUnreachableError,
@@ -232,7 +233,7 @@ def test_a_session_sets_by_the_service_and_runs_its_workload_itself(
 
 def test_the_workload_of_a_services_board_runs_on_this_machine(machine: Machine, service: Service, place: Path) -> None:
     service()
-    device = open_board(f"unix:{place}", "auto", default_context({}))
+    device = open_board(f"unix:{place}", "auto", default_context(Settings()))
     try:
         assert device.own_workload(None) is None
         assert device.own_workload("command:true") is None
@@ -240,7 +241,7 @@ def test_the_workload_of_a_services_board_runs_on_this_machine(machine: Machine,
     finally:
         device.close()
     with pytest.raises(BoardUnsupportedError, match="not 'jetson'"):
-        open_board(f"unix:{place}", "jetson", default_context({}))
+        open_board(f"unix:{place}", "jetson", default_context(Settings()))
 
 
 @pytest.mark.parametrize(
@@ -296,7 +297,7 @@ def test_an_actuator_that_dies_again_and_again_while_one_connects_is_survived(
         dying = threading.Thread(target=die_then_live)
         dying.start()
         try:
-            remote = open_board(f"unix:{place}", "host", default_context())
+            remote = open_board(f"unix:{place}", "host", default_context(Settings()))
             assert remote.board
             remote.close()
         finally:
@@ -309,7 +310,7 @@ def test_an_actuator_that_dies_again_and_again_while_one_connects_is_survived(
 def test_where_nobody_listens_that_is_said_at_once(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tuner.remote.client._RESTART_S", 3600.0)
     with pytest.raises(BoardUnreachableError):
-        open_board(f"unix:{place}", "host", default_context())
+        open_board(f"unix:{place}", "host", default_context(Settings()))
 
 
 def test_an_actuator_that_never_stays_is_given_up(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -318,5 +319,5 @@ def test_an_actuator_that_never_stays_is_given_up(place: Path, monkeypatch: pyte
         dying = threading.Thread(target=lambda: listener.accept()[0].close())
         dying.start()
         with pytest.raises(BoardUnreachableError):
-            open_board(f"unix:{place}", "host", default_context())
+            open_board(f"unix:{place}", "host", default_context(Settings()))
         dying.join()

@@ -19,7 +19,7 @@ PLAIN = ["tpe", "random", "cmaes", "grid"]
 
 
 def context(space: ConfigurationSpace, seed: int) -> StrategyContext:
-    return StrategyContext(space, Objective("latency", LATENCY), seed, 10, (), {})
+    return StrategyContext(space, Objective("latency", LATENCY), seed, 10, ())
 
 
 def exhaust(space: ConfigurationSpace, strategy: str, limit: int) -> list[dict[str, object]]:

@@ -18,9 +18,10 @@ from tuner.measurement.plan import MeasurementPlan
 from tuner.objective import LATENCY, LATENCY_P95, LATENCY_P99, Constraint, Objective
 from tuner.ports import GuardVerdict, NeverStop, Reading, Sensors, StopToken, StrategyContext
 from tuner.session.budget import Budget
-from tuner.session.loop import BASELINE, Outcome, Session
+from tuner.session.loop import BASELINE, Outcome, TrialLoop
+from tuner.session.session import Goal, Session, Target
 from tuner.session.stop import TripStop
-from tuner.session.trial import Bench
+from tuner.session.supervision import Supervision
 from tuner.space import Configuration, ConfigurationSpace, Option, OptionValue
 from tuner.study.storage import open_storage
 from tuner.study.study import StudyStore
@@ -168,10 +169,18 @@ def new_store(url: str = "") -> StudyStore:
     return StudyStore(storage, url or "memory", "fake", SPACE)
 
 
-def bench_of(board: Any, control: ControlSession, stop: TripStop) -> Bench:
-    plan = MeasurementPlan(warmup_runs=1, min_repeats=2, max_repeats=2, window_s=0)
+def session_of(board: Any, store: StudyStore, goal: Goal, stop: TripStop, events: list[Event], seed: int) -> Session:
     workload: Any = Workload(board, stop)
-    return Bench(board, workload, None, control, SPACE, Objective("latency", LATENCY), _METRICS, plan, stop)
+    return Session(
+        target=Target(device=board, workload=workload, space=SPACE, baseline=START, metrics=_METRICS, unavailable={}),
+        goal=goal,
+        strategy=registry.create("strategies", "random"),
+        context=StrategyContext(SPACE, goal.objective, seed, goal.budget.trials, ()),
+        store=store,
+        emit=events.append,
+        stop=stop,
+        supervision=Supervision(),
+    )
 
 
 def run_session(
@@ -190,10 +199,12 @@ def run_session(
     store.enqueue(START, BASELINE)
     for configuration in asked:
         store.enqueue(configuration, "test")
-    budget = Budget("n", trials=len(asked) + 1 if trials is None else trials)
+    goal = Goal(
+        objective=Objective("latency", LATENCY),
+        constraints=tuple(constraints),
+        budget=Budget("n", trials=len(asked) + 1 if trials is None else trials),
+        plan=MeasurementPlan(warmup_runs=1, min_repeats=2, max_repeats=2, window_s=0),
+    )
     with TripStop(stop or NeverStop()) as either, ControlSession(board, "fake", folder) as control:
-        strategy = registry.create("strategies", "random")
-        context = StrategyContext(SPACE, Objective("latency", LATENCY), seed, budget.trials, (), {})
-        bench = bench_of(board, control, either)
-        loop = Session(bench, store, strategy, context, constraints, budget, seen.append, board.clock.now_s)
-        return Ran(loop.run(), store, seen)
+        session = session_of(board, store, goal, either, seen, seed)
+        return Ran(TrialLoop(session, control, board.clock.now_s).run(), store, seen)

@@ -30,7 +30,7 @@ def test_a_database_removed_after_the_last_trial_is_missed(tmp_path: Path, monke
     def remove(*_: Any) -> None:
         database.unlink()
 
-    monkeypatch.setattr(tuner.session.run, "write_progress", remove)  # called between last trial and result
+    monkeypatch.setattr(tuner.session.run, "report_progress", remove)  # called between last trial and result
     events: list[Event] = []
     with SignalStop() as stop, pytest.raises(StorageError, match="removed or replaced"):
         tuner.session.run.run_session(load(flags, folders, tmp_path), events.append, stop)

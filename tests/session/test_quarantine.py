@@ -129,7 +129,7 @@ def test_a_trial_that_was_stored_and_not_told_is_told_after_a_restart(tmp_path: 
 
     with SignalStop() as stop, pytest.raises(PowerCut):
         run_session(settings(tmp_path), sink, stop)
-    told += run_to_the_end(tmp_path, Supervision(untold=frozenset({3})))
+    told += run_to_the_end(tmp_path, Supervision(unreported=frozenset({3})))
     ends = [e.trial for e in told if isinstance(e, TrialFinished)]
     assert sorted(ends) == list(range(8))
     last = told[-1]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tuner.config.values import Settings
 from tuner.errors import Interrupted
 from tuner.ports import NeverStop, OpenContext
 from tuner.session.stop import SignalStop, TripStop
@@ -45,7 +46,9 @@ def test_an_outer_token_without_a_descriptor_is_asked() -> None:
 def test_a_trip_ends_a_running_command(tmp_path: Path) -> None:
     started = tmp_path / "started"
     with TripStop(SignalStop()) as stop:
-        workload = CommandWorkloadPlugin().open(f"touch {started}; sleep 1000", OpenContext(0, str(tmp_path), {}, stop))
+        workload = CommandWorkloadPlugin().open(
+            f"touch {started}; sleep 1000", OpenContext(Settings(), str(tmp_path), stop)
+        )
         run = workload.start({}, 500.0)
         ended = threading.Event()
 

@@ -82,7 +82,12 @@ def test_numbers_under_throttling_are_not_passed_on(tmp_path: Path, capsys: pyte
     store = new_store(url)
     store.claim(
         StudyIdentity(
-            {"device": "fake", "board": "fake", "workload": "fake"}, "latency", "latency_s", "s", (), SPACE.signature()
+            environment={"device": "fake", "board": "fake", "workload": "fake"},
+            objective="latency",
+            metric="latency_s",
+            unit="s",
+            constraints=(),
+            space=SPACE.signature(),
         )
     )
     other = {"cpu_freq_khz": 400, "cores": 2}
@@ -282,11 +287,11 @@ def test_records_of_before_still_load() -> None:
 
 def test_a_record_survives_its_storage() -> None:
     record = TrialRecord(
-        0,
-        "infeasible",
-        {"a": 1},
-        "tpe",
-        1.0,
+        trial=0,
+        state="infeasible",
+        configuration={"a": 1},
+        origin="tpe",
+        value=1.0,
         samples=[1.0],
         violations={NO_THROTTLING: 1.0},
         reason="hot",

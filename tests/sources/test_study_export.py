@@ -14,6 +14,7 @@ import optuna
 import pytest
 
 from tuner.cli.main import run as cli
+from tuner.cli.options import is_emulated
 from tuner.errors import TableError
 from tuner.ports import SourceData
 from tuner.search.matching import match
@@ -59,23 +60,36 @@ def made(url: str, name: str = "s", device: str = "replay:nowhere.csv") -> Study
     """Make a study with failed, throttled, pruned and running trials among those that count."""
     store = StudyStore(open_storage(url), url, name, SPACE)
     where = {"device": device, "board": "a board", "workload": "onnx:m.onnx"}
-    store.claim(StudyIdentity(where, "energy", "energy_j", "J", (), SPACE.signature()))
+    store.claim(
+        StudyIdentity(
+            environment=where, objective="energy", metric="energy_j", unit="J", constraints=(), space=SPACE.signature()
+        )
+    )
     for i, chosen in enumerate(CONFIGURATIONS):
         values = {"latency_s": 0.1 + i / 7, "energy_j": 1.0 / (3 + i), "temperature_c": -1.5, "score": 2.0 * i}
         store.finish(
             store.study.ask(),
             TrialRecord(
-                i,
-                "complete",
-                chosen,
-                "baseline" if i == 0 else "random",
-                values["energy_j"],
-                {k: v for k, v in values.items() if k != "temperature_c" or i != 2},
+                trial=i,
+                state="complete",
+                configuration=chosen,
+                origin="baseline" if i == 0 else "random",
+                value=values["energy_j"],
+                values={k: v for k, v in values.items() if k != "temperature_c" or i != 2},
             ),
         )
     for state in ("failed", "interrupted"):
-        store.finish(store.study.ask(), TrialRecord(0, state, CONFIGURATIONS[0], "random", reason="no"))  # type: ignore[arg-type]
-    hot = TrialRecord(0, "infeasible", CONFIGURATIONS[1], "random", 9.0, values, violations={"no throttling": 1.0})
+        ended = TrialRecord(trial=0, state=state, configuration=CONFIGURATIONS[0], origin="random", reason="no")  # type: ignore[arg-type]
+        store.finish(store.study.ask(), ended)
+    hot = TrialRecord(
+        trial=0,
+        state="infeasible",
+        configuration=CONFIGURATIONS[1],
+        origin="random",
+        value=9.0,
+        values=values,
+        violations={"no throttling": 1.0},
+    )
     store.finish(store.study.ask(), hot)
     store.study.tell(store.study.ask(), state=optuna.trial.TrialState.PRUNED)
     store.study.ask()
@@ -97,7 +111,7 @@ def exported(url: str, path: Path, name: str = "s") -> Path:
 
 
 def assert_same(name: str, url: str, path: Path) -> None:
-    study, origin, _ = measured_source(name, url)
+    study, origin, _ = measured_source(name, url, is_emulated)
     table, theirs, _ = measured_source(str(exported(url, path, name)), url)
     assert described(table) == described(study)
     assert [(o.board, o.workload, o.device, o.emulated) for o in (origin, theirs)] == [
@@ -192,7 +206,15 @@ def test_a_study_that_is_being_written_is_exported_as_it_is(url: str, tmp_path: 
         writer.execute("UPDATE studies SET study_name = 'gone'")
         assert_same("s", url, tmp_path / "out.csv")
         writer.rollback()
-    store.finish(trial, TrialRecord(99, "complete", CONFIGURATIONS[0], "random", 1.0, {"energy_j": 1.0}))
+    record = TrialRecord(
+        trial=99,
+        state="complete",
+        configuration=CONFIGURATIONS[0],
+        origin="random",
+        value=1.0,
+        values={"energy_j": 1.0},
+    )
+    store.finish(trial, record)
 
 
 # --- empty cells of any table -------------------------------------------------------------------

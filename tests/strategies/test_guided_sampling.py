@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from tuner import registry
+from tuner.config.values import Settings
 from tuner.objective import Objective
 from tuner.ports import StrategyContext
 from tuner.search.matching import match
@@ -54,7 +55,7 @@ def test_first_suggestions_are_good_on_every_pair(shared_data: Path) -> None:
                 space.indices(c): r[metric.name][0] for c, r in zip(target.configurations, target.repeats, strict=True)
             }
             context = StrategyContext(
-                space, Objective(metric.quantity, metric), 1, 19, (table_source(tables[a]),), {"seed": 1}
+                space, Objective(metric.quantity, metric), 1, 19, (table_source(tables[a]),), Settings(seed=1)
             )
             driver = Driver(registry.create("strategies", "gs"), context)
             found = driver.run(9, lambda indices, value=value: value[tuple(indices)])
@@ -68,7 +69,7 @@ def test_a_huge_space_is_searched(shared_data: Path) -> None:
     source = table_source(read_table(shared_data / "opml19_tx2" / "inceptionv3_600x600.csv"))
     more = tuple(Option(f"o{i}", tuple(range(8))) for i in range(12))
     space = ConfigurationSpace((*source.options, *more))
-    context = StrategyContext(space, Objective("latency", source.metrics[0]), 1, 40, (source,), {"seed": 1})
+    context = StrategyContext(space, Objective("latency", source.metrics[0]), 1, 40, (source,), Settings(seed=1))
     found = Driver(registry.create("strategies", "gs"), context, wrapped=False).run(25)
     assert len(set(found)) == 25
     assert all(space.from_indices(i) in space for i in found)

@@ -133,7 +133,7 @@ def _study_context(shared_data: Path, quantity: int, budget: int) -> tuple[Strat
     metric = target.metrics[quantity]
     known = table_source(read_table(folder / "inceptionv3_600x600.csv"))
     space = table_space(target.options, target.configurations)
-    return StrategyContext(space, Objective(metric.quantity, metric), 1, budget, (known,), {}), target
+    return StrategyContext(space, Objective(metric.quantity, metric), 1, budget, (known,)), target
 
 
 @pytest.mark.parametrize("quantity", [0, 1])

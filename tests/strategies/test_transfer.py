@@ -147,7 +147,7 @@ def test_a_model_from_19_measurements(shared_data: Path, stem: str, quantity: st
     target = Target(shared_data, stem, quantity)
 
     def err(sources: tuple[SourceData, ...]) -> float:
-        context = StrategyContext(target.space, Objective(quantity, target.metric), 0, None, sources, {})
+        context = StrategyContext(target.space, Objective(quantity, target.metric), 0, None, sources)
         strategy = TransferStrategy()
         design = strategy.design(context, 19, "rt")
         measured = [target.values[target.space.indices(c)] for c in design]
@@ -273,7 +273,7 @@ def test_a_source_in_other_units_gives_its_shape() -> None:
     configurations = tuple(space.configurations())
     values = tuple(1e6 * float(np.exp(0.3 * c["o0"] - 0.3 * c["o1"])) for c in configurations)  # type: ignore[operator]
     source = SourceData("ticks", space.options, configurations, {"energy_ticks": values}, (source_metric,))
-    context = StrategyContext(space, Objective("energy", metric), 0, None, (source,), {})
+    context = StrategyContext(space, Objective("energy", metric), 0, None, (source,))
     strategy = TransferStrategy()
     strategy.check(context)
     study = optuna.create_study(sampler=strategy.sampler(context))

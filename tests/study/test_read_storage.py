@@ -89,7 +89,16 @@ def claimed(url: str) -> Any:
 
     store = new_store(url)
     where = {"device": "fake", "board": "fake", "workload": "fake"}
-    store.claim(StudyIdentity(where, "latency", "latency_s", "s", (), SPACE.signature()))
+    store.claim(
+        StudyIdentity(
+            environment=where,
+            objective="latency",
+            metric="latency_s",
+            unit="s",
+            constraints=(),
+            space=SPACE.signature(),
+        )
+    )
     return store
 
 

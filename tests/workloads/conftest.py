@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tuner.config.values import Settings
 from tuner.ports import OpenContext
 from tuner.session.stop import SignalStop
 
@@ -26,7 +27,7 @@ def context(tmp_path: Path, stop: SignalStop) -> Context:
     """Make an `OpenContext` with the settings that are given."""
 
     def make(**settings: Any) -> OpenContext:
-        return OpenContext(1, str(tmp_path), {"timeout": 60.0, "inferences_per_run": 1, **settings}, stop)
+        return OpenContext(Settings(seed=1, **settings), str(tmp_path), stop)
 
     return make
 

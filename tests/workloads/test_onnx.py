@@ -169,10 +169,11 @@ def test_a_stop_ends_an_inference(context: Context, identity: Path, stop: Signal
 def test_the_child_dies_with_a_killed_tuner(context: Context, identity: Path, tmp_path: Path) -> None:
     program = f"""
 import os, sys
+from tuner.config.values import Settings
 from tuner.ports import OpenContext, Supported
 from tuner.session.stop import SignalStop
 from tuner_plugins.workloads.onnx.workload import OnnxWorkloadPlugin
-workload = OnnxWorkloadPlugin().open({str(identity)!r}, OpenContext(0, {str(tmp_path)!r}, {{}}, SignalStop()))
+workload = OnnxWorkloadPlugin().open({str(identity)!r}, OpenContext(Settings(), {str(tmp_path)!r}, SignalStop()))
 run = workload.start({{p.option.name: p.current for p in workload.probe() if isinstance(p, Supported)}}, 60.0)
 print("started", flush=True)
 sys.stdin.read()

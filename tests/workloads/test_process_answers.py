@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tuner.config.values import Settings
 from tuner.error_codec import error_to_json
 from tuner.errors import TunerError, UnknownModelError, WorkloadCrashedError
 from tuner.opening import default_context
@@ -60,7 +61,9 @@ def asked(helper: Any, here: pytest.MonkeyPatch | None = None) -> dict[str, Any]
     """Ask a helper on a board, or `here`."""
     if here is not None:
         here.setattr(process, "_start", helper.start_program)
-    made = process.WorkloadProcess("x", "The helper", default_context().stop, elsewhere=None if here else helper)
+    made = process.WorkloadProcess(
+        "x", "The helper", default_context(Settings()).stop, elsewhere=None if here else helper
+    )
     try:
         return made.ask({"do": "run"}, 60.0, FIELDS)
     finally:

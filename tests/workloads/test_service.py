@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.waiting import PATIENCE_S
+from tuner.config.values import Settings
 from tuner.errors import WorkloadCrashedError
 from tuner.opening import default_context
 from tuner_plugins.workloads import service as _service
@@ -60,7 +61,7 @@ def systemd(monkeypatch: pytest.MonkeyPatch) -> Iterator[Systemd]:
 
 
 def child() -> WorkloadProcess:
-    return WorkloadProcess("command.child", "The command", default_context({}).stop, graceful=True)
+    return WorkloadProcess("command.child", "The command", default_context(Settings()).stop, graceful=True)
 
 
 def run(asked: WorkloadProcess, line: str) -> dict[str, object]:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tuner import registry
+from tuner.config.values import Settings
 from tuner.errors import (
     FileMissingError,
     Interrupted,
@@ -23,12 +24,12 @@ from tuner.errors import (
     WorkloadTimeoutError,
 )
 from tuner.opening import default_context
-from tuner.ports import Supported
+from tuner.ports import StopToken, Supported
 from tuner.session.stop import SignalStop
 
 
-def opened(name: str, argument: str | None, tmp_path: Path, **settings: Any) -> Any:
-    context = dataclasses.replace(default_context(settings, 0, settings.pop("stop", None)), state_dir=str(tmp_path))
+def opened(name: str, argument: str | None, tmp_path: Path, stop: StopToken | None = None, **settings: Any) -> Any:
+    context = dataclasses.replace(default_context(Settings(**settings), stop), state_dir=str(tmp_path))
     return registry.create("workloads", name).open(argument, context)
 
 

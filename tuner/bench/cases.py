@@ -10,6 +10,7 @@ from statistics import median
 from typing import Any
 
 from tuner.bench.mislead import Drop, drop_levels, mislead
+from tuner.config.values import Settings
 from tuner.errors import ObjectiveUnavailableError, UsageError
 from tuner.objective import Objective, find_metric, resolve_objective
 from tuner.ports import SourceData, StrategyContext
@@ -115,11 +116,14 @@ def sources_of(case: Case) -> tuple[SourceData, ...]:
 
 def context_of(case: Case, target: TargetTable, budget_trials: int | None) -> StrategyContext:
     """Return what a session would tell the case's strategy: default settings, and the learner."""
-    from tuner.config.settings import SETTINGS
-
-    settings = {s.key: s.default for s in SETTINGS}
-    settings.update(seed=case.seed, strategy=case.strategy, learner=case.learner)
-    return StrategyContext(target.space, target.objective, case.seed, budget_trials, sources_of(case), settings)
+    return StrategyContext(
+        space=target.space,
+        objective=target.objective,
+        seed=case.seed,
+        budget_trials=budget_trials,
+        sources=sources_of(case),
+        settings=Settings(seed=case.seed, strategy=case.strategy, learner=case.learner),
+    )
 
 
 def pairs(

@@ -30,7 +30,7 @@ def connect(socket: str | None) -> DaemonClient:
         DaemonUnreachableError: nobody answers.
         PermissionDeniedError: we may not.
     """
-    path = effective({"socket": socket})["socket"]
+    path = effective({"socket": socket}).socket
     if not daemon_answers(path):
         raise DaemonUnreachableError(
             f"No daemon answers at {path}.", "Start it: `systemctl start tuner`, or `tuner daemon`."

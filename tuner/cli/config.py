@@ -20,9 +20,9 @@ def show(as_json: bool) -> None:
     """Print each setting's value and where it came from (default, file, variable)."""
     settings = effective({})
     if as_json:
-        say_json({key: {"value": v, "origin": settings.origin(key)} for key, v in settings.items()})
+        say_json({key: {"value": getattr(settings, key), "origin": settings.origin(key)} for key in BY_KEY})
     else:
-        rows = [(key, _shown(key, value), settings.origin(key)) for key, value in settings.items()]
+        rows = [(key, _shown(key, getattr(settings, key)), settings.origin(key)) for key in BY_KEY]
         say_table(("setting", "value", "from"), rows)
 
 

@@ -36,8 +36,6 @@ COMMANDS = {
     "daemon": "Serve sessions to any number of terminals.",
     "config": "Show the effective settings and where each comes from.",
 }
-#: Name of the setting that every command takes.
-SYSROOT = "sysroot"
 INTERNAL_ERROR = 70  # EX_SOFTWARE of sysexits.h
 
 
@@ -52,8 +50,10 @@ class LazyGroup(click.Group):
         """Import and return a command, None for an unknown name."""
         if name not in COMMANDS:
             return None
+        from tuner.cli.options import add_sysroot
+
         command: click.Command = import_module(f"tuner.cli.{name}").command
-        _add_sysroot(command)
+        add_sysroot(command)
         return command
 
     def resolve_command(
@@ -72,26 +72,6 @@ class LazyGroup(click.Group):
         """Write the commands without importing any."""
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
-
-
-def _add_sysroot(command: click.Command) -> None:
-    """Give a command, and each below it, `--sysroot DIR`, unless it has it (from the settings) already."""
-    if isinstance(command, click.Group):
-        for below in command.commands.values():
-            _add_sysroot(below)
-        return
-    if all(param.name != SYSROOT for param in command.params):
-        help_text = "Where the board's files lie (its /sys, /proc, /etc).  [default: this machine]"
-        option = click.Option(
-            [f"--{SYSROOT}"], metavar="DIR", expose_value=False, callback=_keep_sysroot, help=help_text
-        )
-        command.params.append(option)
-
-
-def _keep_sysroot(ctx: click.Context, param: click.Parameter, value: str | None) -> None:
-    """Hand the flag on as the setting's variable: all that opens a device reads the settings."""
-    if value is not None:
-        os.environ[f"TUNER_{SYSROOT.upper()}"] = value
 
 
 @click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

@@ -9,13 +9,17 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from tuner.cli.out import say
-from tuner.config.load import Effective, load
+from tuner.config.load import load
 from tuner.config.settings import BY_KEY, SETTINGS, Setting
+from tuner.config.values import Settings
+from tuner.errors import TunerError
 from tuner.paths import working_dir
 
 if TYPE_CHECKING:
     from tuner.ports import OpenContext
 
+#: Key of the setting that every command takes.
+SYSROOT = "sysroot"
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -41,20 +45,71 @@ def start_options(*audiences: str) -> Callable[[F], F]:
     return decorate
 
 
-def effective(params: Mapping[str, Any]) -> Effective:
-    """Return the settings in force, `params` being what click parsed (other keys are left alone)."""
-    given = {key: value for key, value in params.items() if key in BY_KEY}
+def effective(params: Mapping[str, Any]) -> Settings:
+    """Return the settings in force, `params` being what click parsed (other keys are left alone).
+
+    What of a file was ignored is said once for each command.
+    """
+    meta = _command_meta()
+    given = {SYSROOT: meta.get(SYSROOT), **{key: value for key, value in params.items() if key in BY_KEY}}
     found = load(given, os.environ, working_dir())
-    if found.ignored:
+    if found.ignored and meta.get("ignored") != found.ignored:
+        meta["ignored"] = found.ignored
         say(f"warning: {found.ignored}", err=True)
     return found
 
 
 def open_context() -> OpenContext:
-    """Return the context that a command without flags of settings opens devices with; says what was ignored."""
+    """Return the context that a command without flags of settings opens devices with."""
     from tuner.opening import default_context
 
     return default_context(effective({}))
+
+
+def add_sysroot(command: click.Command) -> None:
+    """Give a command, and each below it, `--sysroot DIR`, unless it has it (from the settings) already."""
+    if isinstance(command, click.Group):
+        for below in command.commands.values():
+            add_sysroot(below)
+        return
+    if all(param.name != SYSROOT for param in command.params):
+        help_text = "Where the board's files lie (its /sys, /proc, /etc).  [default: this machine]"
+        option = click.Option(
+            [f"--{SYSROOT}"], metavar="DIR", expose_value=False, callback=_keep_sysroot, help=help_text
+        )
+        command.params.append(option)
+
+
+def given_sysroot() -> str | None:
+    """Return the directory that this command's `--sysroot`, or the variable, names; None where neither does."""
+    return _command_meta().get(SYSROOT) or os.environ.get(BY_KEY[SYSROOT].variable)
+
+
+def is_emulated(device: str) -> bool | None:
+    """Return whether a device, by its specification, is emulated; None where it cannot be opened here."""
+    from tuner.opening import default_context, open_device
+
+    try:
+        settings = load({SYSROOT: _command_meta().get(SYSROOT)}, os.environ, working_dir())
+        opened = open_device(device, default_context(settings)).device
+    except TunerError:
+        return None  # a real board, asked from another machine
+    try:
+        return bool(opened.emulated)
+    finally:
+        opened.close()
+
+
+def _keep_sysroot(ctx: click.Context, param: click.Parameter, value: str | None) -> None:
+    """Keep the flag where `effective` finds it: with the command that was called."""
+    if value is not None:
+        ctx.meta[SYSROOT] = value
+
+
+def _command_meta() -> dict[str, Any]:
+    """Return what is kept with the command that was called, an empty dict outside of one."""
+    context = click.get_current_context(silent=True)
+    return {} if context is None else context.meta
 
 
 def _help(setting: Setting) -> str:
@@ -62,8 +117,5 @@ def _help(setting: Setting) -> str:
         return f"{setting.help} [default: {setting.unset}]"
     if setting.multiple:
         return setting.help
-    return (
-        f"{setting.help} [default: {setting.default:g}]"
-        if isinstance(setting.default, float)
-        else (f"{setting.help} [default: {setting.default}]")
-    )
+    default = f"{setting.default:g}" if isinstance(setting.default, float) else setting.default
+    return f"{setting.help} [default: {default}]"

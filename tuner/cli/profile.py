@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -95,6 +94,7 @@ def diff(left: Path, right: Path) -> None:
 def apply_command(path: Path | None, spec: str | None, revert: bool, force: bool, dry_run: bool) -> None:
     """Set a profile's board options, verify them, and leave them set (until --revert or a reboot)."""
     from tuner.cli._profile_apply import apply_profile, dry_run_profile, revert_profile, say_runtime
+    from tuner.cli.options import given_sysroot
     from tuner.profiles import read_profile
     from tuner.profiles.applying import apply_line
 
@@ -113,7 +113,7 @@ def apply_command(path: Path | None, spec: str | None, revert: bool, force: bool
         say_runtime(profile)
         return
     apply_profile(profile, spec or profile.device)
-    undo = apply_line(path, "--revert", device=spec, sysroot=os.environ.get("TUNER_SYSROOT"))
+    undo = apply_line(path, "--revert", device=spec, sysroot=given_sysroot())
     say(f"`{undo}` undoes it.")
     say_runtime(profile)
 
@@ -243,13 +243,14 @@ def _options_for(profile: Profile) -> tuple[Sequence[Option] | None, str]:
 
 def _workload_options(profile: Profile, device: Device) -> list[Option]:
     """Return the options of the profile's workload; none where it cannot be opened here."""
-    from tuner.opening import default_context, open_workload
+    from tuner.cli.options import open_context
+    from tuner.opening import open_workload
     from tuner.ports import Supported
 
     if not profile.configuration("workload"):
         return []
     try:
-        workload = open_workload(profile.environment.get("workload"), device, default_context())
+        workload = open_workload(profile.environment.get("workload"), device, open_context())
         return [p.option for p in workload.probe() if isinstance(p, Supported)]
     except TunerError:
         return []  # the caller says which options stay unchecked

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from tuner.cli.options import is_emulated
 from tuner.cli.out import say, say_json
 
 _STORAGE = click.option(
@@ -39,7 +40,7 @@ def learn(spec: str, output: Path | None, learners: str | None, storage: str | N
     from tuner.study.storage import storage_url
 
     names = LEARNERS if learners is None else [n.strip() for n in learners.split(",") if n.strip()]
-    knowledge = learned_from(spec, storage_url(storage), names)
+    knowledge = learned_from(spec, storage_url(storage), names, is_emulated=is_emulated)
     _tell_notices(spec, knowledge)
     path = default_path(knowledge.origin) if output is None else output
     write_knowledge(path, knowledge)
@@ -104,7 +105,7 @@ def _load(spec: str, storage: str | None) -> Any:
     from tuner.sources.learn import load_knowledge
     from tuner.study.storage import storage_url
 
-    knowledge = load_knowledge(spec, storage_url(storage))
+    knowledge = load_knowledge(spec, storage_url(storage), is_emulated)
     _tell_notices(spec, knowledge)
     return knowledge
 

@@ -10,6 +10,7 @@ import click
 from tuner import paths
 from tuner.cli.options import effective, start_options
 from tuner.cli.out import say
+from tuner.config.values import Settings
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -31,25 +32,24 @@ def command(as_json: bool, plain: bool, foreground: bool, detach: bool, **flags:
     if foreground and detach:
         raise UsageError("--foreground and --detach do not go together.", "Give one of them.")
     settings = effective(flags)
-    if not foreground and (detach or daemon_answers(settings["socket"])):
+    if not foreground and (detach or daemon_answers(settings.socket)):
         return _submit(settings, as_json, plain, detach)
     return _run(settings, as_json, plain, ("--foreground",) if foreground else ())
 
 
-def _submit(settings: Any, as_json: bool, plain: bool, detach: bool) -> int:
+def _submit(settings: Settings, as_json: bool, plain: bool, detach: bool) -> int:
     """Give the session to the daemon; watch it unless `detach`."""
     from tuner.cli._sessions import connect, watch
-    from tuner.config.settings import SETTINGS
+    from tuner.config.settings import given
     from tuner.daemon.models import SessionRequest
 
-    wanted = {s.key: settings[s.key] for s in SETTINGS if s.audience == "session"}
-    chosen = {s.key: wanted[s.key] for s in SETTINGS if s.key in wanted and wanted[s.key] != s.default}
+    chosen = given(settings)
     output = chosen.pop("output", None)
     if output and detach:
         raise _no_output()
     lists = {k: list(v) if isinstance(v, tuple) else v for k, v in chosen.items()}
     cwd = paths.working_dir()
-    with connect(settings["socket"]) as client:
+    with connect(settings.socket) as client:
         session = client.create_session(SessionRequest(settings=lists, cwd=str(cwd) if cwd else None))
         if not detach:
             waits = f" waits: {session.reason}" if session.reason else ""
@@ -82,8 +82,9 @@ def _settled(client: Any, session: str) -> None:
             return
 
 
-def _run(settings: Any, as_json: bool, plain: bool, flags: tuple[str, ...]) -> int:
+def _run(settings: Settings, as_json: bool, plain: bool, flags: tuple[str, ...]) -> int:
     from tuner.config.resume import resume_command, working_folder
+    from tuner.config.settings import given
     from tuner.errors import InfeasibleError, Interrupted, TunerError
     from tuner.events import SessionFailed
     from tuner.session.run import run_session
@@ -92,7 +93,7 @@ def _run(settings: Any, as_json: bool, plain: bool, flags: tuple[str, ...]) -> i
     from tuner.tui.choose import choose_face
 
     folder = working_folder()
-    watched = Supervision(resume=lambda study: resume_command(settings, study, folder, flags))
+    watched = Supervision(resume=lambda study: resume_command(given(settings), study, folder, flags))
     with SignalStop() as stop:
         try:
             with choose_face(as_json, plain, sys.stdout) as sink:

@@ -49,7 +49,7 @@ def _daemon_sessions(socket: str | None, show_all: bool) -> list[dict[str, Any]]
     from tuner.daemon.probe import daemon_answers
     from tuner.errors import PermissionDeniedError
 
-    path = effective({"socket": socket})["socket"]
+    path = effective({"socket": socket}).socket
     try:
         if not daemon_answers(path):
             return []

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from tuner.cli.options import is_emulated
 from tuner.cli.out import say, say_json, write_document
 
 _STORAGE = click.option("--storage", default=None, help="Optuna URL or SQLite file; default: the embedded one.")
@@ -75,7 +76,7 @@ def export(name: str, storage: str | None, output: Path | None) -> None:
     from tuner.sources.study_table import not_in_names, table_declaration, table_text
     from tuner.study.storage import storage_url
 
-    study = study_data(name, storage_url(storage))
+    study = study_data(name, storage_url(storage), is_emulated)
     for metric in study.left_out:
         say(f"Left out: {metric}, which not every trial measured.", err=True)
     if output is None:

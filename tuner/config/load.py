@@ -1,83 +1,56 @@
-"""Effective settings: defaults, files, variables and flags, each layer over the one before."""
+"""The settings in force: defaults, files, variables and flags, each layer over the one before."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from tuner.config.settings import BY_KEY, SETTINGS
 from tuner.config.toml import malformed, read_toml
 from tuner.config.trust import distrust
+from tuner.config.values import Settings
 from tuner.errors import FileMissingError, UnknownSettingError, UsageError
 
 FILE_NAME = "tuner.toml"
 SYSTEM_DIR = "/etc/tuner"
 
 
-class Effective(Mapping[str, Any]):
-    """The settings in force, by key, each with where it came from. Immutable."""
-
-    def __init__(self, values: Mapping[str, Any], origins: Mapping[str, str], ignored: str = "") -> None:
-        self._values, self._origins = dict(values), dict(origins)
-        #: What of a file was not taken and why, in a sentence; ``""`` where all was.
-        self.ignored = ignored
-
-    def __getitem__(self, key: str) -> Any:
-        return self._values[key]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._values)
-
-    def __len__(self) -> int:
-        return len(self._values)
-
-    def __repr__(self) -> str:
-        return f"Effective({self._values!r})"
-
-    def origin(self, key: str) -> str:
-        """Return ``default``, ``FILE:LINE``, the variable's name or the flag."""
-        return self._origins[key]
-
-
-def load(flags: Mapping[str, Any], environ: Mapping[str, str], cwd: Path | None) -> Effective:
-    """Return the effective settings.
+def load(flags: Mapping[str, Any], environ: Mapping[str, str], cwd: Path | None) -> Settings:
+    """Return the settings in force.
 
     Args:
         flags: Key -> value as given on the command line; None or empty is not given.
         environ: The environment; `TUNER_SYSTEM_CONFIG_DIR` and `TUNER_CONFIG_DIR` say where files lie.
-        cwd: Folder whose `tuner.toml` comes after the user's; None where there is none any more.
+        cwd: Folder whose `tuner.toml` comes after the user's; None where it does not exist any more.
 
     Raises:
         UnknownSettingError: a file has a key that is no setting.
         MalformedFileError: a file is no TOML, or a value is of a wrong type; with line and column.
-        PermissionDeniedError, FileMissingError: a file is there but cannot be read.
+        PermissionDeniedError, FileMissingError: a file exists but cannot be read.
         UsageError: a variable's or a flag's value cannot be understood.
     """
-    values = {s.key: s.default for s in SETTINGS}
-    origins = {s.key: "default" for s in SETTINGS}
+    found: dict[str, tuple[Any, str]] = {}
     ignored = ""
     for path in config_files(environ, cwd):
-        found = _from_file(path)
+        said = _from_file(path)
         if path.parent == cwd:
-            ignored = _drop_distrusted(found, path, environ)
-        for key, (value, line) in found.items():
-            values[key], origins[key] = value, f"{path}:{line}"
+            ignored = _drop_distrusted(said, path, environ)
+        found.update({key: (value, f"{path}:{line}") for key, (value, line) in said.items()})
     for setting in SETTINGS:
         raw = environ.get(setting.variable, "")
         if raw:
             parts = [p for p in raw.split(";") if p.strip()] if setting.multiple else raw
-            values[setting.key] = _parsed(setting.key, parts, setting.variable)
-            origins[setting.key] = setting.variable
+            found[setting.key] = _parsed(setting.key, parts, setting.variable)
     for key, given in flags.items():
         if key in BY_KEY and given not in (None, "", (), []):
-            flag = BY_KEY[key].flag
-            values[key], origins[key] = _parsed(key, given, flag), flag
-    return Effective(values, origins, ignored)
+            found[key] = _parsed(key, given, BY_KEY[key].flag)
+    values = {key: value for key, (value, _) in found.items()}
+    return Settings(**values, origins={key: origin for key, (_, origin) in found.items()}, ignored=ignored)
 
 
 def _drop_distrusted(found: dict[str, tuple[Any, int]], path: Path, environ: Mapping[str, str]) -> str:
-    """Take out of `found` what another user may not say; return a sentence on it."""
+    """Take out of `found` what another user may not set; return a sentence on it."""
     named = [key for key in found if BY_KEY[key].names_place]
     reason = distrust(path, environ) if named else ""
     if not reason:
@@ -99,7 +72,7 @@ def config_files(environ: Mapping[str, str], cwd: Path | None) -> tuple[Path, ..
 
 
 def _from_file(path: Path) -> dict[str, tuple[Any, int]]:
-    """Return key -> (value, line); nothing for a file that is not there."""
+    """Return key -> (value, line); nothing for a file that does not exist."""
     try:
         data, locate = read_toml(path)
     except FileMissingError:
@@ -114,15 +87,14 @@ def _from_file(path: Path) -> dict[str, tuple[Any, int]]:
         try:
             found[key] = (BY_KEY[key].parse(raw), line)
         except UsageError as error:
-            clause = f"'{key}': {error.what.rstrip('.')}"
-            wrong = malformed(path, (line, column), clause)
+            wrong = malformed(path, (line, column), f"'{key}': {error.what.rstrip('.')}")
             wrong.hint = error.hint
             raise wrong from error
     return found
 
 
-def _parsed(key: str, raw: object, name: str) -> Any:
+def _parsed(key: str, raw: object, origin: str) -> tuple[Any, str]:
     try:
-        return BY_KEY[key].parse(raw)
+        return BY_KEY[key].parse(raw), origin
     except UsageError as error:
-        raise UsageError(f"{name}: {error.what}", error.hint) from error
+        raise UsageError(f"{origin}: {error.what}", error.hint) from error

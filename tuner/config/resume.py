@@ -1,4 +1,4 @@
-"""The command that goes on with a session: it can be typed as printed, in any folder."""
+"""The command that goes on with a session; it can be typed as printed, in any folder."""
 
 from __future__ import annotations
 
@@ -10,36 +10,35 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tuner.config.settings import SETTINGS
+from tuner.config.settings import BY_KEY
 
 #: Settings that name files; of those with a scheme what follows it does.
 _FILES = ("storage", "source", "inputs", "output", "sysroot")
 _SPECS = {"device": ("replay",), "workload": ("onnx", "command"), "board": ("exec", "unix")}
 
 
-def resume_command(settings: Mapping[str, Any], study: str, folder: str | None, more: Sequence[str] = ()) -> str:
+def resume_command(given: Mapping[str, Any], study: str, folder: str | None, more: Sequence[str] = ()) -> str:
     """Return a shell line that goes on with a study under the settings that it was started with.
 
     Args:
-        settings: Key -> value; what is missing has its default. Defaults are left out.
+        given: Key -> value of what was given, in that order (`tuner.config.settings.given`).
         study: Its name.
-        folder: Where the session was started; named where a setting is to be understood from there.
+        folder: Where the session was started; named where a setting is relative to it.
         more: Further words, such as ``--foreground``.
     """
     words = [*_program(), "start", "--study", study, *more]
-    for setting in SETTINGS:
-        value = settings.get(setting.key)
-        if setting.audience == "session" and setting.key != "study" and value not in (None, setting.default):
-            for one in value if setting.multiple else (value,):
-                words += [setting.flag, _text(one)]
+    for key, value in given.items():
+        if key != "study":
+            for one in value if BY_KEY[key].multiple else (value,):
+                words += [BY_KEY[key].flag, _text(one)]
     line = " ".join(map(_quoted, words))
-    if folder is not None and any(_relative(settings, folder)):
+    if folder is not None and any(_relative(given, folder)):
         return f"cd {_quoted(folder)} && {line}"
     return line
 
 
 def working_folder() -> str | None:
-    """Return the folder that one is in, None where it is no more."""
+    """Return the working directory, None where it was removed."""
     try:
         return os.getcwd()
     except OSError:
@@ -55,7 +54,7 @@ def _program() -> list[str]:
 
 
 def _quoted(word: str) -> str:
-    """Return a word for a shell, on one line and all of it to be seen."""
+    """Return a word for a shell, on one line, with every character visible."""
     if word.isprintable():
         return shlex.quote(word)
     plain = (c if c.isprintable() else "".join(f"\\x{b:02x}" for b in os.fsencode(c)) for c in word)
@@ -66,14 +65,14 @@ def _text(value: object) -> str:
     return f"{value:f}" if isinstance(value, float) and "e" in repr(value) else str(value)
 
 
-def _relative(settings: Mapping[str, Any], folder: str) -> Iterator[bool]:
-    """Yield of each setting that may name a file whether it is to be understood from `folder`."""
+def _relative(given: Mapping[str, Any], folder: str) -> Iterator[bool]:
+    """Yield for each setting that may name a file whether it is relative to `folder`."""
     for key in _FILES:
-        if key != "sysroot" or not settings.get("board"):  # else it lies on the board
-            value = settings.get(key) or ()
+        if key != "sysroot" or not given.get("board"):  # else it lies on the board
+            value = given.get(key) or ()
             yield from (_is_relative(key, one, folder) for one in ([value] if isinstance(value, str) else value))
     for key, schemes in _SPECS.items():
-        scheme, _, rest = str(settings.get(key) or "").partition(":")
+        scheme, _, rest = str(given.get(key) or "").partition(":")
         yield scheme in schemes and not rest.startswith("/")
 
 

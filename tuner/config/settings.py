@@ -1,12 +1,13 @@
-"""The settings: one table from which flags, `tuner.toml` keys and `TUNER_*` variables all come."""
+"""What is known of each setting: the table from which flags, `tuner.toml` keys and `TUNER_*` variables all come."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from tuner.config.values import DEFAULTS, Settings
 from tuner.errors import UsageError
 from tuner.units import parse_duration_s
 
@@ -17,19 +18,17 @@ _LONGEST_S = 7 * 86400.0
 _LONGEST_SHOWN = 60
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Setting:
-    """One thing that a user can set.
+    """What is known of one setting beside its value.
 
     Attributes:
-        key: In `tuner.toml`; ``TUNER_<KEY>`` in the environment.
-        flag: On the command line.
-        type: Takes text (a flag, a variable) or what TOML gave, returns the value in its final type;
+        key: In `tuner.toml`, and the attribute of `Settings`.
+        type: Takes text (a flag, a variable) or a value of TOML, returns the value in its final type;
             raises `UsageError` whose sentence says what is expected. Of one element where `multiple`.
-        default: Already in its final type; None where `unset` says what happens.
-        multiple: A tuple of values: the flag may be given several times.
+        default: Already in its final type; a tuple where several may be given; None where `unset` says what happens.
+        metavar: The value's placeholder in the help.
         help: One sentence, unit included.
-        metavar: What stands for the value in the help.
         unset: What None means.
         audience: Whose it is: a ``session``'s, the ``daemon``'s, or the ``client``'s that finds the daemon.
         names_place: Whether it says what is run, read, written or who may connect: never taken from a file that
@@ -37,23 +36,31 @@ class Setting:
     """
 
     key: str
-    flag: str
     type: Callable[[object], Any]
     default: Any
-    multiple: bool
-    help: str
     metavar: str
+    help: str
     unset: str = ""
     audience: str = "session"
     names_place: bool = False
 
     @property
+    def multiple(self) -> bool:
+        """Whether it is a tuple of values: the flag may be given several times."""
+        return isinstance(self.default, tuple)
+
+    @property
+    def flag(self) -> str:
+        """Its flag on the command line."""
+        return "--" + self.key.replace("_", "-")
+
+    @property
     def variable(self) -> str:
-        """Name of the environment variable."""
+        """Name of its environment variable."""
         return f"TUNER_{self.key.upper()}"
 
     def parse(self, raw: object) -> Any:
-        """Return the value that `raw` stands for.
+        """Return the value that `raw` states.
 
         Raises:
             UsageError: of another type, or out of range.
@@ -153,31 +160,17 @@ def _shown(raw: object) -> str:
     return f"'{shown}'" if isinstance(raw, str) else shown
 
 
-def _setting(
-    key: str,
-    type: Callable[[object], Any],
-    default: Any,
-    metavar: str,
-    help: str,
-    *,
-    multiple: bool = False,
-    unset: str = "",
-    audience: str = "session",
-    names_place: bool = False,
-) -> Setting:
-    flag = "--" + key.replace("_", "-")
-    return Setting(key, flag, type, default, multiple, help, metavar, unset, audience, names_place)
+def _setting(key: str, type: Callable[[object], Any], metavar: str, help: str, **more: Any) -> Setting:
+    return Setting(key=key, type=type, default=getattr(DEFAULTS, key), metavar=metavar, help=help, **more)
 
 
+#: All settings, in the order of the help.
 SETTINGS: tuple[Setting, ...] = (
-    _setting("objective", text, "energy", "NAME", "What to minimise: energy, latency, power or edp."),
-    _setting(
-        "device", text, "auto", "SPEC", "What to tune: auto, host, emulated:BOARD or replay:TABLE.", names_place=True
-    ),
+    _setting("objective", text, "NAME", "What to minimise: energy, latency, power or edp."),
+    _setting("device", text, "SPEC", "What to tune: auto, host, emulated:BOARD or replay:TABLE.", names_place=True),
     _setting(
         "board",
         text,
-        None,
         "ADDRESS",
         "The board, where it is another machine: ssh://[user@]host[:port] or unix:SOCKET.",
         unset="this machine",
@@ -186,140 +179,94 @@ SETTINGS: tuple[Setting, ...] = (
     _setting(
         "workload",
         text,
-        None,
         "SPEC",
         "What to run: onnx:PATH or 'command:SHELL LINE'.",
         unset="the device's own, else the reference network (synthetic weights)",
         names_place=True,
     ),
-    _setting("strategy", text, "transfer", "NAME", "How to search; `tuner list strategies` names them."),
+    _setting("strategy", text, "NAME", "How to search; `tuner list strategies` names them."),
     _setting(
         "learner",
         text,
-        "rt",
         "NAME",
         "Performance model of gs, dm, lms and nlms: rt, nn, or another that `tuner list models` names.",
     ),
     _setting(
         "source",
         text,
-        (),
         "FILE|TABLE|STUDY",
         "Measurements of another environment to start from; several allowed.",
-        multiple=True,
         names_place=True,
     ),
-    _setting(
-        "constraint", text, (), "BOUND", "A bound to keep, such as 'latency<=120ms'; several allowed.", multiple=True
-    ),
-    _setting(
-        "budget", amount, "40", "N|PERCENT|TIME", "How long: trials (40), share of the space (2.44%) or time (30m)."
-    ),
+    _setting("constraint", text, "BOUND", "A bound to keep, such as 'latency<=120ms'; several allowed."),
+    _setting("budget", amount, "N|PERCENT|TIME", "How long: trials (40), share of the space (2.44%) or time (30m)."),
     _setting(
         "stop_when",
         text,
-        None,
         "BELIEF",
         "End early: 'gain<1%' (expected) or 'within 1%>=95%' (of the optimum).",
         unset="the budget only",
     ),
-    _setting("seed", count_from(0), 0, "N", "Seed of everything random."),
-    _setting("study", name, None, "NAME", "Name of the study; an existing one is resumed.", unset="a new one"),
+    _setting("seed", count_from(0), "N", "Seed of everything random."),
+    _setting("study", name, "NAME", "Name of the study; an existing one is resumed.", unset="a new one"),
     _setting(
         "storage",
         text,
-        None,
         "URL|FILE",
         "Where studies are kept: an Optuna URL or a SQLite file.",
         unset="SQLite in the data directory",
         names_place=True,
     ),
     _setting(
-        "precision",
-        share,
-        0.02,
-        "SHARE",
-        "Repeat until the confidence interval of the median is under this share of it.",
+        "precision", share, "SHARE", "Repeat until the confidence interval of the median is under this share of it."
     ),
-    _setting("max_repeats", count_from(1), 30, "N", "Most repeats of one configuration."),
-    _setting("warmup_runs", count_from(0), 3, "N", "Runs before the first that counts."),
-    _setting("timeout", duration_s, 60.0, "TIME", "Longest time of one repeat; seconds, or with a unit (2m)."),
+    _setting("max_repeats", count_from(1), "N", "Most repeats of one configuration."),
+    _setting("warmup_runs", count_from(0), "N", "Runs before the first that counts."),
+    _setting("timeout", duration_s, "TIME", "Longest time of one repeat; seconds, or with a unit (2m)."),
     _setting(
         "trial_time",
         duration_s,
-        60.0,
         "TIME",
         "Measuring time of a trial after which no further repeat begins, precise or not (three it has anyway).",
     ),
-    _setting("inferences_per_run", count_from(1), 1, "N", "Inferences in one run of a command workload."),
-    _setting("input_shape", text, (), "NAME=1x3x224x224", "Shape of a model input; several allowed.", multiple=True),
+    _setting("inferences_per_run", count_from(1), "N", "Inferences in one run of a command workload."),
+    _setting("input_shape", text, "NAME=1x3x224x224", "Shape of a model input; several allowed."),
     _setting(
-        "inputs",
-        text,
-        None,
-        "FILE.npz",
-        "Model inputs.",
-        unset="synthetic, from the model's input shapes",
-        names_place=True,
+        "inputs", text, "FILE.npz", "Model inputs.", unset="synthetic, from the model's input shapes", names_place=True
     ),
     _setting(
-        "output",
-        text,
-        None,
-        "FILE",
-        "Where to write the profile.",
-        unset="best.toml in the data directory",
-        names_place=True,
+        "output", text, "FILE", "Where to write the profile.", unset="best.toml in the data directory", names_place=True
     ),
     _setting(
         "command_output",
         choice("time", "metrics"),
-        "time",
         "time|metrics",
         "What a command workload gives: its run time, or metrics that it prints.",
     ),
     _setting(
         "sysroot",
         text,
-        None,
         "DIR",
         "Where the board's files lie: a directory that holds its /sys, /proc and /etc.",
         unset="this machine",
         names_place=True,
     ),
-    _setting("meter", text, None, "NAME", "Power meter.", unset="the first that works here"),
+    _setting("meter", text, "NAME", "Power meter.", unset="the first that works here"),
+    _setting("socket", text, "PATH", "Where the daemon listens.", audience="client", names_place=True),
     _setting(
-        "socket",
-        text,
-        "/run/tuner/tuner.sock",
-        "PATH",
-        "Where the daemon listens.",
-        audience="client",
-        names_place=True,
-    ),
-    _setting(
-        "group",
-        text,
-        "tuner",
-        "NAME",
-        "Whose members may use the daemon, beside root.",
-        audience="daemon",
-        names_place=True,
+        "group", text, "NAME", "Whose members may use the daemon, beside root.", audience="daemon", names_place=True
     ),
     _setting(
         "root_only_workloads",
         text,
-        ("command",),
         "NAME",
         "Workloads that only root may start through the daemon; several allowed, 'none' for no such limit.",
-        multiple=True,
         audience="daemon",
         names_place=True,
     ),
     _setting(
         "stop_grace",
         duration_s,
-        30.0,
         "TIME",
         "How long a session's process may take to end and put its device back before it is killed.",
         audience="daemon",
@@ -327,7 +274,6 @@ SETTINGS: tuple[Setting, ...] = (
     _setting(
         "listen",
         text,
-        None,
         "HOST:PORT",
         "TCP address to listen at as well; needs a token file.",
         unset="no TCP",
@@ -337,7 +283,6 @@ SETTINGS: tuple[Setting, ...] = (
     _setting(
         "token_file",
         text,
-        None,
         "FILE",
         "The bearer token of TCP clients; readable by its owner only.",
         unset="no token",
@@ -345,10 +290,13 @@ SETTINGS: tuple[Setting, ...] = (
         names_place=True,
     ),
 )
-
 BY_KEY: dict[str, Setting] = {s.key: s for s in SETTINGS}
 
 
-def keys() -> Sequence[str]:
-    """Return every key, in the table's order."""
-    return tuple(BY_KEY)
+def given(settings: Settings, audience: str = "session") -> dict[str, Any]:
+    """Return key -> value of an audience's settings that do not come from their default.
+
+    A value that was given counts also where it equals the default: elsewhere the default may be another.
+    """
+    values = {s.key: getattr(settings, s.key) for s in SETTINGS if s.audience == audience}
+    return {k: v for k, v in values.items() if k in settings.origins or v != BY_KEY[k].default}

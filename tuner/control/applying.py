@@ -12,7 +12,7 @@ from tuner.control.ownership import owned
 from tuner.control.restoring import RestoreReport, read_value, restore_journal, restore_unfinished, same
 from tuner.control.transaction import ControlSession
 from tuner.errors import DiskFullError, PermissionDeniedError, SettingChangedError, StorageError, TunerError, UsageError
-from tuner.ports import Actuator
+from tuner.ports.option import Actuator
 from tuner.space import OptionValue
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from tuner.control import journal
 from tuner.control.lock import DeviceLock
 from tuner.errors import PermissionDeniedError, RestoreError
-from tuner.ports import Actuator, OnBoard
+from tuner.ports.option import Actuator, OnBoard
 from tuner.strict_json import parse_json
 
 #: Where root's locks of boards lie: its sessions, its services and its actuators share them.

@@ -14,7 +14,7 @@ from tuner.control.lock import DeviceLock
 from tuner.control.ownership import board_of, owned
 from tuner.control.restoring import RestoreReport, restore_journal
 from tuner.errors import DeviceBusyError, TunerError
-from tuner.ports import Actuator
+from tuner.ports.option import Actuator
 from tuner.space import OptionValue
 
 _Opened = TypeVar("_Opened")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tuner.control import journal
 from tuner.errors import DeviceError, PermissionDeniedError, RestoreError, TunerError
-from tuner.ports import Actuator, ReadsTogether, Restored
+from tuner.ports.option import Actuator, ReadsTogether, Restored
 from tuner.space import OptionValue
 
 

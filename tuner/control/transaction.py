@@ -22,7 +22,7 @@ from tuner.control.restoring import (
     write_value,
 )
 from tuner.errors import DeviceError, TunerError, VerifyError
-from tuner.ports import Actuator, Watchful
+from tuner.ports.option import Actuator, Watchful
 from tuner.space import OptionValue
 
 

@@ -10,14 +10,14 @@ import signal
 import socket
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import uvicorn
 
 from tuner import __version__, paths
-from tuner.config.settings import BY_KEY
+from tuner.config.values import DEFAULTS, Settings
 from tuner.control.lock import DeviceLock
 from tuner.daemon.access import Policy, gid_of
 from tuner.daemon.app import Service, create_app
@@ -72,7 +72,7 @@ class _Server(uvicorn.Server):
         yield
 
 
-def run_daemon(settings: Mapping[str, Any]) -> None:
+def run_daemon(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT.
 
     Raises:
@@ -82,16 +82,16 @@ def run_daemon(settings: Mapping[str, Any]) -> None:
     set_up_log()
     signal.signal(signal.SIGTERM, _leave)  # until the loop takes over: the socket must not stay
     with _owned(paths.state_dir()), contextlib.ExitStack() as stack:
-        gid = gid_of(settings["group"])
-        path = Path(settings["socket"])
+        gid = gid_of(settings.group)
+        path = Path(settings.socket)
         sockets = [stack.enter_context(contextlib.closing(open_socket(path, gid)))]
         stack.callback(close_socket, path, path.lstat())
         token = _token(settings)
-        if settings["listen"]:
-            sockets.append(stack.enter_context(contextlib.closing(open_tcp(settings["listen"]))))
+        if settings.listen:
+            sockets.append(stack.enter_context(contextlib.closing(open_tcp(settings.listen))))
         if gid is None:
-            _log.warning("there is no group '%s': only root and this user may connect", settings["group"])
-        policy = Policy(gid, os.geteuid(), frozenset(settings["root_only_workloads"]), token is not None)
+            _log.warning("there is no group '%s': only root and this user may connect", settings.group)
+        policy = Policy(gid, os.geteuid(), frozenset(settings.root_only_workloads), token is not None)
         asyncio.run(_serve(settings, policy, token, sockets))
 
 
@@ -121,31 +121,31 @@ def _owned(state: Path) -> Iterator[None]:
         lock.release()
 
 
-def _token(settings: Mapping[str, Any]) -> str | None:
+def _token(settings: Settings) -> str | None:
     """Return the token of TCP clients.
 
     Raises:
         UsageError: TCP is asked for without one.
     """
-    if settings["token_file"]:
-        return read_token(Path(settings["token_file"]))
-    if settings["listen"]:
+    if settings.token_file:
+        return read_token(Path(settings.token_file))
+    if settings.listen:
         raise UsageError("TCP needs a token.", "Write a secret into a file of mode 0600 and name it with --token-file.")
     return None
 
 
-async def _serve(settings: Mapping[str, Any], policy: Policy, token: str | None, sockets: list[socket.socket]) -> None:
+async def _serve(settings: Settings, policy: Policy, token: str | None, sockets: list[socket.socket]) -> None:
     files = SessionFiles(paths.state_dir("daemon", "sessions").absolute())
-    flags = ["--socket", settings["socket"]] if settings["socket"] != BY_KEY["socket"].default else []
-    supervisor = Supervisor(files, settings["device"], settings["board"], settings["stop_grace"], flags)
+    flags = ["--socket", settings.socket] if settings.socket != DEFAULTS.socket else []
+    supervisor = Supervisor(files, settings.device, settings.board, settings.stop_grace, flags)
     service = Service(
         supervisor,
         ProfileStore(profiles_dir()),
-        Tasks(),
+        Tasks(settings.sysroot),
         policy,
-        settings["device"],
+        settings.device,
         time.monotonic(),
-        sysroot=settings["sysroot"],
+        sysroot=settings.sysroot,
     )
     server = _Server(
         uvicorn.Config(
@@ -175,7 +175,7 @@ async def _serve(settings: Mapping[str, Any], policy: Policy, token: str | None,
     serving = asyncio.create_task(server.serve(sockets))
     feeding = asyncio.create_task(manager.feed(supervisor.tend, lambda: _status(supervisor)))
     manager.tell("READY=1")
-    _log.info("tuner %s answers at %s", __version__, settings["socket"])
+    _log.info("tuner %s answers at %s", __version__, settings.socket)
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait({stopping, serving}, return_when=asyncio.FIRST_COMPLETED)
     manager.tell("STOPPING=1")

@@ -127,12 +127,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         sink = LogSink(writer, given.wake, commands.suspended)
         commands.start()
         supervision = Supervision(
-            pause,
-            record.crashed,
-            record.spent_s,
-            unreported,
-            lambda _study: record.resume_command,
-            rights_of(record.owner_uid),
+            pause=pause,
+            crashed=record.crashed,
+            spent_s=record.spent_s,
+            unreported=unreported,
+            resume=lambda _study: record.resume_command,
+            rights=rights_of(record.owner_uid),
         )
         return _run(record, sink, stop, supervision)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tuner.config.load import Effective
 from tuner.config.settings import BY_KEY, SETTINGS
+from tuner.config.values import Settings
 from tuner.errors import UnknownSettingError, UsageError
 
 #: Files of the daemon's own: nobody says over the socket where it writes.
@@ -68,11 +68,8 @@ def own_sysroot(settings: Mapping[str, Any], sysroot: str | None) -> dict[str, A
     return dict(settings) if sysroot is None else {**settings, "sysroot": sysroot}
 
 
-def effective(stored: Mapping[str, Any], study: str) -> Effective:
-    """Return the settings that a session runs with: defaults, then what was stored, then the study's name."""
-    values = {s.key: s.default for s in SETTINGS}
-    origins = {s.key: "default" for s in SETTINGS}
-    for key, raw in {**stored, "study": study}.items():
-        if key in BY_KEY:
-            values[key], origins[key] = BY_KEY[key].parse(raw), "the session's request"
-    return Effective(values, origins)
+def effective(stored: Mapping[str, Any], study: str) -> Settings:
+    """Return the settings that a session runs with: what was stored, with the study's name, over the defaults."""
+    given = {**stored, "study": study}
+    values = {key: BY_KEY[key].parse(raw) for key, raw in given.items() if key in BY_KEY}
+    return Settings(**values, origins=dict.fromkeys(values, "the session's request"))

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tuner.config.resume import resume_command
-from tuner.config.settings import BY_KEY
+from tuner.config.values import DEFAULTS
 from tuner.daemon.child import KILLED_S, Child, await_orphans, process_start, start_child
 from tuner.daemon.event_log import damaged
 from tuner.daemon.files import KEPT, SessionFiles
@@ -158,7 +158,7 @@ class Supervisor:
         now_s = time.time()
         session = f"{datetime.now(timezone.utc):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
         device = settings.setdefault("device", self._device)
-        objective = settings.get("objective", BY_KEY["objective"].default)
+        objective = settings.get("objective", DEFAULTS.objective)
         study = settings.get("study") or _study_name(device, objective, session)
         record = SessionRecord(
             id=session,

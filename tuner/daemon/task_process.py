@@ -5,23 +5,26 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tuner.config.load import load
 from tuner.control import apply_persistently, revert_applied
 from tuner.control.restoring import restore_error
 from tuner.error_codec import error_to_json
 from tuner.errors import TunerError
 from tuner.events import Event, Notice, strict
 from tuner.opening import Opened, default_context, open_device
-from tuner.ports import Device, Probe, Supported
+from tuner.paths import working_dir
+from tuner.ports import Device, OpenContext, Probe, Supported
 from tuner.printable import printable
 from tuner.profiles import read_profile
 from tuner.profiles.applying import board_target
-from tuner.rights import Rights, rights_of
+from tuner.rights import rights_of
 from tuner.session.interrupts import SignalGuard
 from tuner.session.setup import journal_dir, recover_journals, require_restored
 
@@ -30,11 +33,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Do the job and write its answer."""
     parser = argparse.ArgumentParser(prog="tuner.daemon.task_process")
     parser.add_argument("--owner", default="0", metavar="UID", help="for whom; empty: only a token is known")
+    parser.add_argument("--sysroot", metavar="DIR", help="where the board's files lie (default: this machine)")
     parser.add_argument("verb", choices=_JOBS)
     parser.add_argument("arguments", nargs="*")
     given = parser.parse_args(argv)
     try:
-        answer = _JOBS[given.verb](rights_of(int(given.owner) if given.owner else None), *given.arguments)
+        settings = load({"sysroot": given.sysroot}, os.environ, working_dir())
+        context = default_context(settings, rights=rights_of(int(given.owner) if given.owner else None))
+        answer = _JOBS[given.verb](context, *given.arguments)
     except TunerError as error:
         answer = {"error": error_to_json(error)}
     sys.stdout.write(json.dumps(strict(answer), allow_nan=False, default=str) + "\n")
@@ -42,17 +48,17 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 @contextmanager
-def _opened(spec: str, rights: Rights) -> Iterator[Opened]:
-    opened = open_device(spec, default_context(rights=rights))
+def _opened(spec: str, context: OpenContext) -> Iterator[Opened]:
+    opened = open_device(spec, context)
     try:
         yield opened
     finally:
         opened.device.close()
 
 
-def facts(rights: Rights, spec: str) -> dict[str, Any]:
+def facts(context: OpenContext, spec: str) -> dict[str, Any]:
     """Return what a device is and has."""
-    with _opened(spec, rights) as opened:
+    with _opened(spec, context) as opened:
         device: Device = opened.device
         sensors = device.sensors()
         return {
@@ -73,11 +79,11 @@ def _fact(probe: Probe) -> dict[str, Any]:
     return {"name": probe.name, "unavailable": probe.reason}
 
 
-def apply(rights: Rights, path: str) -> dict[str, Any]:
+def apply(context: OpenContext, path: str) -> dict[str, Any]:
     """Set a profile's board options, verify them, leave them set; a signal undoes what was set until then."""
     profile = read_profile(Path(path))
-    unfinished = recover_journals(_log, rights)
-    with _opened(profile.device, rights) as opened, SignalGuard() as guard:
+    unfinished = recover_journals(_log, context.rights)
+    with _opened(profile.device, context) as opened, SignalGuard() as guard:
         device = opened.device
         require_restored(unfinished, device)
         target = board_target(profile, device)
@@ -85,9 +91,9 @@ def apply(rights: Rights, path: str) -> dict[str, Any]:
         return {"device": device.spec, "options": values, "note": "set and verified by reading back"}
 
 
-def revert(rights: Rights, path: str, force: str = "") -> dict[str, Any]:
+def revert(context: OpenContext, path: str, force: str = "") -> dict[str, Any]:
     """Put back what applying a profile replaced; with ``force`` also what another program set since."""
-    with _opened(read_profile(Path(path)).device, rights) as opened, SignalGuard():
+    with _opened(read_profile(Path(path)).device, context) as opened, SignalGuard():
         device = opened.device
         report = revert_applied(device.actuator, device.spec, journal_dir(), force == "force")
         if not report.complete:

@@ -23,10 +23,17 @@ GRACE_S = 20.0
 
 
 class Tasks:
-    """Runs one job at a time: several would fight over the device."""
+    """Runs one job at a time: several would fight over the device.
 
-    def __init__(self, limit_s: float = LIMIT_S, grace_s: float = GRACE_S) -> None:
+    Args:
+        sysroot: Where the board's files lie; None for this machine.
+        limit_s: Longest time of a job.
+        grace_s: How long one that is told to end has for putting the device back.
+    """
+
+    def __init__(self, sysroot: str | None = None, limit_s: float = LIMIT_S, grace_s: float = GRACE_S) -> None:
         self._turn = asyncio.Lock()
+        self._where = [] if sysroot is None else [f"--sysroot={sysroot}"]
         self._limit_s, self._grace_s = limit_s, grace_s
 
     async def run(self, verb: str, *arguments: str, owner_uid: int | None = 0) -> Any:
@@ -48,6 +55,7 @@ class Tasks:
             "-m",
             "tuner.daemon.task_process",
             f"--owner={'' if owner_uid is None else owner_uid}",
+            *self._where,
             *arguments,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,

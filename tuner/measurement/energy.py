@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from tuner.errors import MeasurementError
-from tuner.ports import EnergyReading
+from tuner.ports.workload import EnergyReading
 
 #: Fewest distinct samples from which an energy may be computed.
 MIN_SAMPLES = 2

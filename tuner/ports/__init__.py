@@ -20,15 +20,7 @@ from tuner.ports.option import (
     Unsupported,
     Watchful,
 )
-from tuner.ports.strategy import (
-    Belief,
-    ModellingStrategy,
-    PerformanceModel,
-    SourceData,
-    Strategy,
-    StrategyContext,
-    TargetModel,
-)
+from tuner.ports.strategy import Belief, ModellingStrategy, SourceData, Strategy, StrategyContext, TargetModel
 from tuner.ports.timing import Clock, NeverStop, RealClock, StopToken
 from tuner.ports.workload import (
     Elsewhere,
@@ -66,7 +58,6 @@ __all__ = [
     "NeverStop",
     "OnBoard",
     "OpenContext",
-    "PerformanceModel",
     "PowerMeter",
     "PowerMode",
     "Probe",

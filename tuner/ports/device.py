@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
+from tuner.config.values import Settings
 from tuner.ports.option import Actuator, Control, Probe
 from tuner.ports.timing import Clock, StopToken
 from tuner.rights import OWN, Rights
@@ -107,16 +108,14 @@ class OpenContext:
     """What a plugin is opened with.
 
     Attributes:
-        seed: For anything random.
-        state_dir: Where a plugin may keep small state; made by who writes there first.
-        settings: Effective settings by key (see `tuner config show`).
+        settings: The settings in force (see `tuner config show`); their seed is for anything random.
+        state_dir: Where a plugin may keep small state; whoever writes there first makes it.
         stop: Ends waiting early.
         rights: To be taken while files are opened that the specification or the settings name.
     """
 
-    seed: int
+    settings: Settings
     state_dir: str
-    settings: Mapping[str, Any]
     stop: StopToken
     rights: Rights = OWN
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
+from tuner.config.values import DEFAULTS, Settings
 from tuner.objective import Metric, Objective
 from tuner.space import Configuration, ConfigurationSpace, Option
 
@@ -47,7 +48,7 @@ class StrategyContext:
         seed: Differs for each suggestion but is reproducible; the whole of a sampler's randomness.
         budget_trials: Trials in all, None where only time bounds the session.
         sources: Source measurements, may be empty.
-        settings: Effective settings by key.
+        settings: The settings in force; their seed is the session's.
         has_constraints: Whether trials carry constraints (`Trial.set_constraint`).
     """
 
@@ -56,7 +57,7 @@ class StrategyContext:
     seed: int
     budget_trials: int | None
     sources: tuple[SourceData, ...]
-    settings: Mapping[str, Any]
+    settings: Settings = DEFAULTS
     has_constraints: bool = False
 
 
@@ -128,19 +129,4 @@ class ModellingStrategy(Protocol):
         self, context: StrategyContext, learner: str, configurations: Sequence[Configuration], values: Sequence[float]
     ) -> TargetModel:
         """Return a model of the target from `values` measured there under `configurations`."""
-        ...
-
-
-class PerformanceModel(Protocol):
-    """Entry point of group `tuner.models`: scikit-learn's estimator contract.
-
-    `X` is an (n, options) array of encoded configurations, `y` an (n,) array in the objective's unit.
-    """
-
-    def fit(self, X: Any, y: Any) -> PerformanceModel:  # noqa: N803 - scikit-learn's name
-        """Learn and return self."""
-        ...
-
-    def predict(self, X: Any) -> Any:  # noqa: N803
-        """Return an (n,) array."""
         ...

@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from tuner.objective import Metric
-from tuner.ports.device import OpenContext
-from tuner.ports.option import Probe, Unsupported
-from tuner.space import Configuration
-
 if TYPE_CHECKING:
     import subprocess
+
+    from tuner.objective import Metric
+    from tuner.ports.device import OpenContext
+    from tuner.ports.option import Probe, Unsupported
+    from tuner.space import Configuration
 
 
 @dataclass(frozen=True)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
+from tuner.config.values import Settings
 from tuner.errors import OptionValueError, UsageError
 from tuner.ports import ControlledElsewhere, Device, Supported, Unsupported
 from tuner.profiles import Profile
@@ -14,7 +13,7 @@ from tuner.profiles.validate import require_board, require_valid
 from tuner.space import OptionValue
 
 
-def apply_advice(profile: Profile, device: Device, path: Path, settings: Mapping[str, Any]) -> str:
+def apply_advice(profile: Profile, device: Device, path: Path, settings: Settings) -> str:
     """Return the command that sets a session's profile on its board, as one types it here; "" where none does.
 
     A table of measurements cannot be set, nor does this command reach a board on another machine, and a profile
@@ -26,11 +25,10 @@ def apply_advice(profile: Profile, device: Device, path: Path, settings: Mapping
         path: The profile's file.
         settings: The session's.
     """
-    address = settings.get("board") or ""
-    elsewhere = isinstance(device, ControlledElsewhere) and not address.startswith("unix:")
+    elsewhere = isinstance(device, ControlledElsewhere) and not (settings.board or "").startswith("unix:")
     if elsewhere or device.rows() is not None or not profile.configuration("board"):
         return ""
-    return apply_line(path, sysroot=settings.get("sysroot"))
+    return apply_line(path, sysroot=settings.sysroot)
 
 
 def apply_line(path: Path, *more: str, device: str | None = None, sysroot: str | None = None) -> str:

@@ -14,7 +14,10 @@ from typing import Any, Callable, Mapping, Sequence  # noqa: UP035 - subscripted
 from tuner.control import ControlSession, RestoreReport
 from tuner.control.restoring import read_values
 from tuner.errors import MeasurementError, OptionValueError, TunerError, UnknownMeterError
-from tuner.ports import Device, Guard, Guarded, PowerMeter, Settling, Supported
+from tuner.ports.device import Device
+from tuner.ports.guard import Guard, Guarded, Settling
+from tuner.ports.option import Supported
+from tuner.ports.workload import PowerMeter
 from tuner.remote.protocol import probe_to_json
 from tuner.space import Option, OptionValue
 

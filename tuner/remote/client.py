@@ -53,8 +53,8 @@ def open_board(text: str, device: str, context: OpenContext) -> RemoteDevice:
     """
     address = parse_address(text)
     archive = b"" if address.socket_path else bundle.build()
-    sysroot = context.settings.get("sysroot")
-    arguments = ["--device", device, *(["--sysroot", str(sysroot)] if sysroot else [])]
+    sysroot = context.settings.sysroot
+    arguments = ["--device", device, *(["--sysroot", sysroot] if sysroot else [])]
     connection = _greeted(address, archive, arguments, context.stop)
     remote = RemoteDevice(address, archive, connection, context)
     if address.socket_path and not _is_of(device, remote.spec):

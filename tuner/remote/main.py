@@ -16,8 +16,11 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Sequence  # noqa: UP035 - on a board: Python 3.8
 
+from tuner.config.values import Settings
 from tuner.errors import FileMissingError, TunerError, UnknownDeviceError, UsageError
-from tuner.ports import Device, DevicePlugin, NeverStop, OpenContext, PowerMeter
+from tuner.ports.device import Device, DevicePlugin, OpenContext
+from tuner.ports.timing import NeverStop
+from tuner.ports.workload import PowerMeter
 from tuner.remote import listen
 from tuner.remote.board import OwnedBoard
 from tuner.remote.channel import Channel
@@ -81,7 +84,7 @@ def _run_program(launch: dict[str, Any], name: str) -> int:
 def _serve(launch: dict[str, Any], given: argparse.Namespace) -> int:
     journal_dir = Path(given.state_dir or _state_dir()) / "journals"
     journal_dir.mkdir(parents=True, exist_ok=True)
-    context = OpenContext(0, str(journal_dir.parent), {"sysroot": given.sysroot}, NeverStop())
+    context = OpenContext(Settings(sysroot=given.sysroot), str(journal_dir.parent), NeverStop())
 
     def open_board() -> OwnedBoard:
         return OwnedBoard(lambda: _open(launch, given.device, context), journal_dir)
@@ -110,7 +113,7 @@ def _open(launch: dict[str, Any], spec: str, context: OpenContext) -> tuple[Devi
     if plugin is None:
         raise UnknownDeviceError(spec, ["auto", *plugins])
     device = plugin.open(argument if colon else None, context)
-    root = Path(context.settings.get("sysroot") or "/")
+    root = Path(context.settings.sysroot or "/")
     return device, [*device.meters(), *(_made(where, root) for where in launch["meters"].values())]
 
 

@@ -14,7 +14,7 @@ from typing import Any, Callable, Iterator, Mapping  # noqa: UP035 - subscripted
 
 from tuner.error_codec import error_from_json, error_to_json
 from tuner.errors import BoardProtocolError, TunerError
-from tuner.ports import Probe, Supported, Unsupported
+from tuner.ports.option import Probe, Supported, Unsupported
 from tuner.space import Condition, Option, OptionValue
 from tuner.strict_json import parse_json
 

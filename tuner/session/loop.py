@@ -1,14 +1,14 @@
-"""The session's loop: ask, apply, verify, measure, tell."""
+"""The loop of a session: ask the study, run a trial, tell the study; decide when to end."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tuner.control.restoring import restore_error
 from tuner.errors import (
@@ -28,23 +28,18 @@ from tuner.events import (
     Notice,
     SessionContinued,
     SessionPaused,
-    Sink,
     TrialFinished,
     TrialStarted,
 )
-from tuner.objective import Constraint
-from tuner.ports import Belief, Strategy, StrategyContext
+from tuner.ports import Belief, Control
 from tuner.search.space_sampler import Neighbourhood, SpaceSampler
-from tuner.session.budget import Budget
 from tuner.session.importance import is_due, option_importance
 from tuner.session.progress import write_progress
-from tuner.session.stop_when import StopWhen
-from tuner.session.supervision import Supervision
-from tuner.session.trial import Bench, SetOtherwiseError, TrialResult, run_trial
+from tuner.session.session import Session
+from tuner.session.trial import SetOtherwiseError, TrialResult, run_trial
 from tuner.space import OptionValue
 from tuner.study.distributions import from_params, suggest
 from tuner.study.record import NO_THROTTLING, ROUNDED, TrialRecord, best_record, violations
-from tuner.study.study import StudyStore
 
 if TYPE_CHECKING:
     import optuna
@@ -60,10 +55,13 @@ class _EnoughKnown(Exception):  # noqa: N818 - no error: a reason to end
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a session ended. `stopped_by` is budget, space, belief or interrupted."""
+    """What a session has measured, and what ended it.
+
+    `stopped_by` is budget, space, belief, interrupted or failed; ``""`` as long as it runs.
+    """
 
     records: tuple[TrialRecord, ...]
-    stopped_by: str
+    stopped_by: str = ""
 
     @cached_property
     def baseline(self) -> TrialRecord | None:
@@ -76,29 +74,29 @@ class Outcome:
         """The best record: feasible ones first."""
         return best_record(self.records)
 
+    @property
+    def saving_percent(self) -> float | None:
+        """100 * (1 - best / baseline), None where one is missing."""
+        if self.best is None or self.baseline is None or not self.best.value or not self.baseline.value:
+            return None
+        return 100.0 * (1.0 - self.best.value / self.baseline.value)
 
-class Session:
-    """Runs trials on one bench until the budget, the space or the user's patience ends."""
 
-    def __init__(
-        self,
-        bench: Bench,
-        store: StudyStore,
-        strategy: Strategy,
-        context: StrategyContext,
-        constraints: Sequence[Constraint],
-        budget: Budget,
-        emit: Sink,
-        now_s: Callable[[], float],
-        stop_when: StopWhen | None = None,
-        supervision: Supervision | None = None,
-    ) -> None:
-        self._bench, self._store, self._strategy, self._context = bench, store, strategy, context
-        self._constraints, self._budget, self._emit, self._now_s = constraints, budget, emit, now_s
-        self._stop_when = stop_when
-        self._supervision = supervision or Supervision()
-        self._near = Neighbourhood(bench.space)
-        self._records = store.records()
+class TrialLoop:
+    """Runs the trials of a session until the budget, the space or the user's patience ends.
+
+    Args:
+        session: What is tuned, how, and where it is stored.
+        control: Writes to the device.
+        now_s: Monotonic time, for budgets of time.
+    """
+
+    def __init__(self, session: Session, control: Control, now_s: Callable[[], float] = time.monotonic) -> None:
+        self._session, self._control, self._now_s = session, control, now_s
+        self._target, self._goal, self._store = session.target, session.goal, session.store
+        self._emit = session.emit
+        self._near = Neighbourhood(session.target.space)
+        self._records = session.store.records()
 
     def run(self) -> Outcome:
         """Run the loop.
@@ -108,14 +106,14 @@ class Session:
                 passes its hard temperature limit).
         """
         for record in self._records:
-            if record.trial in self._supervision.untold:
+            if record.trial in self._session.supervision.unreported:
                 self._announce(record)
-        start_s = self._now_s() - self._supervision.spent_s
+        start_s = self._now_s() - self._session.supervision.spent_s
         stopped_by = "budget"
         try:
             while not self._spent(self._now_s() - start_s):
                 start_s += self._wait_while_paused()
-                if self._bench.stop.is_set():
+                if self._session.stop.is_set():
                     raise Interrupted("The session was stopped.")
                 self._one()
         except SpaceExhaustedError:
@@ -127,32 +125,32 @@ class Session:
         return Outcome(tuple(self._records), stopped_by)
 
     def _wait_while_paused(self) -> float:
-        """Wait with the device as it was found; return the seconds that it took."""
-        pause = self._supervision.pause
+        """Wait while the session is paused, with the device put back; return the seconds that it took."""
+        pause = self._session.supervision.pause
         if not pause.is_set():
             return 0.0
         began_s = self._now_s()
-        report = self._bench.control.restore()
+        report = self._control.restore()
         if report.failed:
             raise restore_error(report)
         self._emit(SessionPaused(time.time()))
-        pause.wait(self._bench.stop)
-        if not self._bench.stop.is_set():
+        pause.wait(self._session.stop)
+        if not self._session.stop.is_set():
             self._emit(SessionContinued(time.time()))
         return self._now_s() - began_s
 
     def _spent(self, elapsed_s: float) -> bool:
-        if self._budget.trials is not None:
-            return len(self._records) >= self._budget.trials
-        return elapsed_s >= (self._budget.duration_s or 0.0)
+        if self._goal.budget.trials is not None:
+            return len(self._records) >= self._goal.budget.trials
+        return elapsed_s >= (self._goal.budget.duration_s or 0.0)
 
     def _one(self) -> None:
         trial, configuration, origin = self._ask()
         self._emit(TrialStarted(time.time(), trial.number, configuration, origin))
         start_s = self._now_s()
-        blank = TrialRecord(trial.number, "failed", configuration, origin)
+        blank = TrialRecord(trial=trial.number, state="failed", configuration=configuration, origin=origin)
         try:
-            record = self._judge(blank, run_trial(self._bench, trial.number, configuration, self._emit))
+            record = self._judge(blank, run_trial(self._session, self._control, trial.number, configuration))
         except Interrupted:
             self._store.interrupt(trial, "the session was stopped while this trial ran")
             raise
@@ -181,8 +179,8 @@ class Session:
 
         study = self._store.study
         # Counting finished trials only makes an interrupted study go on as if nothing had happened.
-        seed = _mixed_seed(self._context.seed, len(self._records))
-        base = self._strategy.sampler(replace(self._context, seed=seed))
+        seed = _mixed_seed(self._session.context.seed, len(self._records))
+        base = self._session.strategy.sampler(replace(self._session.context, seed=seed))
         sampler = study.sampler = SpaceSampler(base, self._near, seed)
         with storage_errors(self._store.url):
             trial = study.ask()
@@ -191,43 +189,43 @@ class Session:
             except SpaceExhaustedError:
                 self._store.interrupt(trial, "no configuration was left for this trial")
                 raise
-            params = {o.name: suggest(trial, o) for o in self._bench.space.options if o.name in sampler.chosen}
+            params = {o.name: suggest(trial, o) for o in self._target.space.options if o.name in sampler.chosen}
             self._believe(getattr(base, "belief", None), trial)
-        origin = str(trial.user_attrs.get("origin", self._strategy.name))
-        return trial, from_params(self._bench.space, params), origin
+        origin = str(trial.user_attrs.get("origin", self._session.strategy.name))
+        return trial, from_params(self._target.space, params), origin
 
     def _believe(self, belief: Belief | None, trial: optuna.Trial) -> None:
-        """Say what the strategy believes; end the session where that is what the user waits for."""
+        """Report what the strategy believes; end the session where that meets `--stop-when`."""
         if belief is None:
             return
         self._emit(
             BeliefUpdated(
                 time.time(),
-                len(self._records),
-                dict(belief.sources),
-                {":".join(options): share for options, share in belief.terms},
-                belief.expected_gain_percent,
-                {f"{x:g}%": p for x, p in belief.probability_within.items()},
+                trials=len(self._records),
+                sources=dict(belief.sources),
+                terms={":".join(options): share for options, share in belief.terms},
+                expected_gain_percent=belief.expected_gain_percent,
+                probability_within={f"{x:g}%": p for x, p in belief.probability_within.items()},
             )
         )
         valued = sum(r.value is not None for r in self._records)
-        if self._stop_when is not None and self._stop_when.met(belief, valued):
-            self._store.interrupt(trial, f"not needed: {self._stop_when.text} holds")
+        if self._goal.stop_when is not None and self._goal.stop_when.met(belief, valued):
+            self._store.interrupt(trial, f"not needed: {self._goal.stop_when.text} holds")
             raise _EnoughKnown
 
     def _judge(self, blank: TrialRecord, result: TrialResult) -> TrialRecord:
-        measurement, metric = result.measurement, self._bench.objective.metric.name
+        measurement, metric = result.measurement, self._goal.objective.metric.name
         if metric not in measurement.values:
             raise MeasurementError(
                 f"The trial gave no value for {metric}.", "Choose an objective that this device measures."
             )
-        missing = [c for c in self._constraints if c.metric.name not in measurement.values]
+        missing = [c for c in self._goal.constraints if c.metric.name not in measurement.values]
         if missing:
             raise MeasurementError(
                 f"The trial gave no value for {missing[0].metric.name}, which '{missing[0].text}' bounds.",
-                "Leave out that constraint or mend the sensor.",
+                "Leave out that constraint or repair the sensor.",
             )
-        found = violations(self._constraints, measurement.values)
+        found = violations(self._goal.constraints, measurement.values)
         if result.guarded:
             found[NO_THROTTLING] = -1.0 if result.holds else 1.0
         return replace(
@@ -258,7 +256,7 @@ class Session:
         try:
             self._store.finish(trial, record)
         except (StorageError, DiskFullError, PermissionDeniedError):
-            # The numbers must not die with the storage: whoever reads the events has them.
+            # The numbers must not be lost with the storage: the events have them.
             text = json.dumps({"trial": record.trial, **json.loads(record.to_json())})
             self._emit(Notice(time.time(), "error", f"measured but not stored: {text}"))
             raise
@@ -267,36 +265,35 @@ class Session:
         self._store.verify()
 
     def _announce(self, record: TrialRecord) -> None:
-        outcome = Outcome(tuple(self._records), "")
+        outcome = Outcome(tuple(self._records))
         best, baseline = outcome.best, outcome.baseline
-        saving = saving_percent(best, baseline)
         self._emit(
             TrialFinished(
                 time.time(),
                 record.trial,
-                record.state,
-                record.configuration,
-                record.origin,
-                record.value,
-                record.values,
-                record.ci,
-                record.reason,
-                best.value if best else None,
-                best.trial if best else None,
-                baseline.value if baseline else None,
-                saving,
-                record.duration_s,
-                record.asked,
-                record.effective,
-                record.throttled,
+                state=record.state,
+                configuration=record.configuration,
+                origin=record.origin,
+                value=record.value,
+                values=record.values,
+                ci=record.ci,
+                reason=record.reason,
+                best_value=best.value if best else None,
+                best_trial=best.trial if best else None,
+                baseline_value=baseline.value if baseline else None,
+                saving_percent=outcome.saving_percent,
+                duration_s=record.duration_s,
+                asked=record.asked,
+                effective=record.effective,
+                throttled=record.throttled,
             )
         )
         if is_due(len(self._records)):
             known = [(r.configuration, r.value) for r in self._records if r.value is not None and r.holds]
-            importance = option_importance(self._bench.space, known)
+            importance = option_importance(self._target.space, known)
             if importance:
                 self._emit(ImportanceUpdated(time.time(), importance))
-        write_progress(self._store.name, progress_values("running", self._bench, self._budget, outcome, saving))
+        report_progress(self._session, outcome)
 
     def _give_up(self, record: TrialRecord, error: TunerError) -> None:
         if isinstance(error, OverheatedError) or record.origin == BASELINE:
@@ -324,29 +321,23 @@ def _throttling(result: TrialResult) -> str:
     return f"throttled {len(result.throttled)} times ({result.throttled[-1]})"
 
 
-def saving_percent(best: TrialRecord | None, baseline: TrialRecord | None) -> float | None:
-    """Return 100 * (1 - best / baseline), None where one is missing."""
-    if best is None or baseline is None or not best.value or not baseline.value:
-        return None
-    return 100.0 * (1.0 - best.value / baseline.value)
-
-
-def progress_values(
-    state: str, bench: Bench, budget: Budget, outcome: Outcome, saving: float | None
-) -> Mapping[str, Any]:
-    """Return what `tuner status` shows of a session."""
-    best = outcome.best
-    return {
-        "state": state,
-        "device": bench.device.spec,
-        "objective": bench.objective.name,
-        "unit": bench.objective.metric.unit,
-        "trials": len(outcome.records),
-        "budget": budget.text,
-        "best_value": best.value if best else None,
-        "saving_percent": saving,
-        "updated_s": time.time(),
-    }
+def report_progress(session: Session, outcome: Outcome) -> None:
+    """Write what `tuner status` shows of a session."""
+    best, goal = outcome.best, session.goal
+    write_progress(
+        session.store.name,
+        {
+            "state": outcome.stopped_by or "running",
+            "device": session.target.device.spec,
+            "objective": goal.objective.name,
+            "unit": goal.objective.metric.unit,
+            "trials": len(outcome.records),
+            "budget": goal.budget.text,
+            "best_value": best.value if best else None,
+            "saving_percent": outcome.saving_percent,
+            "updated_s": time.time(),
+        },
+    )
 
 
 def _mixed_seed(seed: int, count: int) -> int:

@@ -4,29 +4,28 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tuner import __version__
 from tuner.config.resume import resume_command, working_folder
+from tuner.config.settings import given
+from tuner.config.values import Settings
 from tuner.control import ControlSession
 from tuner.errors import BoardLostError, DiskFullError, Interrupted, NoTrialError, OverheatedError
 from tuner.events import ConfigurationQuarantined, Notice, SessionFinished, Sink
 from tuner.measurement.statistics import ratio_saving_ci
 from tuner.objective import find_metric
 from tuner.opening import default_context
-from tuner.ports import Control, ControlledElsewhere, Device, StopToken, Strategy, StrategyContext
+from tuner.ports import Control, ControlledElsewhere, Device, StopToken
 from tuner.profiles import Profile, ProfileMetric, ProfileOption, write_profile
 from tuner.profiles.applying import apply_advice
 from tuner.profiles.kept import profile_path
-from tuner.session.loop import BASELINE, Outcome, Session, progress_values, saving_percent
-from tuner.session.progress import write_progress
+from tuner.session.loop import BASELINE, Outcome, TrialLoop, report_progress
+from tuner.session.session import Goal, Session, Target
 from tuner.session.setup import (
-    Goal,
-    Target,
     journal_dir,
     new_study_name,
     open_strategy,
@@ -38,7 +37,6 @@ from tuner.session.setup import (
 )
 from tuner.session.stop import TripStop
 from tuner.session.supervision import Supervision
-from tuner.session.trial import Bench
 from tuner.space import Configuration
 from tuner.study.record import TrialRecord
 from tuner.study.storage import open_storage, storage_url
@@ -48,31 +46,16 @@ if TYPE_CHECKING:
     from tuner.search.matching import Matching
 
 
-@dataclass(frozen=True)
-class _Session:
-    """All that belongs to one run of `run_session`."""
-
-    settings: Mapping[str, Any]
-    target: Target
-    goal: Goal
-    strategy: Strategy
-    context: StrategyContext
-    store: StudyStore
-    emit: Sink
-    stop: TripStop
-    supervision: Supervision
-
-
 def run_session(
-    settings: Mapping[str, Any], emit: Sink, stop: StopToken, supervision: Supervision | None = None
+    settings: Settings, emit: Sink, stop: StopToken, supervision: Supervision | None = None
 ) -> SessionFinished:
     """Tune, and return (and emit) the result.
 
     Args:
-        settings: As `tuner.config.load` gives them.
+        settings: The session's.
         emit: Takes the events.
         stop: Ends the session.
-        supervision: Where somebody watches over the session.
+        supervision: What the program that runs the session knows of it.
 
     Raises:
         Interrupted, BoardLostError, OverheatedError, DiskFullError: their hint ends in the command that goes on.
@@ -81,13 +64,21 @@ def run_session(
     watched = supervision or Supervision()
     unfinished = recover_journals(emit, watched.rights)
     with TripStop(stop) as either:  # the device's guard ends a workload through the same token as a signal
-        target = open_target(settings, default_context(settings, settings["seed"], either, watched.rights))
+        target = open_target(default_context(settings, either, watched.rights))
         try:
             require_restored(unfinished, target.device)
             goal = read_goal(settings, target)
             strategy, context = open_strategy(settings, target, goal, either, watched.rights)
-            store = _open_study(settings, target, goal)
-            session = _Session(settings, target, goal, strategy, context, store, emit, either, watched)
+            session = Session(
+                target=target,
+                goal=goal,
+                strategy=strategy,
+                context=context,
+                store=_open_study(settings, target, goal),
+                emit=emit,
+                stop=either,
+                supervision=watched,
+            )
             with going_on(session):
                 return _tune(session)
         finally:
@@ -95,8 +86,8 @@ def run_session(
 
 
 @contextlib.contextmanager
-def going_on(session: _Session) -> Iterator[None]:
-    """Tell what ends a session that can go on how it does."""
+def going_on(session: Session) -> Iterator[None]:
+    """Add to an error that ends a session the command that goes on with it."""
     try:
         yield
     except (Interrupted, BoardLostError, OverheatedError, DiskFullError) as error:
@@ -104,62 +95,35 @@ def going_on(session: _Session) -> Iterator[None]:
         raise
 
 
-def _resume(session: _Session) -> str:
+def _resume(session: Session) -> str:
     name, made = session.store.name, session.supervision.resume
-    return made(name) if made else resume_command(session.settings, name, working_folder())
+    return made(name) if made else resume_command(given(session.settings), name, working_folder())
 
 
-def _open_study(settings: Mapping[str, Any], target: Target, goal: Goal) -> StudyStore:
-    url = storage_url(settings["storage"])
-    name = settings["study"] or new_study_name(target.device.board, goal.objective.name)
+def _open_study(settings: Settings, target: Target, goal: Goal) -> StudyStore:
+    url = storage_url(settings.storage)
+    name = settings.study or new_study_name(target.device.board, goal.objective.name)
     store = StudyStore(open_storage(url), url, name, target.space)
     store.claim(identity(target.environment, goal.objective, goal.constraints, target.space))
     return store
 
 
-def _tune(session: _Session) -> SessionFinished:
-    target, goal, store = session.target, session.goal, session.store
+def _tune(session: Session) -> SessionFinished:
+    target, store = session.target, session.store
     with _control_of(target.device) as control:
         stale = store.clean(_went_down(session))
-        resumed = sum(r.trial not in session.supervision.untold for r in store.records())
-        session.emit(started_event(store.name, target, goal, session.strategy.name, resumed))
-        _tell_notes(session, stale)
-        _tell_sources(session)
+        resumed = sum(r.trial not in session.supervision.unreported for r in store.records())
+        session.emit(started_event(session, resumed))
+        _report_notes(session, stale)
+        _report_sources(session)
         target.workload.check()
         _enqueue(session)
-        bench = Bench(
-            target.device,
-            target.workload,
-            target.meter,
-            control,
-            target.space,
-            goal.objective,
-            target.metrics,
-            goal.plan,
-            session.stop,
-        )
-        loop = Session(
-            bench,
-            store,
-            session.strategy,
-            session.context,
-            goal.constraints,
-            goal.budget,
-            session.emit,
-            time.monotonic,
-            goal.stop_when,
-            session.supervision,
-        )
-        state = "failed"
+        outcome: Outcome | None = None
         try:
-            outcome = loop.run()
-            state = outcome.stopped_by
+            outcome = TrialLoop(session, control).run()
         finally:
-            records = tuple(store.records()) if state == "failed" else outcome.records
-            last = Outcome(records, state)
-            saving = saving_percent(last.best, last.baseline)
-            write_progress(store.name, progress_values(state, bench, goal.budget, last, saving))
-    store.verify()  # it may have gone after the last trial: the result would name a study that is nowhere
+            report_progress(session, outcome or Outcome(tuple(store.records()), "failed"))
+    store.verify()  # it may have gone after the last trial: the result would name a study that does not exist
     finished = _finish(session, outcome)
     session.emit(finished)
     return finished
@@ -172,8 +136,8 @@ def _control_of(device: Device) -> Control:
     return ControlSession(device.actuator, device.spec, journal_dir())
 
 
-def _went_down(session: _Session) -> bool:
-    """Return whether the device, or the session's process by itself, went down since the last session."""
+def _went_down(session: Session) -> bool:
+    """Return whether the device, or the process of the session, went down since the last session."""
     device = session.target.device
     restarted = session.store.note_boot(device.actuator.boot_id())
     if device.rows() is not None:
@@ -181,7 +145,7 @@ def _went_down(session: _Session) -> bool:
     return restarted or session.supervision.crashed
 
 
-def _tell_notes(session: _Session, stale: list[LeftInFlight]) -> None:
+def _report_notes(session: Session, stale: list[LeftInFlight]) -> None:
     emit = session.emit
     for note in session.target.device.notes():
         emit(Notice(time.time(), "info", note))
@@ -195,8 +159,8 @@ def _tell_notes(session: _Session, stale: list[LeftInFlight]) -> None:
             emit(ConfigurationQuarantined(time.time(), left.configuration, left.crashes))
 
 
-def _tell_sources(session: _Session) -> None:
-    """Say of each source what it can and cannot speak of here."""
+def _report_sources(session: Session) -> None:
+    """Report for each source which of its options match the target's."""
     from tuner.search.matching import match  # only sessions with a source need arrays
 
     for source in session.context.sources:
@@ -225,7 +189,7 @@ def matching_text(found: Matching) -> str:
     return "; ".join(parts)
 
 
-def _enqueue(session: _Session) -> None:
+def _enqueue(session: Session) -> None:
     """Queue what comes first: the baseline, the vendor's modes, the strategy's own seeds."""
     target, store = session.target, session.store
     store.enqueue(target.baseline, BASELINE)
@@ -237,7 +201,7 @@ def _enqueue(session: _Session) -> None:
         store.enqueue(configuration, session.strategy.name)
 
 
-def _finish(session: _Session, outcome: Outcome) -> SessionFinished:
+def _finish(session: Session, outcome: Outcome) -> SessionFinished:
     best, baseline = outcome.best, outcome.baseline
     if best is None or best.value is None:
         if outcome.stopped_by == "interrupted":
@@ -245,56 +209,53 @@ def _finish(session: _Session, outcome: Outcome) -> SessionFinished:
         raise NoTrialError("No trial succeeded.", "Read the reasons above; `tuner doctor` checks the machine.")
     saving_ci, basis = _saving_ci(session, best, baseline)
     path = _profile_path(session)
-    profile = _profile(session, best, baseline, saving_ci)
+    profile = _profile(session, outcome, best, saving_ci)
     write_profile(path, profile)
-    command = apply_advice(profile, session.target.device, path, session.settings)
     metric = session.goal.objective.metric
     return SessionFinished(
         time.time(),
-        session.store.name,
-        session.goal.objective.name,
-        metric.unit,
-        dict(best.configuration),
-        best.value,
-        baseline.value if baseline else None,
-        saving_percent(best, baseline),
-        saving_ci,
-        basis,
-        len(outcome.records),
-        sum(r.state == "failed" for r in outcome.records),
-        best.state == "complete",
-        outcome.stopped_by,
-        str(path),
-        command,
-        dict(best.values),
-        dict(baseline.configuration) if baseline else {},
-        tuple(text for text, violation in best.violations.items() if violation > 0),
-        _resume(session) if outcome.stopped_by == "interrupted" else "",
+        study=session.store.name,
+        objective=session.goal.objective.name,
+        unit=metric.unit,
+        best=dict(best.configuration),
+        best_value=best.value,
+        baseline_value=baseline.value if baseline else None,
+        saving_percent=outcome.saving_percent,
+        saving_ci_percent=profile.saving_ci_percent,
+        saving_ci_basis=basis,
+        trials=len(outcome.records),
+        failed=sum(r.state == "failed" for r in outcome.records),
+        feasible=profile.feasible,
+        stopped_by=outcome.stopped_by,
+        profile=str(path),
+        apply_command=apply_advice(profile, session.target.device, path, session.settings),
+        values=dict(best.values),
+        baseline=dict(baseline.configuration) if baseline else {},
+        violated=tuple(text for text, violation in best.violations.items() if violation > 0),
+        resume_command=_resume(session) if outcome.stopped_by == "interrupted" else "",
     )
 
 
 def _saving_ci(
-    session: _Session, best: TrialRecord, baseline: TrialRecord | None
+    session: Session, best: TrialRecord, baseline: TrialRecord | None
 ) -> tuple[tuple[float, float] | None, str]:
     if baseline is None or not best.samples or not baseline.samples:
         return None, "no baseline was measured"
-    interval = ratio_saving_ci(baseline.samples, best.samples, session.settings["seed"])
+    interval = ratio_saving_ci(baseline.samples, best.samples, session.settings.seed)
     if len(best.samples) < 2 or len(baseline.samples) < 2:
         return interval, "single measurements: their noise is unknown, so the interval is a point"
     counts = f"{len(baseline.samples)} baseline and {len(best.samples)} best repeats"
     return interval, f"95 % bootstrap of the medians of {counts}"
 
 
-def _profile_path(session: _Session) -> Path:
-    if session.settings["output"]:
-        return Path(session.settings["output"]).resolve()
+def _profile_path(session: Session) -> Path:
+    if session.settings.output:
+        return Path(session.settings.output).resolve()
     return profile_path(session.store.name)
 
 
-def _profile(
-    session: _Session, best: TrialRecord, baseline: TrialRecord | None, saving_ci: tuple[float, float] | None
-) -> Profile:
-    target, goal = session.target, session.goal
+def _profile(session: Session, outcome: Outcome, best: TrialRecord, saving_ci: tuple[float, float] | None) -> Profile:
+    target, goal, baseline = session.target, session.goal, outcome.baseline
     units = {m.name: m.unit for m in target.metrics}
     options = {
         name: ProfileOption(value, target.space.by_name[name].unit, target.space.by_name[name].scope)
@@ -314,7 +275,7 @@ def _profile(
         metrics=metrics,
         baseline=dict(baseline.configuration) if baseline else {},
         baseline_value=baseline.value if baseline else None,
-        saving_percent=saving_percent(best, baseline),
+        saving_percent=outcome.saving_percent,
         saving_ci_percent=saving_ci,
         study=session.store.name,
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),

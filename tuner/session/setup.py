@@ -1,27 +1,23 @@
-"""From settings to a session: device, workload, space, objective, constraints, study, strategy."""
+"""From settings to a session: opens device, workload, meter and strategy; reads the goal; puts back what was left."""
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from tuner import paths, registry
-from tuner.config.load import load
+from tuner.config.values import DEFAULTS, Settings
 from tuner.control import RestoreReport, recover
 from tuner.control.recovery import is_of
 from tuner.control.restoring import restore_error
-from tuner.environment import Environment
 from tuner.errors import OptionValueError, UnknownStrategyError
 from tuner.events import Notice, SessionStarted, Sink
 from tuner.measurement.metrics import available_metrics
 from tuner.measurement.plan import MeasurementPlan
-from tuner.objective import Constraint, Metric, Objective, parse_constraint, resolve_objective
+from tuner.objective import parse_constraint, resolve_objective
 from tuner.opening import Opened, default_context, is_elsewhere, open_board, open_device, open_meter, open_workload
 from tuner.ports import (
     Actuator,
@@ -29,7 +25,6 @@ from tuner.ports import (
     Device,
     Guarded,
     OpenContext,
-    PowerMeter,
     Probe,
     SourceData,
     StopToken,
@@ -37,11 +32,11 @@ from tuner.ports import (
     StrategyContext,
     Supported,
     Unsupported,
-    Workload,
 )
 from tuner.rights import OWN, Rights
-from tuner.session.budget import Budget, parse_budget
-from tuner.session.stop_when import StopWhen, parse_stop_when
+from tuner.session.budget import parse_budget
+from tuner.session.session import Goal, Session, Target
+from tuner.session.stop_when import parse_stop_when
 from tuner.space import Configuration, ConfigurationSpace, table_space
 from tuner.study.storage import storage_url
 
@@ -52,13 +47,8 @@ def journal_dir() -> Path:
 
 
 def open_actuator(spec: str, rights: Rights = OWN) -> Actuator:
-    """Open the device of a journal, for restoring only: its specification says all.
-
-    The setting `sysroot` says nothing, nor does the working directory's `tuner.toml`.
-    """
-    settings = load({}, os.environ, None)
-    context = default_context({**settings, "sysroot": None}, rights=rights)
-    return open_device(spec, context).device.actuator
+    """Open the device of a journal, for restoring only: its specification says all, and no setting counts."""
+    return open_device(spec, default_context(DEFAULTS, rights=rights)).device.actuator
 
 
 def recover_journals(emit: Sink, rights: Rights = OWN) -> list[RestoreReport]:
@@ -66,8 +56,9 @@ def recover_journals(emit: Sink, rights: Rights = OWN) -> list[RestoreReport]:
 
     Files that a device's specification names are opened with `rights`.
 
-    Return the reports on what could not be put back: it must not keep other devices from being used
-    (see `require_restored`).
+    Returns:
+        The reports on what could not be put back: they must not keep other devices from being used
+        (see `require_restored`).
     """
     unfinished = []
     for report in recover(journal_dir(), partial(open_actuator, rights=rights)):
@@ -77,7 +68,7 @@ def recover_journals(emit: Sink, rights: Rights = OWN) -> list[RestoreReport]:
             unfinished.append(report)
             emit(Notice(time.time(), "warning", f"{restore_error(report)}"))
             continue
-        done = "had forgotten its settings by itself" if report.discarded else "was put back as it was"
+        done = "had restarted, and with that forgot its settings" if report.discarded else "was put back as it was"
         emit(Notice(time.time(), "warning", f"a session on {report.device} was killed; the device {done}"))
     return unfinished
 
@@ -99,56 +90,35 @@ def require_restored(unfinished: Sequence[RestoreReport], device: Device) -> Non
             raise restore_error(report)
 
 
-@dataclass(frozen=True)
-class Target:
-    """What is tuned: the device, its workload and the space made of both."""
-
-    device: Device
-    reason: str
-    workload: Workload
-    meter: PowerMeter | None
-    meter_missing: str
-    space: ConfigurationSpace
-    baseline: Configuration
-    unavailable: Mapping[str, str]
-    metrics: tuple[Metric, ...]
-
-    @property
-    def environment(self) -> Environment:
-        """The environment of what is measured here."""
-        device = self.device
-        facts = {"meter": self.meter.provenance()} if self.meter else {}
-        return Environment(device.spec, device.board, self.workload.spec, device.emulated, facts)
-
-
-def open_target(settings: Mapping[str, Any], context: OpenContext) -> Target:
+def open_target(context: OpenContext) -> Target:
     """Open device, workload and meter, and build the space from what they answer to a probe."""
-    opened = _open(settings, context)
+    settings, opened = context.settings, _open(context)
     device = opened.device
-    workload = open_workload(settings["workload"], device, context)
-    own = device.own_workload(settings["workload"]) is not None
-    meter, missing = open_meter(device, settings.get("meter"), own)
+    workload = open_workload(settings.workload, device, context)
+    own = device.own_workload(settings.workload) is not None
+    meter, missing = open_meter(device, settings.meter, own)
     probes: list[Probe] = [*device.probe(), *workload.probe()]
     supported = [p for p in probes if isinstance(p, Supported)]
     space, baseline = build_space(device, supported)
     sensed = device.sensors().temperature_c is not None
     return Target(
-        device,
-        opened.reason,
-        workload,
-        meter,
-        missing,
-        space,
-        baseline,
-        {p.name: p.reason for p in probes if isinstance(p, Unsupported)},
-        tuple(available_metrics(workload, meter, sensed)),
+        device=device,
+        reason=opened.reason,
+        workload=workload,
+        meter=meter,
+        meter_missing=missing,
+        space=space,
+        baseline=baseline,
+        unavailable={p.name: p.reason for p in probes if isinstance(p, Unsupported)},
+        metrics=available_metrics(workload, meter, sensed),
     )
 
 
-def _open(settings: Mapping[str, Any], context: OpenContext) -> Opened:
-    if settings.get("board") and is_elsewhere(settings["board"], settings["device"]):
-        return open_board(settings["board"], settings["device"], context)
-    return open_device(settings["device"], context)
+def _open(context: OpenContext) -> Opened:
+    settings = context.settings
+    if settings.board and is_elsewhere(settings.board, settings.device):
+        return open_board(settings.board, settings.device, context)
+    return open_device(settings.device, context)
 
 
 def build_space(device: Device, supported: Sequence[Supported]) -> tuple[ConfigurationSpace, Configuration]:
@@ -166,36 +136,25 @@ def build_space(device: Device, supported: Sequence[Supported]) -> tuple[Configu
     return space, space.normalise({**current, **device.baseline()})
 
 
-@dataclass(frozen=True)
-class Goal:
-    """What is sought, and how long."""
-
-    objective: Objective
-    constraints: tuple[Constraint, ...]
-    budget: Budget
-    plan: MeasurementPlan
-    stop_when: StopWhen | None = None
-
-
-def read_goal(settings: Mapping[str, Any], target: Target) -> Goal:
+def read_goal(settings: Settings, target: Target) -> Goal:
     """Read objective, constraints, budget and measurement plan."""
     return Goal(
-        resolve_objective(settings["objective"], target.metrics, target.meter_missing),
-        tuple(parse_constraint(text, target.metrics) for text in settings["constraint"]),
-        parse_budget(settings["budget"], target.space.size),
-        MeasurementPlan(
-            warmup_runs=settings["warmup_runs"],
-            precision=settings["precision"],
-            max_repeats=settings["max_repeats"],
-            timeout_s=settings["timeout"],
-            max_duration_s=settings["trial_time"],
+        objective=resolve_objective(settings.objective, target.metrics, target.meter_missing),
+        constraints=tuple(parse_constraint(text, target.metrics) for text in settings.constraint),
+        budget=parse_budget(settings.budget, target.space.size),
+        plan=MeasurementPlan(
+            warmup_runs=settings.warmup_runs,
+            precision=settings.precision,
+            max_repeats=settings.max_repeats,
+            timeout_s=settings.timeout,
+            max_duration_s=settings.trial_time,
         ),
-        parse_stop_when(settings["stop_when"]) if settings["stop_when"] else None,
+        stop_when=parse_stop_when(settings.stop_when) if settings.stop_when else None,
     )
 
 
 def open_strategy(
-    settings: Mapping[str, Any], target: Target, goal: Goal, stop: StopToken | None = None, rights: Rights = OWN
+    settings: Settings, target: Target, goal: Goal, stop: StopToken | None = None, rights: Rights = OWN
 ) -> tuple[Strategy, StrategyContext]:
     """Create the strategy and the context of its sampler.
 
@@ -204,20 +163,20 @@ def open_strategy(
     """
     from tuner.sources.load import load_source  # only sessions with a source read tables
 
-    url = storage_url(settings["storage"])
-    sources: tuple[SourceData, ...] = tuple(load_source(s, url, stop, rights) for s in settings["source"])
-    name = settings["strategy"]
+    url = storage_url(settings.storage)
+    sources: tuple[SourceData, ...] = tuple(load_source(s, url, stop, rights) for s in settings.source)
+    name = settings.strategy
     try:
         strategy: Strategy = registry.create("strategies", name)
     except UnknownStrategyError as error:
         raise UnknownStrategyError(name, registry.names("strategies")) from error
     context = StrategyContext(
-        target.space,
-        goal.objective,
-        settings["seed"],
-        goal.budget.trials,
-        sources,
-        settings,
+        space=target.space,
+        objective=goal.objective,
+        seed=settings.seed,
+        budget_trials=goal.budget.trials,
+        sources=sources,
+        settings=settings,
         has_constraints=bool(goal.constraints) or isinstance(target.device, Guarded),
     )
     strategy.check(context)
@@ -230,25 +189,26 @@ def new_study_name(board: str, objective: str) -> str:
     return f"{board}-{objective}-{now:%Y%m%d-%H%M%S}-{now.microsecond // 1000:03d}"
 
 
-def started_event(study: str, target: Target, goal: Goal, strategy: str, resumed: int) -> SessionStarted:
-    """Return the first event of a session."""
+def started_event(session: Session, resumed: int) -> SessionStarted:
+    """Return the first event of a session that goes on after `resumed` trials."""
+    target, goal = session.target, session.goal
     return SessionStarted(
         time.time(),
-        study,
-        target.device.spec,
-        target.reason,
-        target.device.board,
-        target.workload.spec,
-        target.device.emulated,
-        goal.objective.name,
-        goal.objective.metric.unit,
-        tuple(map(str, goal.constraints)),
-        strategy,
-        {o.name: o.values for o in target.space.options},
-        target.unavailable,
-        target.space.size,
-        goal.budget.text,
-        goal.budget.trials,
-        goal.budget.duration_s,
-        resumed,
+        study=session.store.name,
+        device=target.device.spec,
+        device_reason=target.reason,
+        board=target.device.board,
+        workload=target.workload.spec,
+        emulated=target.device.emulated,
+        objective=goal.objective.name,
+        unit=goal.objective.metric.unit,
+        constraints=tuple(map(str, goal.constraints)),
+        strategy=session.strategy.name,
+        options={o.name: o.values for o in target.space.options},
+        unavailable=target.unavailable,
+        space_size=target.space.size,
+        budget=goal.budget.text,
+        budget_trials=goal.budget.trials,
+        budget_s=goal.budget.duration_s,
+        resumed_trials=resumed,
     )

@@ -1,4 +1,4 @@
-"""What somebody who watches over a session (the daemon) asks of it and knows of its past."""
+"""What the program that runs a session (a command, or the daemon) knows of its past and asks of it."""
 
 from __future__ import annotations
 
@@ -41,23 +41,23 @@ class PauseSwitch:
                 os.read(self._read, 4096)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Supervision:
-    """One session as its supervisor sees it.
+    """One session as the program that runs it sees it.
 
     Attributes:
         pause: Asked between trials.
-        crashed: The session's process died by itself when it ran last, so the trial that was in flight is
-            suspect even if the device did not restart.
+        crashed: The session's process died without being told to when it ran last, so the trial that was in
+            flight is suspect even if the device did not restart.
         spent_s: Seconds of a time budget that earlier runs of the same session used.
-        untold: Trials that began before the process died and whose end, if it is in the study, nobody was told.
-        rights: To be taken while files are opened that the settings name.
+        unreported: Trials that began before the process died and whose end, if the study has it, was not reported.
+        rights: Taken while files are opened that the settings name.
         resume: Gives, for a study's name, the command that goes on with it; None for that of the settings.
     """
 
     pause: PauseSwitch = field(default_factory=PauseSwitch)
     crashed: bool = False
     spent_s: float = 0.0
-    untold: frozenset[int] = frozenset()
+    unreported: frozenset[int] = frozenset()
     resume: Callable[[str], str] | None = None
     rights: Rights = OWN

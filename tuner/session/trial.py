@@ -1,22 +1,20 @@
 """One trial: apply, verify, settle, measure under guard, verify again; once more where the device throttled.
 
-Says what it does; decides nothing about the study.
+What the result means for the study is decided elsewhere (`tuner.session.loop`).
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from tuner.control.restoring import read_values, same
 from tuner.errors import Interrupted, OptionValueError, OverheatedError, TunerError, VerifyError
-from tuner.events import Notice, SensorReading, Sink, TrialPhase, TrialReading
-from tuner.measurement.plan import MeasurementPlan
+from tuner.events import Notice, SensorReading, TrialPhase, TrialReading
 from tuner.measurement.trial import Measurement, Measurer
-from tuner.objective import Metric, Objective
-from tuner.ports import Control, Device, Guard, Guarded, GuardVerdict, PowerMeter, Settling, Workload
-from tuner.session.stop import TripStop
+from tuner.ports import Control, Device, Guard, Guarded, GuardVerdict, Settling
+from tuner.session.session import Session
 from tuner.space import Configuration, ConfigurationSpace, OptionValue
 
 #: A device that has not cooled down after this long is measured as it is, and that is said.
@@ -25,29 +23,7 @@ COOL_DOWN_LIMIT_S = 120.0
 ATTEMPTS = 2
 
 
-@dataclass(frozen=True)
-class Bench:
-    """Everything that a trial needs, opened once per session.
-
-    `stop` is the token that the workload was opened with: a guard trips it.
-    """
-
-    device: Device
-    workload: Workload
-    meter: PowerMeter | None
-    control: Control
-    space: ConfigurationSpace
-    objective: Objective
-    metrics: Sequence[Metric]
-    plan: MeasurementPlan
-    stop: TripStop
-
-    def board_part(self, configuration: Configuration) -> dict[str, OptionValue]:
-        """Return the options that are written to the board."""
-        return {n: v for n, v in configuration.items() if self.space.by_name[n].scope == "board"}
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TrialResult:
     """What a trial yielded.
 
@@ -55,7 +31,7 @@ class TrialResult:
         measurement: Of the last attempt.
         configuration: What was set, as it read back.
         effective: Option -> the clock that really ran, as far as the device can tell.
-        guarded: Whether anything watched.
+        guarded: Whether a guard watched it.
         throttled: One reason for each attempt during which the device throttled.
     """
 
@@ -83,10 +59,10 @@ class SetOtherwiseError(VerifyError):
 class _Trial:
     """One call of `run_trial`."""
 
-    bench: Bench
+    session: Session
+    control: Control
     number: int
     asked: Configuration
-    emit: Sink
 
     def phase(self, name: str) -> None:
         """Say which phase begins.
@@ -94,21 +70,21 @@ class _Trial:
         Raises:
             Interrupted: a stop was asked for.
         """
-        if self.bench.stop.is_set():
+        if self.session.stop.is_set():
             raise Interrupted("The session was stopped.")
-        self.emit(TrialPhase(time.time(), self.number, name))
+        self.session.emit(TrialPhase(time.time(), self.number, name))
 
     def progress(self, repeats: int, values: Mapping[str, float], precision: float | None) -> None:
         """Pass on what the measurement knows so far."""
-        self.emit(TrialReading(time.time(), self.number, repeats, dict(values), precision))
+        self.session.emit(TrialReading(time.time(), self.number, repeats, dict(values), precision))
 
     def warn(self, text: str) -> None:
         """Say something that a person should know."""
-        self.emit(Notice(time.time(), "warning", text))
+        self.session.emit(Notice(time.time(), "warning", text))
 
 
-def run_trial(bench: Bench, number: int, configuration: Configuration, emit: Sink) -> TrialResult:
-    """Measure one configuration; a second time, after cooling, where the device throttled.
+def run_trial(session: Session, control: Control, number: int, configuration: Configuration) -> TrialResult:
+    """Set one configuration by `control` and measure it; a second time, after cooling, where the device throttled.
 
     Raises:
         Interrupted: a stop was asked for.
@@ -116,14 +92,14 @@ def run_trial(bench: Bench, number: int, configuration: Configuration, emit: Sin
         OverheatedError: a hard limit was passed; the workload was ended.
         TunerError: why the trial failed; the board holds what it held before or the configuration.
     """
-    trial = _Trial(bench, number, configuration, emit)
+    trial = _Trial(session, control, number, configuration)
     _cool_down(trial)
     found = _apply(trial)
     throttled: list[str] = []
     for attempt in range(1, ATTEMPTS + 1):
         measurement, verdict = _measure_guarded(trial)
         # A setting that did not hold while the workload ran makes the numbers another configuration's.
-        bench.control.verify(bench.board_part(configuration))
+        control.verify(session.target.board_part(configuration))
         _report_sensors(trial)
         if verdict is None or not verdict.throttled:
             break
@@ -131,7 +107,13 @@ def run_trial(bench: Bench, number: int, configuration: Configuration, emit: Sin
         if attempt < ATTEMPTS:
             trial.warn(f"trial {number} throttled ({throttled[-1]}): measured once more after cooling")
             _cool_down(trial)
-    return TrialResult(measurement, found, verdict.effective if verdict else {}, verdict is not None, tuple(throttled))
+    return TrialResult(
+        measurement=measurement,
+        configuration=found,
+        effective=verdict.effective if verdict else {},
+        guarded=verdict is not None,
+        throttled=tuple(throttled),
+    )
 
 
 # --- setting -----------------------------------------------------------------------------------
@@ -139,26 +121,27 @@ def run_trial(bench: Bench, number: int, configuration: Configuration, emit: Sin
 
 def _apply(trial: _Trial) -> Configuration:
     """Set the board's part, let it settle where anything was written; return what is set."""
-    bench, board = trial.bench, trial.bench.board_part(trial.asked)
+    target = trial.session.target
+    device, board = target.device, target.board_part(trial.asked)
     trial.phase("apply")
-    settle_s = bench.device.settle_s() if isinstance(bench.device, Settling) else 0.0
-    settles = settle_s > 0 and _differs(bench, board)
+    settle_s = device.settle_s() if isinstance(device, Settling) else 0.0
+    settles = settle_s > 0 and _differs(device, board)
     try:
-        found = bench.control.apply(board)
+        found = trial.control.apply(board)
     except VerifyError as error:
-        other = _other(bench.space, trial.asked, error.found)
+        other = _other(target.space, trial.asked, error.found)
         if other is None:
             raise
         raise SetOtherwiseError(error, other) from error
     if settles:
         trial.phase("settle")
-        bench.device.clock.sleep(settle_s)
-    return bench.space.normalise({**trial.asked, **found})
+        device.clock.sleep(settle_s)
+    return target.space.normalise({**trial.asked, **found})
 
 
-def _differs(bench: Bench, board: Mapping[str, OptionValue]) -> bool:
+def _differs(device: Device, board: Mapping[str, OptionValue]) -> bool:
     """Return whether applying `board` has to write anything."""
-    current = read_values(bench.device.actuator, board)
+    current = read_values(device.actuator, board)
     return any(not same(current[name], value) for name, value in board.items())
 
 
@@ -180,8 +163,8 @@ def _measure_guarded(trial: _Trial) -> tuple[Measurement, GuardVerdict | None]:
     Raises:
         OverheatedError: the guard tripped the session's stop token, which ended the workload.
     """
-    stop = trial.bench.stop
-    guard = trial.bench.device.guard() if isinstance(trial.bench.device, Guarded) else None
+    stop, device = trial.session.stop, trial.session.target.device
+    guard = device.guard() if isinstance(device, Guarded) else None
     if guard is not None:
         guard.start(stop.trip)
     verdict: GuardVerdict | None = None
@@ -200,7 +183,7 @@ def _measure_guarded(trial: _Trial) -> tuple[Measurement, GuardVerdict | None]:
 
 
 def _measure(trial: _Trial, guard: Guard | None) -> Measurement:
-    bench = trial.bench
+    session, target, goal = trial.session, trial.session.target, trial.session.goal
 
     def phase(name: str) -> None:
         trial.phase(name)
@@ -208,17 +191,17 @@ def _measure(trial: _Trial, guard: Guard | None) -> Measurement:
             guard.mark()
 
     measurer = Measurer(
-        plan=bench.plan,
-        objective=bench.objective.metric,
-        metrics=bench.metrics,
-        meter=bench.meter,
-        clock=bench.device.clock,
-        sensors=bench.device.sensors,
-        stop=bench.stop,
+        plan=goal.plan,
+        objective=goal.objective.metric,
+        metrics=target.metrics,
+        meter=target.meter,
+        clock=target.device.clock,
+        sensors=target.device.sensors,
+        stop=session.stop,
         on_progress=trial.progress,
         on_phase=phase,
     )
-    run = bench.workload.start(trial.asked, bench.plan.timeout_s)
+    run = target.workload.start(trial.asked, goal.plan.timeout_s)
     try:
         return measurer.measure(run)
     finally:
@@ -237,7 +220,7 @@ def _overheated(trial: _Trial, reason: str) -> OverheatedError:
 
 def _cool_down(trial: _Trial) -> None:
     """Wait until the device is below its band, but no longer than `COOL_DOWN_LIMIT_S`."""
-    device = trial.bench.device
+    device = trial.session.target.device
     limit_c = device.cool_down_to_c()
     if limit_c is None:
         return
@@ -252,7 +235,7 @@ def _cool_down(trial: _Trial) -> None:
         if not waits:
             trial.phase("cool-down")
             waits = True
-        if trial.bench.stop.is_set():
+        if trial.session.stop.is_set():
             raise Interrupted("The session was stopped.")
         _report_sensors(trial)
         device.clock.sleep(2.0)
@@ -263,6 +246,6 @@ def _cool_down(trial: _Trial) -> None:
 
 
 def _report_sensors(trial: _Trial) -> None:
-    sensors = trial.bench.device.sensors()
+    sensors = trial.session.target.device.sensors()
     if sensors.temperature_c is not None or sensors.power_w is not None:
-        trial.emit(SensorReading(time.time(), sensors.temperature_c, sensors.power_w))
+        trial.session.emit(SensorReading(time.time(), sensors.temperature_c, sensors.power_w))

@@ -23,6 +23,7 @@ from tuner.sources.file import SUFFIX, is_source_file, knowledge_text, read_know
 from tuner.sources.knowledge import Knowledge, Origin
 from tuner.sources.load import measured_source, source_path, sources_dir
 from tuner.sources.stepwise import StepwiseFit, fit_stepwise
+from tuner.sources.study_data import IsEmulated, unknown
 from tuner.sources.thin import thinned
 
 LEARNERS = ("rt", "stepwise")
@@ -31,7 +32,7 @@ _MODELLED = ("latency", "energy", "power", "edp")
 FITTED_TO = 5_000
 
 
-def load_knowledge(spec: str, url: str) -> Knowledge:
+def load_knowledge(spec: str, url: str, is_emulated: IsEmulated = unknown) -> Knowledge:
     """Return what `spec` teaches: read from a `.source` file, else learned from a table or study, all of it.
 
     Raises:
@@ -41,10 +42,12 @@ def load_knowledge(spec: str, url: str) -> Knowledge:
     if path is not None and is_source_file(path):
         knowledge = read_knowledge(path)
         return replace(knowledge, data=replace(knowledge.data, name=spec))
-    return learn(spec, url, (), whole=True)
+    return learn(spec, url, (), whole=True, is_emulated=is_emulated)
 
 
-def learn(spec: str, url: str, learners: Sequence[str] = LEARNERS, whole: bool = False) -> Knowledge:
+def learn(
+    spec: str, url: str, learners: Sequence[str] = LEARNERS, whole: bool = False, is_emulated: IsEmulated = unknown
+) -> Knowledge:
     """Return what a table or study teaches.
 
     Args:
@@ -52,6 +55,7 @@ def learn(spec: str, url: str, learners: Sequence[str] = LEARNERS, whole: bool =
         url: The storage of studies.
         learners: Performance models to fit, by the names of their plugins.
         whole: Keep every configuration, not a sample (to compare; a file would be large).
+        is_emulated: Says of a device, by its specification, whether it is emulated; None unknown.
 
     Raises:
         UnknownModelError: no such learner. MeasurementError: one cannot be fitted to the data.
@@ -63,7 +67,7 @@ def learn(spec: str, url: str, learners: Sequence[str] = LEARNERS, whole: bool =
     path = source_path(spec)
     if path is not None and is_source_file(path):
         raise UsageError(f"{spec} is a source file already.", "Learn from a table or a study.")
-    source, origin, goal = measured_source(spec, url)
+    source, origin, goal = measured_source(spec, url, is_emulated)
     _require_finite(source)
     modelled = [m for m in source.metrics if m.quantity in _MODELLED or m.name == goal]
     if not modelled:

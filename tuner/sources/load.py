@@ -13,7 +13,7 @@ from tuner.ports import SourceData, StopToken
 from tuner.rights import OWN, Rights
 from tuner.sources.file import SUFFIX, is_source_file, read_knowledge
 from tuner.sources.knowledge import Origin
-from tuner.sources.study_data import board_options, study_data
+from tuner.sources.study_data import IsEmulated, board_options, study_data, unknown
 from tuner.tables.table import read_table, table_source
 
 
@@ -72,15 +72,17 @@ def _exists(path: Path) -> bool:
         return False
 
 
-def measured_source(spec: str, url: str, stop: StopToken | None = None) -> tuple[SourceData, Origin, str | None]:
+def measured_source(spec: str, url: str, is_emulated: IsEmulated = unknown) -> tuple[SourceData, Origin, str | None]:
     """Return the measurements of a table or study, where they come from, and the objective's metric if known.
+
+    `is_emulated` is as in `study_data`.
 
     Raises:
         FileMissingError, PermissionDeniedError, FileTooLargeError, MalformedFileError, TableError, StorageError;
         Interrupted.
     """
     path = source_path(spec)
-    return _study_source(spec, url) if path is None else _table_source(path, stop, OWN)
+    return _study_source(spec, url, is_emulated) if path is None else _table_source(path, None, OWN)
 
 
 def _table_source(path: Path, stop: StopToken | None, rights: Rights) -> tuple[SourceData, Origin, None]:
@@ -89,9 +91,9 @@ def _table_source(path: Path, stop: StopToken | None, rights: Rights) -> tuple[S
     return replace(source, options=board_options(source.options, origin.board)), origin, None
 
 
-def _study_source(spec: str, url: str) -> tuple[SourceData, Origin, str]:
+def _study_source(spec: str, url: str, is_emulated: IsEmulated = unknown) -> tuple[SourceData, Origin, str]:
     try:
-        study = study_data(spec, url)
+        study = study_data(spec, url, is_emulated)
         return study.as_source(), study.origin, study.metrics[0].name
     except (UnknownStudyError, FileMissingError) as error:
         kept = _kept_source(spec)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
 from typing import Any
 
 from tuner import objective
 from tuner.boards.board import load_board
-from tuner.errors import NoTrialError, TunerError, UnknownBoardError
+from tuner.errors import NoTrialError, UnknownBoardError
 from tuner.objective import Metric
 from tuner.ports import SourceData
 from tuner.sources.knowledge import Origin
@@ -20,6 +20,13 @@ from tuner.tables.columns import metric_of_name, option_unit
 from tuner.tables.table import add_derived
 
 _KNOWN_METRICS = {m.name: m for m in vars(objective).values() if isinstance(m, Metric)}
+
+
+IsEmulated = Callable[[str], "bool | None"]
+
+
+def unknown(device: str) -> None:
+    """Say nothing of a device."""
 
 
 @dataclass(frozen=True)
@@ -62,8 +69,13 @@ class StudyData:
         return SourceData(self.origin.name, self.options, configurations, values, metrics)
 
 
-def study_data(name: str, url: str) -> StudyData:
+def study_data(name: str, url: str, is_emulated: IsEmulated = unknown) -> StudyData:
     """Return what a study measured; trials that failed, or in which heat took clocks away, are not in it.
+
+    Args:
+        name: The study's.
+        url: Its storage.
+        is_emulated: Says of a device, by its specification, whether it is emulated; None unknown.
 
     Raises:
         NoTrialError: no trial counts. What `read_study` raises.
@@ -78,7 +90,7 @@ def study_data(name: str, url: str) -> StudyData:
     others = (_KNOWN_METRICS.get(n) or metric_of_name(n) or Metric(n, n, "") for n in common)
     metrics = (goal, *(m for m in others if m.quantity != goal.quantity))
     return StudyData(
-        origin=_origin(study),
+        origin=_origin(study, is_emulated),
         options=board_options(_options(study.identity.space), study.identity.environment.get("board", "")),
         metrics=metrics,
         left_out=tuple(n for n in named if n not in common),
@@ -110,23 +122,14 @@ def board_options(options: Sequence[Option], board: str) -> tuple[Option, ...]:
     return tuple(replace(o, unit=b.unit, aliases=b.aliases, description=b.description) for o, b in more)
 
 
-def _origin(study: StoredStudy) -> Origin:
+def _origin(study: StoredStudy, is_emulated: IsEmulated) -> Origin:
     said = study.identity.environment
     device = said.get("device", "")
-    return Origin("study", study.name, said.get("board", ""), said.get("workload", ""), device, _is_emulated(device))
-
-
-def _is_emulated(device: str) -> bool | None:
-    """Return what the device says of itself, None where it cannot be opened here."""
-    from tuner.opening import default_context, open_device
-
-    if not device:
-        return None
-    try:
-        opened = open_device(device, default_context()).device
-    except TunerError:
-        return None  # a real board, asked from another machine
-    try:
-        return bool(opened.emulated)
-    finally:
-        opened.close()
+    return Origin(
+        kind="study",
+        name=study.name,
+        board=said.get("board", ""),
+        workload=said.get("workload", ""),
+        device=device,
+        emulated=is_emulated(device) if device else None,
+    )

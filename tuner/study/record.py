@@ -26,7 +26,7 @@ INTERRUPTED, CRASHED, QUARANTINED = "interrupted", "crashed", "quarantined"
 State = Literal["complete", "infeasible", "failed", "interrupted"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TrialRecord:
     """One finished trial.
 

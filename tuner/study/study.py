@@ -31,7 +31,7 @@ BOOT = "tuner_boot"
 CRASHES_ALLOWED = 2
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class StudyIdentity:
     """What makes two sessions the same study."""
 
@@ -75,14 +75,13 @@ def identity(
     environment: Environment, objective: Objective, constraints: Sequence[Constraint], space: ConfigurationSpace
 ) -> StudyIdentity:
     """Return the identity of a session that is about to start."""
-    metric = objective.metric
     return StudyIdentity(
-        environment.identity(),
-        objective.name,
-        metric.name,
-        metric.unit,
-        tuple(sorted(c.text for c in constraints)),
-        space.signature(),
+        environment=environment.identity(),
+        objective=objective.name,
+        metric=objective.metric.name,
+        unit=objective.metric.unit,
+        constraints=tuple(sorted(c.text for c in constraints)),
+        space=space.signature(),
     )
 
 
@@ -106,7 +105,7 @@ class StudyStore:
     def __init__(self, storage: optuna.storages.BaseStorage, url: str, name: str, space: ConfigurationSpace) -> None:
         self.url = url
         self.name = name
-        self._space = space
+        self._storage, self._space = storage, space
         with storage_errors(url):
             self.study = optuna.create_study(
                 storage=storage,
@@ -116,6 +115,7 @@ class StudyStore:
                 sampler=optuna.samplers.RandomSampler(),
                 pruner=optuna.pruners.NopPruner(),
             )
+            self._study_id = storage.get_study_id_from_name(name)
             path = sqlite_path(url)
             self._file = None if path is None else WatchedDatabase(path)
 
@@ -156,40 +156,43 @@ class StudyStore:
         stale = []
         with storage_errors(self.url):
             for trial in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-                record = read_record(trial)
+                record, running = read_record(trial), self._running(trial.number)
                 if record is not None:
-                    self._close(optuna.trial.Trial(self.study, trial._trial_id), record)
+                    self._close(running, record)
                     continue  # it was measured and stored; only its last write was missing
-                stale.append(self._left(trial, crashed))
+                stale.append(self._left(running, trial, crashed))
         return stale
 
-    def _left(self, trial: FrozenTrial, crashed: bool) -> LeftInFlight:
+    def _running(self, number: int) -> optuna.Trial:
+        """Return a trial that another process began, to be ended by this one."""
+        return optuna.Trial(self.study, self._storage.get_trial_id_from_study_id_trial_number(self._study_id, number))
+
+    def _left(self, running: optuna.Trial, trial: FrozenTrial, crashed: bool) -> LeftInFlight:
         params = _asked(trial)
         crashes = 0
         if crashed:
-            self.study._storage.set_trial_user_attr(trial._trial_id, CRASHED, True)
+            running.set_user_attr(CRASHED, True)
             others = self.study.get_trials(deepcopy=False)
             crashes = 1 + sum(
                 _asked(t) == params and bool(t.user_attrs.get(CRASHED)) for t in others if t.number != trial.number
             )
         quarantined = crashes >= CRASHES_ALLOWED
         if quarantined:
-            self.study._storage.set_trial_user_attr(trial._trial_id, QUARANTINED, True)
+            running.set_user_attr(QUARANTINED, True)
         reason = "the device went down" if crashed else "the process was killed"
-        self.interrupt(trial, f"{reason} while this trial ran", again=not quarantined)
+        self.interrupt(running, f"{reason} while this trial ran", again=not quarantined)
         return LeftInFlight(trial.number, from_params(self._space, params), crashes, quarantined)
 
-    def interrupt(self, trial: FrozenTrial | optuna.Trial, reason: str, again: bool = True) -> None:
+    def interrupt(self, trial: optuna.Trial, reason: str, again: bool = True) -> None:
         """End a trial that says nothing about its configuration; queue an enqueued one again."""
-        frozen = self._frozen(trial.number)
-        storage, trial_id = self.study._storage, frozen._trial_id
+        frozen = next(t for t in self.study.get_trials(deepcopy=False) if t.number == trial.number)
         fixed = frozen.system_attrs.get("fixed_params")
         waiting = self.study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
         if again and fixed is not None and all(t.system_attrs.get("fixed_params") != fixed for t in waiting):
             attrs = {"origin": frozen.user_attrs.get("origin", "enqueued")}
             self.study.enqueue_trial(fixed, user_attrs=attrs)
-        storage.set_trial_user_attr(trial_id, INTERRUPTED, reason)
-        storage.set_trial_state_values(trial_id, state=TrialState.FAIL)
+        trial.set_user_attr(INTERRUPTED, reason)
+        self.study.tell(trial, state=TrialState.FAIL)
 
     def note_boot(self, boot_id: str) -> bool:
         """Record the device's boot; return whether an earlier session knew another one."""
@@ -198,9 +201,6 @@ class StudyStore:
             if known != boot_id:
                 self.study.set_user_attr(BOOT, boot_id)
         return known is not None and known != boot_id
-
-    def _frozen(self, number: int) -> FrozenTrial:
-        return next(t for t in self.study.get_trials(deepcopy=False) if t.number == number)
 
     def records(self) -> list[TrialRecord]:
         """Return the finished trials' records, oldest first; interrupted ones are not among them."""
@@ -253,9 +253,9 @@ class StudyStore:
         if record.value is None:
             self.study.tell(trial, state=TrialState.FAIL)
             return
-        known = trial.storage.get_trial_system_attrs(trial._trial_id) if record.violations else {}
+        known = trial.constraints if record.violations else {}
         for text, violation in record.violations.items():
-            if not any(key.endswith(f":{text}") for key in known):
+            if text not in known:
                 trial.set_constraint(text, violation)
         self.study.tell(trial, record.value)
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from tuner.config.values import Settings
 from tuner.objective import LATENCY, Objective
 from tuner.ports import SourceData, Strategy, StrategyContext
 from tuner.search.space_sampler import Neighbourhood, SpaceSampler
@@ -29,7 +30,13 @@ def context_for(
 ) -> StrategyContext:
     """Return the context of a session that minimises the synthetic latency."""
     return StrategyContext(
-        space, Objective("latency", LATENCY), seed, budget_trials, tuple(sources), {"seed": seed}, has_constraints
+        space=space,
+        objective=Objective("latency", LATENCY),
+        seed=seed,
+        budget_trials=budget_trials,
+        sources=tuple(sources),
+        settings=Settings(seed=seed),
+        has_constraints=has_constraints,
     )
 
 

@@ -34,7 +34,7 @@ class EmulatedDevice:
         self.spec = f"emulated:{board.name}"
         self.board = board.name
         self._file = board
-        self._seed = context.seed
+        self._seed = context.settings.seed
         state = Path(context.state_dir) / "emulated" / f"{board.name}.json"
         self._actuator = EmulatedActuator(state, board.options, board.boot, CORES)
         self._machine = Machine(physics_of(board), noise_of(board), self._actuator, context.stop)

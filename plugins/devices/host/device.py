@@ -7,19 +7,10 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from tuner.errors import TunerError
-from tuner.ports import (
-    Actuator,
-    OpenContext,
-    PowerMeter,
-    PowerMode,
-    Probe,
-    RealClock,
-    Sensors,
-    StopToken,
-    Supported,
-    Unsupported,
-    Workload,
-)
+from tuner.ports.device import OpenContext, PowerMode, Sensors
+from tuner.ports.option import Actuator, Probe, Supported, Unsupported
+from tuner.ports.timing import RealClock, StopToken
+from tuner.ports.workload import PowerMeter, Workload
 from tuner.space import Configuration, Option, OptionValue
 
 from ..sysroot import sysroot_of

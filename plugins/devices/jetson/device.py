@@ -12,20 +12,11 @@ from dataclasses import dataclass
 
 from tuner.boards.hardware import Hardware
 from tuner.errors import DeviceError, OptionValueError
-from tuner.ports import (
-    Actuator,
-    Clock,
-    Guard,
-    OpenContext,
-    PowerMeter,
-    PowerMode,
-    Probe,
-    RealClock,
-    Sensors,
-    StopToken,
-    Supported,
-    Workload,
-)
+from tuner.ports.device import OpenContext, PowerMode, Sensors
+from tuner.ports.guard import Guard
+from tuner.ports.option import Actuator, Probe, Supported
+from tuner.ports.timing import Clock, RealClock, StopToken
+from tuner.ports.workload import PowerMeter, Workload
 from tuner.space import Configuration, ConfigurationSpace
 
 from ..sysroot import sysroot_of

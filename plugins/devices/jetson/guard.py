@@ -14,7 +14,8 @@ from statistics import median
 
 from tuner.boards.hardware import Limits
 from tuner.errors import DeviceError
-from tuner.ports import Clock, GuardVerdict
+from tuner.ports.guard import GuardVerdict
+from tuner.ports.timing import Clock
 
 from .files import Files
 from .layout import Emc, Gpu, Layout

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tuner.boards.hardware import CoreGroup
-from tuner.ports import Probe, Supported, Unsupported
+from tuner.ports.option import Probe, Supported, Unsupported
 from tuner.space import Condition, Option, OptionValue
 
 from ..host.actuator import parse_cpulist

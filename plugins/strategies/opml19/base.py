@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tuner.config.values import Settings
 from tuner.errors import TunerError, UsageError
 from tuner.objective import Metric
 from tuner.ports import Belief, SourceData, StrategyContext
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Indices = NDArray[np.int64]
 
-LEARNER = "rt"
 #: Of spaces too large to enumerate: so many of the sources' best, drawn by chance, measured ones to look around.
 OF_SOURCE, BY_CHANCE, AROUND = 300, 1_000, 2
 #: Trials before the shifted model decides, where the number of trials is unknown.
@@ -165,7 +165,7 @@ class StudySampler(ConfigurationSampler):
         self,
         space: ConfigurationSpace | None = None,
         sources: Sequence[SourceData] = (),
-        learner: str = LEARNER,
+        learner: str = Settings.learner,
         metric: str | None = None,
         seed: int | None = None,
         *,
@@ -285,7 +285,7 @@ class StudyStrategy(ABC):
         for source in context.sources:
             _, metric = matched_source(source, context.objective.metric.quantity, context.space.options)
             self.check_unit(source, metric, context.objective.metric)
-        new_learner(learner_of(context), 0)
+        new_learner(context.settings.learner, 0)
 
     def check_unit(  # noqa: B027 - most accept any
         self, source: SourceData, measured: Metric, wanted: Metric
@@ -298,8 +298,7 @@ class StudyStrategy(ABC):
 
     def sampler(self, context: StrategyContext) -> BaseSampler:
         """Return the sampler; the sources' models are made once for all suggestions of a session."""
-        seed = int(context.settings.get("seed", 0))
-        knowledge = self.knowledge(context, learner_of(context), seed)
+        knowledge = self.knowledge(context, context.settings.learner, context.settings.seed)
         return self.make_sampler(context, knowledge)
 
     @abstractmethod
@@ -322,11 +321,6 @@ class StudyStrategy(ABC):
 def _same(held: Sequence[object], key: Sequence[object]) -> bool:
     """Return whether two keys are equal; spaces and sources by identity, for they are large."""
     return all(a is b for a, b in zip(held[:2], key[:2], strict=True)) and held[2:] == key[2:]
-
-
-def learner_of(context: StrategyContext) -> str:
-    """Return the learner that the settings name, else `rt`."""
-    return str(context.settings.get("learner") or LEARNER)
 
 
 def start_up_of(context: StrategyContext) -> int:

@@ -20,7 +20,6 @@ from tuner.space import Configuration, OptionValue
 from ..process import Fields, WorkloadProcess, describe_exit
 from .printed_metrics import parse_metrics, printed_metric
 
-_DEFAULT_TIMEOUT_S = 60.0
 _PROGRAM = "command.child"
 _RAN: Fields = {"status": int, "timed_out": bool, "wall_s": float, "stdout": str, "stderr": str}
 #: What the process beside the command may take beyond the command's own time.
@@ -67,9 +66,9 @@ class CommandWorkload:
         self.spec = f"command:{line}"
         self.line = line
         self.stop: StopToken = context.stop
-        self.per_run = int(context.settings.get("inferences_per_run") or 1)
-        self.printed = context.settings.get("command_output") == "metrics"
-        self._timeout_s = float(context.settings.get("timeout") or _DEFAULT_TIMEOUT_S)
+        self.per_run = context.settings.inferences_per_run
+        self.printed = context.settings.command_output == "metrics"
+        self._timeout_s = context.settings.timeout
 
     def probe(self) -> Sequence[Probe]:
         """Return no options: a command has none of its own."""

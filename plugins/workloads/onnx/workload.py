@@ -21,7 +21,6 @@ from .inputs import parse_shapes
 from .options import session_probes
 
 _PREFIX = "ort_"
-_DEFAULT_TIMEOUT_S = 60.0
 _LOADED: Fields = {"version": str, "providers": [str], "inputs": dict}
 _RAN: Fields = {"latencies_s": [float]}
 
@@ -58,17 +57,17 @@ class OnnxWorkload:
     def __init__(self, spec: str, path: str, context: OpenContext, rights: Rights = OWN) -> None:
         self.spec = spec
         self._stop = context.stop
-        self._timeout_s = float(context.settings.get("timeout") or _DEFAULT_TIMEOUT_S)
-        self._per_run = int(context.settings.get("inferences_per_run") or 1)
-        inputs = context.settings.get("inputs") or None
+        self._timeout_s = context.settings.timeout
+        self._per_run = context.settings.inferences_per_run
+        inputs = context.settings.inputs
         _check_readable(path, rights)
         if inputs:
             _check_readable(inputs, context.rights)
         self._load = _LoadRequest(
             model=path,
-            shapes=parse_shapes(context.settings.get("input_shape") or ()),
+            shapes=parse_shapes(context.settings.input_shape),
             inputs=os.path.abspath(inputs) if inputs else None,
-            seed=context.seed,
+            seed=context.settings.seed,
             model_rights=rights,
             inputs_rights=context.rights,
         )

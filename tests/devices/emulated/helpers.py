@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from tuner.config.values import Settings
 from tuner.ports import OpenContext
 from tuner_plugins.devices.emulated.device import EmulatedDevice
 
@@ -23,7 +24,7 @@ class Stop:
 
 
 def context(folder: Path, seed: int = 1) -> OpenContext:
-    return OpenContext(seed, str(folder), {}, Stop())
+    return OpenContext(Settings(seed=seed), str(folder), Stop())
 
 
 Opener = Callable[..., EmulatedDevice]

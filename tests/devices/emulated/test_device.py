@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tuner.boards.board import load_board
+from tuner.config.values import Settings
 from tuner.errors import DeviceError, MeasurementError, UnknownBoardError, UnknownWorkloadError, WorkloadTimeoutError
 from tuner.opening import default_context
 from tuner.ports import Device, Supported
@@ -46,7 +47,7 @@ def test_an_unknown_or_missing_board_is_refused_with_the_known_ones(argument: st
 
 def test_the_plugin_offers_its_boards_and_is_never_detected() -> None:
     plugin = EmulatedDevicePlugin()
-    assert plugin.detect(default_context()) is None
+    assert plugin.detect(default_context(Settings())) is None
     assert set(plugin.boards()) >= {"jetson-tx1", "jetson-tx2"}
 
 

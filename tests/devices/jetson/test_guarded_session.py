@@ -5,22 +5,26 @@ from __future__ import annotations
 import threading
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from tuner import registry
 from tuner.boards.hardware import Limits
+from tuner.config.values import Settings
 from tuner.control import ControlSession
 from tuner.errors import OverheatedError
 from tuner.events import Event, TrialPhase
 from tuner.measurement.plan import MeasurementPlan
 from tuner.objective import LATENCY, Objective
-from tuner.ports import Guarded, NeverStop, OpenContext, Reading, Settling, StrategyContext
+from tuner.ports import Guarded, NeverStop, OpenContext, Reading, Settling, StrategyContext, Workload
 from tuner.session.budget import Budget
-from tuner.session.loop import BASELINE, Outcome, Session
+from tuner.session.loop import BASELINE, Outcome, TrialLoop
+from tuner.session.session import Goal, Session, Target
 from tuner.session.setup import build_space
 from tuner.session.stop import TripStop
-from tuner.session.trial import Bench, TrialResult, run_trial
+from tuner.session.supervision import Supervision
+from tuner.session.trial import TrialResult, run_trial
 from tuner.space import OptionValue
 from tuner.study.study import StudyStore
 from tuner_emulator.board import EmulatedBoard
@@ -81,18 +85,23 @@ class HeatedDevice(JetsonDevice):
     def close(self) -> None:
         self.files.set_load("idle")
 
-    def bench(self, control: ControlSession, stop: TripStop) -> Bench:
-        plan = MeasurementPlan(warmup_runs=1, max_repeats=REPEATS, min_repeats=REPEATS, window_s=0)
-        return Bench(
-            self,
-            self,
-            None,
-            control,
-            self.space,
-            Objective("latency", LATENCY),
-            (LATENCY,),
-            plan,
-            stop,  # type: ignore[arg-type]
+    def session(self, store: StudyStore, stop: TripStop, events: list[Event]) -> Session:
+        objective, own = Objective("latency", LATENCY), cast(Workload, self)
+        return Session(
+            target=Target(
+                device=self, workload=own, space=self.space, baseline=self.found, metrics=(LATENCY,), unavailable={}
+            ),
+            goal=Goal(
+                objective=objective,
+                budget=Budget("3", trials=3),
+                plan=MeasurementPlan(warmup_runs=1, max_repeats=REPEATS, min_repeats=REPEATS, window_s=0),
+            ),
+            strategy=registry.create("strategies", "random"),
+            context=StrategyContext(self.space, objective, 1, 3, ()),
+            store=store,
+            emit=events.append,
+            stop=stop,
+            supervision=Supervision(),
         )
 
 
@@ -100,25 +109,14 @@ def trial_on(
     device: HeatedDevice, folder: Path, configuration: dict[str, OptionValue], events: list[Event]
 ) -> TrialResult:
     with TripStop(NeverStop()) as stop, ControlSession(device.actuator, device.spec, folder) as control:
-        return run_trial(device.bench(control, stop), 0, configuration, events.append)
+        return run_trial(device.session(new_store(device), stop, events), control, 0, configuration)
 
 
 def session_on(device: HeatedDevice, folder: Path, configuration: dict[str, OptionValue], store: StudyStore) -> Outcome:
     store.enqueue(device.found, BASELINE)
     store.enqueue(configuration, "test")
     with TripStop(NeverStop()) as stop, ControlSession(device.actuator, device.spec, folder) as control:
-        context = StrategyContext(device.space, Objective("latency", LATENCY), 1, 3, (), {})
-        loop = Session(
-            device.bench(control, stop),
-            store,
-            registry.create("strategies", "random"),
-            context,
-            (),
-            Budget("3", trials=3),
-            lambda event: None,
-            device.clock.now_s,
-        )
-        return loop.run()
+        return TrialLoop(device.session(store, stop, []), control, device.clock.now_s).run()
 
 
 def new_store(device: HeatedDevice) -> StudyStore:
@@ -182,15 +180,19 @@ def test_a_board_that_overheats_kills_the_process_that_heats_it(tmp_path: Path) 
 
     heating = threading.Thread(target=heat_once_it_runs)
     with TripStop(NeverStop()) as stop:
-        context = OpenContext(0, str(tmp_path), {}, stop)
+        context = OpenContext(Settings(), str(tmp_path), stop)
         workload = CommandWorkloadPlugin().open(f"echo $$ > {started}; sleep 1000", context)
         with ControlSession(device.actuator, device.spec, tmp_path) as control:
-            bench = replace(device.bench(control, stop), workload=workload)
-            bench = replace(bench, plan=replace(bench.plan, timeout_s=500.0))
+            session = device.session(new_store(device), stop, [])
+            session = replace(
+                session,
+                target=replace(session.target, workload=workload),
+                goal=replace(session.goal, plan=replace(session.goal.plan, timeout_s=500.0)),
+            )
             heating.start()
             try:
                 with pytest.raises(OverheatedError, match="reached 99"):
-                    run_trial(bench, 0, device.pinned(cpu_freq_khz=1344000), lambda event: None)
+                    run_trial(session, control, 0, device.pinned(cpu_freq_khz=1344000))
             finally:
                 ended.set()
                 heating.join()

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from tuner.ports import Clock
+from tuner.ports.timing import Clock
 
 from .pace import lag_s
 from .rails import Timing

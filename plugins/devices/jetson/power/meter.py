@@ -9,7 +9,9 @@ from dataclasses import replace
 
 from tuner.boards.hardware import Hardware, Rails
 from tuner.errors import MeasurementError
-from tuner.ports import Clock, EnergyReading, Unsupported
+from tuner.ports.option import Unsupported
+from tuner.ports.timing import Clock
+from tuner.ports.workload import EnergyReading
 
 from ...host.actuator import typed
 from ..files import TRANSIENT, Files

@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from tuner.ports import Clock
+from tuner.ports.timing import Clock
 
 from .rails import Chip, Timing
 from .sampling import MIN_SAMPLES

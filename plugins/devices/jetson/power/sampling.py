@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from tuner.errors import MeasurementError
-from tuner.ports import Clock, EnergyReading
+from tuner.ports.timing import Clock
+from tuner.ports.workload import EnergyReading
 
 #: Fewest samples of a window, and the largest share of it that may pass between two.
 MIN_SAMPLES = 5
