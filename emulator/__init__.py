@@ -1,4 +1,4 @@
-"""An emulated Jetson at the file level: `/sys`, `/proc` and `/etc` of a board, which behave as the kernel's do.
+"""An emulated Jetson as files: `/sys`, `/proc` and `/etc` of a board, which behave as on a real one.
 
 Installed as `tuner_emulator` with the command `tuner-emulate-board`. docs/emulated-board.md lists what it
 imitates and which numbers are assumptions. `tuner_emulator.board.EmulatedBoard` is the board in this

@@ -99,7 +99,7 @@ class EmulatedBoard(Hardware):
         self._original = self.tree.settings()
 
     def read_text(self, path: str, uid: int = 0) -> str:
-        """Return what a fresh open and read of `path` gives.
+        """Open and read the file at `path`; return its text.
 
         Raises:
             OSError: with the kernel's errno.
@@ -192,13 +192,13 @@ class EmulatedBoard(Hardware):
             raise oserror(errno.EACCES, path)
 
     def read_node(self, path: str, node: FileNode | PlainNode) -> str:
-        """Return an opened file's text: time passes, faults happen, the read is counted."""
+        """Return an opened file's text, as one read of the board: time passes, it is counted, faults are applied."""
         if isinstance(node, PlainNode):
             return node.content.decode()
         return self._operate("read", path, node, node.text, "")
 
     def write_node(self, path: str, node: FileNode, text: str) -> None:
-        """Write to an opened file: time passes, faults happen, the write is counted."""
+        """Write to an opened file, as one write of the board: time passes, it is counted, faults are applied."""
         write = node.write
         if write is None:
             raise oserror(errno.EACCES, path)
@@ -272,7 +272,7 @@ class EmulatedBoard(Hardware):
         self.log.append(f"{self.clock.now_s() - self.start_s:.6f}\t{what}\t{path}\t{detail}")
 
     def advance(self) -> None:
-        """Let the physics catch up with the clock."""
+        """Advance the physics to the present time."""
         with self._lock:
             self.plant.advance(self.clock.now_s())
 
@@ -298,7 +298,7 @@ class EmulatedBoard(Hardware):
 
     @property
     def energy_j(self) -> float:
-        """The ground truth: energy into the module since the board was made."""
+        """Energy into the module since the board was made: the ground truth for sensors."""
         self.advance()
         return self.plant.energy_j
 

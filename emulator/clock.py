@@ -15,7 +15,7 @@ class _Tick:
 
 
 class VirtualClock:
-    """Seconds that pass only in `sleep` and `advance`; nothing ever waits."""
+    """Seconds that pass only in `sleep` and `advance`; no call blocks."""
 
     def __init__(self, start_s: float = 0.0) -> None:
         self._now_s = start_s
@@ -28,7 +28,7 @@ class VirtualClock:
         return self._now_s
 
     def sleep(self, duration_s: float) -> None:
-        """Move time on at once, past every tick that falls due."""
+        """Advance the time at once; callbacks of `every` that are due are called."""
         with self._lock:
             end_s = self._now_s + max(0.0, duration_s)
             while not self._ticking and (tick := self._due(end_s)) is not None:
@@ -44,7 +44,7 @@ class VirtualClock:
     advance = sleep
 
     def every(self, period_s: float, call: Callable[[], None]) -> Callable[[], None]:
-        """Call `call` each `period_s` during sleeps, as a thread would; return what ends that.
+        """Call `call` each `period_s` of virtual time during sleeps, as a thread would; return a function that ends it.
 
         What `call` itself sleeps passes without ticks.
         """

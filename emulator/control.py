@@ -1,4 +1,4 @@
-"""The files of `.emulator`: a board's ground truth; its load, faults, power modes and reboots, to be written."""
+"""The files of `.emulator`: a board's ground truth to read; its load, faults, power mode and reboot to write."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CONTROL = "/.emulator"
 
 
 def add_controls(board: EmulatedBoard) -> None:
-    """Put the files into the board's tree. What they do not understand is EINVAL."""
+    """Add the files to the board's tree. A text that is not of a file's grammar is EINVAL."""
     plant = board.plant
 
     def add(name: str, read: Callable[[], str], write: Callable[[str], object] | None = None) -> None:

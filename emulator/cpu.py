@@ -30,7 +30,7 @@ _OWN_DRIVER = ("tegra186", "tegra210")
 
 
 class Policy:
-    """One cpufreq policy: requests, governor, and what they come to."""
+    """One cpufreq policy: requests, governor, and the effective limits and clock."""
 
     def __init__(self, cluster: Cluster, table: Sequence[int], release: Release) -> None:
         self.cluster = cluster
@@ -44,7 +44,7 @@ class Policy:
         self._release = release
 
     def inside(self, request: int) -> int:
-        """Return a request as it counts: beyond an end of the table it is that end, whatever was written."""
+        """Return a request, clamped to the ends of the table."""
         return min(max(request, self.table[0]), self.table[-1])
 
     def limits(self) -> tuple[int, int]:
@@ -114,7 +114,7 @@ class CpuComplex:
         self._plant = plant
 
     def policy_of(self, cpu: int) -> Policy:
-        """Return the policy that `cpu` shares."""
+        """Return the policy of `cpu`."""
         return next(p for p in self.policies.values() if cpu in p.cluster.cpus)
 
     def any_online(self, policy: Policy) -> bool:
@@ -136,7 +136,7 @@ class CpuComplex:
             policy.reset()
 
     def add_to(self, tree: Tree) -> None:
-        """Put the CPUs' files into `tree`."""
+        """Add the CPUs' files to `tree`."""
         folder, every = Folder(tree, CPU_ROOT), sorted(self.online)
         folder.constant("present", format_cpulist(every))
         folder.constant("possible", format_cpulist(every))
@@ -202,7 +202,7 @@ class CpuComplex:
             raise oserror(errno.ENODEV)
 
     def _measured_khz(self, policy: Policy) -> int:
-        """Return the measured clock: what the hardware lets through, sometimes a little off."""
+        """Return the measured clock: the one that runs, sometimes with a small error."""
         return round(self._plant().cpu_khz(policy) * (1.0 + self._jitter()))
 
 

@@ -21,7 +21,7 @@ BPMP_S = 0.005
 
 
 class Emc:
-    """Rate request, lock and cap, and what they come to."""
+    """Rate request, lock and cap, and the effective rate."""
 
     def __init__(self, spec: BoardSpec, plant: Callable[[], Plant]) -> None:
         self.spec = spec
@@ -36,7 +36,7 @@ class Emc:
         self._plant = plant
 
     def maximum_hz(self) -> int:
-        """Return the effective maximum: the table's end under the cap."""
+        """Return the effective maximum: the highest level within the cap."""
         if not self.cap:
             return self.table[-1]
         return self.table[max(0, bisect.bisect_right(self.table, self.cap) - 1)]
@@ -50,12 +50,12 @@ class Emc:
         return min(next((f for f in self.table if f >= wanted), self.table[-1]), top)
 
     def set_rate(self, value: int) -> None:
-        """Ask for a rate: rounded up to a level; above the table ignored. Never an error."""
+        """Request a rate: it is rounded up to a level, and ignored above the table. Never an error."""
         if value <= self.table[-1]:
             self.request = self.table[bisect.bisect_left(self.table, value)]
 
     def set_lock(self, on: bool) -> None:
-        """Lock the last rate asked for (or the present one) against the load, or let go."""
+        """Lock the last requested rate (or the present one), or release it."""
         if on and not self.locked and self.request is None:
             self.request = self.current_hz(self._plant().activity)
         if not on:
@@ -71,7 +71,7 @@ class Emc:
         self.cap = self.table[min(bisect.bisect_left(self.table, value), len(self.table) - 1)]
 
     def add_to(self, tree: Tree, debugfs: bool) -> None:
-        """Put the files of this board's generation into `tree`."""
+        """Add the files of this board's generation to `tree`."""
         if debugfs:
             if self.spec.soc != "tegra210":
                 self._add_bpmp(tree)
@@ -102,7 +102,7 @@ class Emc:
         Folder(tree, f"{DEBUGFS}/cactmon", "emc", BPMP_S).show("mc_all", self._activity_khz)
 
     def _add_thor(self, tree: Tree, clk: Folder) -> None:
-        """Put what Thor has more: the halt of the bandwidth manager, its devfreq node, rates in column 2."""
+        """Add what only Thor has: the halt of the bandwidth manager, its devfreq node, rates in column 2."""
         Folder(tree, f"{DEBUGFS}/bpmp/debug/bwmgr", "emc", BPMP_S).attribute("bwmgr_halt", self, "halted")
         clk.constant("dvfs", "\n".join(f"{n} {rate} {600 + 50 * n}" for n, rate in enumerate(self.table)))
         devfreq = Folder(tree, "/sys/class/devfreq/bwmgr", "emc", BPMP_S)
@@ -136,14 +136,14 @@ class Emc:
         return self.current_hz(self._plant().activity)
 
     def _write_override(self, value: int) -> None:
-        """Ask for an override rate; 0 takes it back."""
+        """Request an override rate; 0 withdraws it."""
         if value:
             self.set_rate(value)
         else:
             self.request = None
 
     def _pin(self) -> object:
-        """Return what of the rate is a setting: the pinned rate, nothing while the load drives it."""
+        """Return the setting behind the rate: the locked rate, a constant text while the load decides."""
         return min(self.request, self.maximum_hz()) if self.locked and self.request else "load-driven"
 
     def _possible_khz(self) -> str:

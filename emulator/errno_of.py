@@ -1,4 +1,4 @@
-"""OSErrors as the kernel raises them, and the numbers that people write into sysfs files."""
+"""OSErrors as the kernel raises them, and the parsing of numbers that are written to sysfs files."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _NUMBER = re.compile(r"\+?(0[xX][0-9a-fA-F]+|[0-9]+)\Z")
 
 
 def oserror(number: int, path: str = "") -> OSError:
-    """Return the OSError of `number`; Python picks the subclass (FileNotFoundError, ...)."""
+    """Return the OSError of `number`; Python chooses the subclass (FileNotFoundError, ...)."""
     return OSError(number, os.strerror(number), path or None)
 
 

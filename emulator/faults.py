@@ -40,7 +40,7 @@ class Trigger:
     exactly: bool
 
     def text(self) -> str:
-        """Return it as it is written."""
+        """Return it in the grammar of a fault file."""
         if self.kind == "always":
             return "always"
         if self.kind == "time":
@@ -83,7 +83,7 @@ class Fault:
         return f"{self.trigger.text()}: {what}"
 
     def matches(self, alias: str, path: str) -> bool:
-        """Whether the file with this short name and path is meant."""
+        """Return whether the fault is for the file with this short name and path."""
         target = self.target
         if target.startswith("/"):
             return path == target or fnmatch.fnmatchcase(path, target)
@@ -163,7 +163,7 @@ def _trigger(when: str, where: str) -> Trigger:
 
 
 class FaultSchedule:
-    """The faults of one board and how often each has struck."""
+    """The faults of one board and how often each has happened."""
 
     def __init__(self, faults: Sequence[Fault]) -> None:
         self.faults = tuple(faults)

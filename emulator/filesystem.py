@@ -23,7 +23,7 @@ _MAX_WRITERS = 64
 
 
 class BoardFileSystem(mfusepy.Operations):  # type: ignore[misc]
-    """FUSE's questions, answered from a board.
+    """The FUSE operations of a board's files.
 
     Reading from offset 0 reads again, as sysfs does; a write at any offset is one store.
     """
@@ -92,7 +92,7 @@ class BoardFileSystem(mfusepy.Operations):  # type: ignore[misc]
         return node.target
 
     def statfs(self, path: str) -> dict[str, int]:
-        """Return plausible numbers."""
+        """Return sizes that `df` accepts."""
         return {"f_bsize": 4096, "f_blocks": 1 << 20, "f_bavail": 1 << 20, "f_namemax": 255}
 
     def _resolve(self, path: str, follow: bool = True) -> tuple[str, Node]:
@@ -134,7 +134,7 @@ class BoardFileSystem(mfusepy.Operations):  # type: ignore[misc]
         return len(data)
 
     def _remember(self, pid: int) -> None:
-        """Keep the process that writes: what it starts is the workload (load ``auto``)."""
+        """Remember the process that writes: what it starts is the workload (load ``auto``)."""
         writers = self.board.writers
         writers.pop(pid, None)
         writers[pid] = None
@@ -193,11 +193,11 @@ class BoardFileSystem(mfusepy.Operations):  # type: ignore[misc]
         self._resolve(path)[1].mode = stat.S_IMODE(mode)
 
     def chown(self, path: str, uid: int, gid: int) -> None:
-        """Owners are the mounting user's."""
+        """Do nothing: the mounting user owns all files."""
 
 
 def _process_of(thread: int) -> int:
-    """Return the process that a thread belongs to: FUSE tells who calls by thread."""
+    """Return the process that a thread belongs to: FUSE names the calling thread."""
     try:
         with open(f"/proc/{thread}/status", encoding="ascii", errors="replace") as stream:
             return next(int(line.split()[1]) for line in stream if line.startswith("Tgid:"))

@@ -91,7 +91,7 @@ class Gpu:
         return self.table[min(bisect.bisect_left(self.table, value), len(self.table) - 1)]
 
     def set_min(self, value: int) -> None:
-        """Ask for a minimum: 4.x rejects one above the maximum; 5.10 keeps it in kHz, rounded down."""
+        """Request a minimum: 4.x rejects one above the maximum; 5.10 keeps it in kHz, rounded down."""
         if self.spec.release.rejects_inverted_limits:
             if value and self._level(value) > self.limits()[1]:
                 raise oserror(errno.EINVAL)
@@ -100,7 +100,7 @@ class Gpu:
         self.min_request = value
 
     def set_max(self, value: int) -> None:
-        """Ask for a maximum: 4.x rejects one below the minimum; 5.10 keeps it in kHz, rounded up."""
+        """Request a maximum: 4.x rejects one below the minimum; 5.10 keeps it in kHz, rounded up."""
         if self.spec.release.rejects_inverted_limits:
             if value and self._level(value) < self.limits()[0]:
                 raise oserror(errno.EINVAL)
@@ -117,7 +117,7 @@ class Gpu:
         self.tpc_mask = mask
 
     def add_to(self, tree: Tree, debugfs: bool = True) -> None:
-        """Put the device directory, the devfreq directory and every alias into `tree`."""
+        """Add the device directory, the devfreq directory and every alias to `tree`."""
         if not has_devfreq(self.spec.soc, self.spec.release):
             if debugfs:
                 self._add_gbus(tree)
@@ -196,7 +196,7 @@ class Gpu:
 
 
 def _add_other_node(tree: Tree) -> None:
-    """Put a devfreq node that is no GPU beside it: the class directory is not the GPU's alone."""
+    """Add a devfreq node that is not the GPU: on a board the class directory has several."""
     other = "/sys/devices/platform/host1x/15340000.vic"
     tree.constant(f"{other}/of_node/name", "vic\0")
     folder = Folder(tree, f"{other}/devfreq/15340000.vic")

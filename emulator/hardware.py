@@ -21,7 +21,7 @@ from .tree import Tree
 
 @dataclass(frozen=True, kw_only=True)
 class Conditions:
-    """In which state a board's system is, and what fails on it now and then.
+    """The state of a board's system, and the rates of its random failures.
 
     Attributes:
         debugfs: Whether debugfs is mounted.
@@ -40,7 +40,7 @@ class Conditions:
 
 
 class Hardware:
-    """One board; `build` makes all parts new, as a boot does."""
+    """One board; `build` makes new parts, as a boot does."""
 
     tree: Tree
     cpu: CpuComplex

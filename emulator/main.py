@@ -91,7 +91,7 @@ def _run(given: argparse.Namespace) -> None:
 
 
 def _check_mount_point(directory: Path) -> None:
-    """Make the directory where it is missing; refuse one that the mount would hide something of."""
+    """Make the directory if it is missing; refuse one with content, which the mount would hide."""
     try:
         directory.mkdir(parents=True, exist_ok=True)
         occupied = any(directory.iterdir())

@@ -83,7 +83,7 @@ def _block(spec: BoardSpec, mode: StockMode, first: int) -> list[str]:
 
 
 def mask_of(board: EmulatedBoard, ident: int) -> int:
-    """Return the powered-off TPCs of a mode of the file in /etc, the present ones where it does not say."""
+    """Return the mask of powered-off TPCs of a mode in the file in /etc; the present mask if it names none."""
     modes = [mode for mode in parse(board.tree_text(CONF)).modes if mode.ident == ident]
     masks = [setting.value for mode in modes for setting in mode.settings if setting.argument == "TPC_PG_MASK"]
     return int(masks[0]) if masks else board.gpu.tpc_mask

@@ -1,4 +1,4 @@
-"""The board's analogue side: clocks and activity make power, power makes heat, heat takes clocks away.
+"""The board's power and temperature over time: they follow from clocks and activity, and heat lowers clocks.
 
 The equations are those of the device `emulated` (`tuner_plugins.devices.emulated.physics`, docs/emulator.md). Time
 moves in steps in which nothing changes, so that energy is exact for constant and square loads. The energy here is the
@@ -66,7 +66,7 @@ class Plant:
             chip.settle([self.rail_w(rail, parts) for rail in chip.rails])
 
     def cpu_khz(self, policy: Policy) -> float:
-        """Return the clock that a cluster really runs at."""
+        """Return the clock that a cluster runs at."""
         return min(policy.requested_khz(self.activity), self._clock_share() * policy.table[-1])
 
     def gpu_hz(self) -> int:
@@ -80,11 +80,11 @@ class Plant:
         return self.activity if self.gpu.powered(self.activity) else 0.0
 
     def throttled(self) -> bool:
-        """Return whether heat takes clocks away."""
+        """Return whether heat lowers the clocks."""
         return self._clock_share() < 1.0
 
     def clocks(self) -> Clocks:
-        """Return what really runs, cores by what they take."""
+        """Return the clocks that run, cores weighted by the power that they take."""
         cpus = tuple(
             (
                 sum(self.cpu.online[c] for c in policy.cluster.cpus) * policy.cluster.power_share,
@@ -115,7 +115,7 @@ class Plant:
         return rail.extra_w + sum(share * parts[name] for name, share in rail.parts.items())
 
     def advance(self, now_s: float) -> None:
-        """Let time pass up to `now_s`, settings being what they are."""
+        """Advance to `now_s` with the present settings."""
         while self.now_s < now_s:
             end_s = min(now_s, self.load.constant_until_s(self.now_s), self.now_s + _MAX_STEP_S)
             if end_s <= self.now_s:  # a change so near that floats cannot tell it from now

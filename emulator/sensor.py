@@ -92,7 +92,7 @@ class Ina3221:
         return volts, rail_w / volts
 
     def _register(self, n: int) -> tuple[int, int]:
-        """Return the channel's mV and mA: quantised, the same until the next cycle. Fails now and then."""
+        """Return the channel's mV and mA: quantised, the same until the next cycle. Sometimes fails."""
         if self._error_rate and self._rng.random() < self._error_rate:
             raise oserror(self._rng.choice((errno.EIO, errno.ETIMEDOUT)))
         if self._fresh:
@@ -110,7 +110,7 @@ class Ina3221:
         return self._shown[n]
 
     def add_iio(self, tree: Tree, index: int) -> None:
-        """Put the files of NVIDIA's driver (R28 to R32): channels from 0, milliwatts in a file."""
+        """Add the files of NVIDIA's driver (R28 to R32): channels from 0, milliwatts in a file."""
         device = f"/sys/bus/i2c/drivers/ina3221x/{self.spec.place}"
         tree.constant(f"{device}/name", "ina3221x\n")
         self._add_device_tree(tree, device)
@@ -133,7 +133,7 @@ class Ina3221:
         folder.number(name, lambda: f"{self.limits_ma[key]}{unit}", partial(self.limits_ma.__setitem__, key))
 
     def _add_device_tree(self, tree: Tree, device: str) -> None:
-        """Put what NVIDIA's driver configures the chip with: 32 bits, the register in the lower 16."""
+        """Add what NVIDIA's driver configures the chip with: 32 bits, the register in the lower 16."""
         averages, conversion = SAMPLES.index(self.samples), _TIMES_S.index(self.conversion_s)
         register = 7 << 12 | averages << 9 | conversion << 6 | conversion << 3 | 7
         node = f"/sys/firmware/devicetree/base/{self.spec.node}"
@@ -141,7 +141,7 @@ class Ina3221:
         tree.link(f"{device}/of_node", node)
 
     def add_hwmon(self, tree: Tree, index: int) -> None:
-        """Put the files of mainline's driver (R34 and later): channels from 1, no power file."""
+        """Add the files of mainline's driver (R34 and later): channels from 1, no power file."""
         folder = _hwmon(tree, f"/sys/bus/i2c/drivers/ina3221/{self.spec.place}", index, "ina3221")
         tree.constant(f"/sys/bus/i2c/drivers/ina3221/{self.spec.place}/name", "ina3221\n")
         for n in range(_CHANNELS):
@@ -217,7 +217,7 @@ class Ina238:
         self._left_s -= duration_s
 
     def add_to(self, tree: Tree, index: int) -> None:
-        """Put its hwmon files into `tree`."""
+        """Add its hwmon files to `tree`."""
         folder = _hwmon(tree, f"/sys/bus/i2c/drivers/ina238/{self.spec.place}", index, "ina238")
         volts = self.rails[0].volts
         folder.constant("in1_label", self.rails[0].label)
@@ -236,7 +236,7 @@ def _hwmon(tree: Tree, device: str, index: int, name: str) -> Folder:
 
 
 def add_sensors(tree: Tree, chips: Sequence[Ina3221], monitor: Ina238 | None, rng: random.Random, hwmon: bool) -> int:
-    """Put the power monitors into the tree under this boot's random numbers.
+    """Add the power monitors to the tree, with random hwmon numbers.
 
     Returns:
         The next free hwmon number.

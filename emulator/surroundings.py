@@ -1,4 +1,4 @@
-"""What says which board and release this is: device tree, fuses, release file; and what lies around."""
+"""Files that identify the board and its release: device tree, fuses, release file; and two switches of a TX2."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _REVISION_DATES = {28: "2017", 32: "2021", 34: "2022", 35: "2023", 36: "2024", 3
 
 
 def add_identity(tree: Tree, spec: BoardSpec, boot_id: str, debugfs: bool) -> None:
-    """Put device tree, chip id and release into `tree`. Device-tree strings end in NUL, without a newline."""
+    """Add device tree, chip id and release to `tree`. Device-tree strings end in NUL, without a newline."""
     base = "/sys/firmware/devicetree/base"
     tree.link("/proc/device-tree", base)
     tree.constant(f"{base}/model", spec.model + "\0")
@@ -43,7 +43,7 @@ def _release_line(spec: BoardSpec) -> str:
 
 
 def _add_tx2_extras(tree: Tree, debugfs: bool) -> None:
-    """Put the switches that make a fixed clock true on a partly idle TX2 cluster."""
+    """Add the switches that make a fixed clock true on a partly idle TX2 cluster."""
     values = {"/sys/module/qos/parameters/enable": "Y"}
     for cluster in "MB" if debugfs else "":
         values[f"/sys/kernel/debug/tegra_cpufreq/{cluster}_CLUSTER/cc3/enable"] = "1"

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .plant import Plant
 
 ZONES = "/sys/class/thermal"
-#: How far a kind of zone lies from the die's mean, as a share of the rise over ambient, and its own kelvins.
+#: Temperature of a kind of zone: its share of the die's rise over ambient, and kelvins to add.
 _RISE = {"cpu": (1.0, 0.5), "gpu": (0.97, 0.0), "soc": (0.93, 0.0), "board": (0.5, 0.0), "tj": (1.0, 0.5)}
 
 
@@ -39,7 +39,7 @@ class Thermals:
         self._plant, self._rng, self._eagain_rate = plant, rng, eagain_rate
 
     def add_to(self, tree: Tree, hwmon_index: int) -> None:
-        """Put the files into `tree`; `hwmon_index` is the first free hwmon number."""
+        """Add the files to `tree`; `hwmon_index` is the first free hwmon number."""
         for number, (kind, source) in enumerate(self.spec.zones):
             self._add_zone(tree, number, kind, source)
         self._add_cooling(tree)

@@ -22,14 +22,14 @@ _MAX_LINKS = 40
 
 @dataclass(kw_only=True)
 class Node:
-    """Anything with a name. `present` hides it while it returns False."""
+    """A file, link or directory. It is hidden while `present` returns False."""
 
     mode: int
     present: Callable[[], bool] | None = None
 
     @property
     def here(self) -> bool:
-        """Whether the node exists just now."""
+        """Whether the node exists now."""
         return self.present is None or self.present()
 
 
@@ -75,14 +75,14 @@ class PlainNode(Node):
 
 @dataclass(kw_only=True)
 class LinkNode(Node):
-    """A symbolic link; `target` is relative, so that it holds under a mount point as well."""
+    """A symbolic link; `target` is relative, so that it is valid below a mount point."""
 
     target: str
 
 
 @dataclass(kw_only=True)
 class DirNode(Node):
-    """A directory; in a `plain` one files can be made."""
+    """A directory; in a `plain` one, files can be made."""
 
     children: dict[str, Node] = field(default_factory=dict)
     plain: bool = False
@@ -109,20 +109,20 @@ class Tree:
         return here
 
     def add(self, path: str, node: Node) -> None:
-        """Put a node at `path`."""
+        """Add a node at `path`."""
         folder, name = posixpath.split(path)
         self.directory(folder).children[name] = node
 
     def constant(self, path: str, text: str, mode: int = 0o444) -> None:
-        """Put a read-only file that never changes."""
+        """Add a read-only file that never changes."""
         self.add(path, FileNode(mode=mode, read=lambda: text))
 
     def plain(self, path: str, text: str, mode: int = 0o644) -> None:
-        """Put an ordinary file."""
+        """Add an ordinary file."""
         self.add(path, PlainNode(mode=mode, content=text.encode()))
 
     def link(self, path: str, target: str, present: Callable[[], bool] | None = None) -> None:
-        """Put a link at `path` to the absolute `target`, stored as a relative one."""
+        """Add a link at `path` to the absolute `target`, stored as a relative one."""
         relative = posixpath.relpath(target, posixpath.dirname(path))
         self.add(path, LinkNode(mode=0o777, target=relative, present=present))
 
@@ -279,7 +279,7 @@ class Folder:
         state: Callable[[], object] | None = None,
         present: Callable[[], bool] | None = None,
     ) -> None:
-        """Add an attribute that takes any text; what is not said here is as in `FileNode`."""
+        """Add an attribute; `write` takes the text, the other arguments are as in `FileNode`."""
         shown = lambda: f"{read()}\n"  # noqa: E731
         self.add(name, FileNode(mode=mode, read=shown, write=write, alias=alias, state=state, present=present))
 

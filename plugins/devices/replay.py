@@ -36,7 +36,7 @@ class ReplayDevicePlugin:
     is_fallback = False
 
     def detect(self, context: OpenContext) -> str | None:
-        """Return None: a table is never what we are on."""
+        """Return None: no program runs on a table."""
         return None
 
     def boards(self) -> Sequence[str]:
@@ -112,7 +112,7 @@ class ReplayDevice:
 
     @property
     def actuator(self) -> Actuator:
-        """The in-memory writing side."""
+        """What keeps the options in memory."""
         return self._actuator
 
     def probe(self) -> Sequence[Probe]:
@@ -132,7 +132,7 @@ class ReplayDevice:
         return ()
 
     def sensors(self) -> Sensors:
-        """Return nothing: what was sensed is in the table."""
+        """Return nothing: sensor values are in the table."""
         return Sensors()
 
     def own_workload(self, argument: str | None) -> Workload:
@@ -151,7 +151,7 @@ class ReplayDevice:
         return TableWorkload(self._table, self._actuator, self.clock, spec)
 
     def meters(self) -> Sequence[PowerMeter]:
-        """Return none: energy is in the table or nowhere."""
+        """Return none: energy is measured in the table or not at all."""
         return ()
 
     def notes(self) -> Sequence[str]:
@@ -179,7 +179,7 @@ class ReplayDevice:
         return [*notes, *table.notices]
 
     def cool_down_to_c(self) -> float | None:
-        """Return None: a table does not get warm."""
+        """Return None: a table has no temperature."""
         return None
 
     def close(self) -> None:

@@ -44,7 +44,7 @@ class EmulatedDevice:
 
     @property
     def actuator(self) -> EmulatedActuator:
-        """The reading and writing side."""
+        """What reads and writes the options."""
         return self._actuator
 
     def probe(self) -> Sequence[Probe]:

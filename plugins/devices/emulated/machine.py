@@ -19,7 +19,7 @@ _SENSOR_PERIOD_S = 0.005
 
 
 def draw(*key: object) -> random.Random:
-    """Return a generator that depends on nothing but `key`, in any process (Python's own hash changes per process)."""
+    """Return a generator that depends only on `key`, in every process (Python's own hash differs per process)."""
     digest = hashlib.blake2b(repr(key).encode(), digest_size=8).digest()
     return random.Random(int.from_bytes(digest, "big"))
 

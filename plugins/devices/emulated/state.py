@@ -47,7 +47,7 @@ class EmulatedActuator:
         return self._load()[1][name]
 
     def write_option(self, name: str, value: OptionValue) -> None:
-        """Write one option; any number is moved to the nearest level in silence, as boards do."""
+        """Write one option; any number is rounded to the nearest level without an error, as boards do."""
         option = self._option(name)
         if isinstance(value, (bool, str)):
             raise DeviceError(

@@ -55,7 +55,7 @@ class EmulatedWorkload:
         """Nothing can be wrong before the first trial."""
 
     def start(self, configuration: Configuration, timeout_s: float) -> EmulatedRun:
-        """Start a visit. What the board is really set to decides, not what `configuration` says."""
+        """Start a visit. It runs under the options that the board has now, not under `configuration`."""
         key = configuration_key(self._machine.actuator.configuration())
         visit = self._visits.get(key, 0)
         self._visits[key] = visit + 1

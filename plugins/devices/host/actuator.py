@@ -1,4 +1,4 @@
-"""The host's reading and writing side. Standard library only; takes option names, never paths."""
+"""Reads and writes the host's options. Standard library only; takes option names, never paths."""
 
 from __future__ import annotations
 

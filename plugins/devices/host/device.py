@@ -28,7 +28,7 @@ class HostDevicePlugin:
     board_side = True
 
     def detect(self, context: OpenContext) -> str | None:
-        """Return None: the host is what is left where no board is known."""
+        """Return None: the host is the fallback where no board is detected."""
         return None
 
     def boards(self) -> Sequence[str]:
@@ -55,7 +55,7 @@ class HostDevice:
 
     @property
     def actuator(self) -> Actuator:
-        """The reading and writing side."""
+        """What reads and writes the options."""
         return self._actuator
 
     def probe(self) -> Sequence[Probe]:
