@@ -42,15 +42,6 @@ class Conditions:
 class Hardware:
     """One board; `build` makes new parts, as a boot does."""
 
-    tree: Tree
-    cpu: CpuComplex
-    gpu: Gpu
-    emc: Emc
-    chips: list[Ina3221]
-    monitor: Ina238 | None
-    thermals: Thermals
-    plant: Plant
-
     def __init__(self, spec: BoardSpec, conditions: Conditions) -> None:
         self.spec, self.conditions = spec, conditions
 

@@ -194,8 +194,7 @@ class Clocks:
     """The clocks that run.
 
     Attributes:
-        cpus: (cores online, GHz) of each cluster; a core that takes more power than the others counts as more
-            than one.
+        cpus: (cores online, GHz) of each cluster; a core of more power than the others counts as more than one.
         gpu_ghz: 0 while the GPU has no power.
         emc_ghz: Memory.
     """
@@ -212,10 +211,6 @@ class Utilisation:
     cpu: float
     gpu: float
     memory: float
-
-
-_IDLE = Utilisation(0.0, 0.0, 0.0)
-_FULL = Utilisation(1.0, 1.0, 1.0)
 
 
 @dataclass(frozen=True)
@@ -253,11 +248,11 @@ class Physics:
 
     def idle_power_w(self, configuration: Configuration, temperature_c: float) -> float:
         """Return power while nothing runs."""
-        return self.power_w(clocks_of(configuration), _IDLE, temperature_c)
+        return self.power_w(clocks_of(configuration), Utilisation(0.0, 0.0, 0.0), temperature_c)
 
     def full_power_w(self, configuration: Configuration, temperature_c: float) -> float:
         """Return power with CPU, GPU and memory all fully used: what a mode's budget is about."""
-        return self.power_w(clocks_of(configuration), _FULL, temperature_c)
+        return self.power_w(clocks_of(configuration), Utilisation(1.0, 1.0, 1.0), temperature_c)
 
 
 def clocks_of(configuration: Configuration) -> Clocks:

@@ -119,7 +119,6 @@ class HostDevice:
 
     def rows(self) -> None:
         """Return None: all combinations exist."""
-        return
 
     def baseline(self) -> Configuration:
         """Return what is set now."""
