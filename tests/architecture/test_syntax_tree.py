@@ -37,9 +37,6 @@ UNFINISHED: frozenset[str] = frozenset(
         "plugins/strategies/transfer/prior.py",
         "plugins/strategies/transfer/strategy.py",
         "tuner/bench/cases.py",
-        "tuner/cli/_profile_into.py",
-        "tuner/cli/bench.py",
-        "tuner/cli/profile.py",
         "tuner/daemon/app.py",
         "tuner/daemon/server.py",
         "tuner/models/trees.py",
@@ -57,7 +54,7 @@ UNFINISHED: frozenset[str] = frozenset(
     }
 )
 TAKEN_TWICE: frozenset[str] = frozenset(
-    {"Board", "Clock", "Column", "Knowledge", "Reading", "Setting", "Settings", "Target", "_Reader", "_Seen"}
+    {"Board", "Clock", "Column", "Knowledge", "Reading", "Setting", "Settings", "Target", "_Reader"}
 )
 FUNCTION = (ast.FunctionDef, ast.AsyncFunctionDef)
 

@@ -124,11 +124,11 @@ def test_every_device_has_a_journal_and_a_lock(tmp_path: Path, device: str) -> N
 def test_profiles_of_the_boot_do_not_overwrite_one_another(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small_table: Path, own_directories: Path
 ) -> None:
-    from tuner.cli import _boot
+    from tuner.cli import profile_boot
 
-    monkeypatch.setattr(_boot, "_require_systemd", lambda: None)
+    monkeypatch.setattr(profile_boot, "_require_systemd", lambda: None)
     asked: list[tuple[str, ...]] = []
-    monkeypatch.setattr(_boot, "_systemctl", lambda *arguments: asked.append(arguments))
+    monkeypatch.setattr(profile_boot, "_systemctl", lambda *arguments: asked.append(arguments))
     monkeypatch.setenv("TUNER_SYSTEM_CONFIG_DIR", str(tmp_path / "etc"))
     names = ["a/b", "a_b", "..", "日本"]
     for name in names:

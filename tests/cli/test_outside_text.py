@@ -260,10 +260,9 @@ def test_a_member_of_the_group(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, command: str
 ) -> None:
     monkeypatch.setattr("tuner.daemon.probe.daemon_answers", lambda _: True)
-    monkeypatch.setattr("tuner.cli._sessions.daemon_answers", lambda _: True)
+    monkeypatch.setattr("tuner.cli.watching.daemon_answers", lambda _: True)
     monkeypatch.setattr("tuner.daemon.client.DaemonClient", FakeClient)
-    monkeypatch.setattr("tuner.cli._sessions.pick", lambda client, *_, **__: client.show_session(""))
-    for module in ("logs", "attach", "stop", "pause", "resume"):
+    for module in ("watching", "sessions"):
         monkeypatch.setattr(f"tuner.cli.{module}.pick", lambda client, *_, **__: client.show_session(""))
     run(command.split(), debug=False)
     assert "owned" in harmless(capsys)

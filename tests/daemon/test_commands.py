@@ -208,7 +208,7 @@ def test_without_a_daemon_start_runs_in_the_foreground_and_others_say_so() -> No
 @pytest.fixture
 def systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[str]]:
     """A `systemctl` that notes what it is asked for; return what it noted."""
-    from tuner.cli import _boot
+    from tuner.cli import profile_boot
 
     notes = tmp_path / "asked"
     fake = tmp_path / "bin" / "systemctl"
@@ -217,7 +217,7 @@ def systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], lis
     fake.chmod(0o755)
     monkeypatch.setenv("PATH", f"{fake.parent}:{os.environ['PATH']}")
     monkeypatch.setenv("TUNER_SYSTEM_CONFIG_DIR", str(tmp_path / "etc"))
-    monkeypatch.setattr(_boot, "_require_systemd", lambda: None)
+    monkeypatch.setattr(profile_boot, "_require_systemd", lambda: None)
     return lambda: notes.read_text().splitlines() if notes.exists() else []
 
 

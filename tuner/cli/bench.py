@@ -1,7 +1,8 @@
-"""`tuner bench`: check on measured tables what strategies and their models are worth."""
+"""`tuner bench`: comparisons of strategies and performance models on measured tables."""
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 from collections.abc import Callable, Sequence
@@ -49,7 +50,9 @@ _OPTIONS = (
         required=True,
         help="Strategies by name; any Optuna sampler by its class, or as package.module:Class.",
     ),
-    click.option("--seeds", type=click.IntRange(1), default=20, show_default=True, help="Runs of each case."),
+    click.option(
+        "--seeds", type=click.IntRange(1), metavar="N", default=20, show_default=True, help="Runs of each case."
+    ),
     click.option(
         "--mislead",
         type=click.Choice(["shuffled", "reversed"]),
@@ -60,9 +63,9 @@ _OPTIONS = (
         "drops",
         metavar="OPTION:high|low[:N]",
         multiple=True,
-        help="Take the N (2) highest or lowest levels of an option away from the source.",
+        help="Remove the N (2) highest or lowest levels of an option from the source.",
     ),
-    click.option("--jobs", type=click.IntRange(1), help="Processes. [default: the number of cores]"),
+    click.option("--jobs", type=click.IntRange(1), metavar="N", help="Processes. [default: the number of cores]"),
     click.option("--json", "json_path", metavar="FILE", help="Also write the rows there, as a JSON list."),
 )
 
@@ -79,7 +82,7 @@ class _SeveralValues(click.Command):
     _FLAGS = frozenset({"--source", "--target", "--objective"})
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Repeat the flag before each further value."""
+        """Insert the flag before each further value."""
         expanded: list[str] = []
         flag: str | None = None
         for position, token in enumerate(args):
@@ -93,7 +96,7 @@ class _SeveralValues(click.Command):
 
 @click.group()
 def command() -> None:
-    """Check on measured tables what strategies and their models are worth."""
+    """Compare strategies and performance models on measured tables."""
 
 
 @command.command("optimise", cls=_SeveralValues)
@@ -101,13 +104,16 @@ def command() -> None:
 @click.option(
     "--evaluations",
     type=click.IntRange(1),
+    metavar="N",
     default=38,
     show_default=True,
     help="Configurations that each run measures.",
 )
-@click.option("--learner", default="rt", show_default=True, help="Performance model of strategies that need one.")
+@click.option(
+    "--learner", metavar="NAME", default="rt", show_default=True, help="Performance model of strategies that need one."
+)
 def optimise(evaluations: int, learner: str, json_path: str | None, **given: Any) -> None:
-    """Say how near to the optimum strategies come, and after how many measurements."""
+    """Compare strategies: how near the optimum, after how many trials."""
     from tuner.bench.optimise import optimise_rows
     from tuner.bench.report import optimise_report
     from tuner.bench.strategies import strategy_named
@@ -122,7 +128,13 @@ def optimise(evaluations: int, learner: str, json_path: str | None, **given: Any
 
 @command.command("model", cls=_SeveralValues)
 @_bench_options
-@click.option("--budget", default="2.44%", show_default=True, help="Target configurations to measure: share or count.")
+@click.option(
+    "--budget",
+    metavar="N|PERCENT",
+    default="2.44%",
+    show_default=True,
+    help="Target configurations to measure: share or count.",
+)
 @click.option("--learners", metavar="A,B", default="rt,nn", show_default=True, help="Performance models by name.")
 @click.option(
     "--on",
@@ -134,7 +146,7 @@ def optimise(evaluations: int, learner: str, json_path: str | None, **given: Any
 )
 @click.option("--figure2", is_flag=True, help="Print the study's Figure 2 as a table.")
 def model(budget: str, learners: str, scored: str, figure2: bool, json_path: str | None, **given: Any) -> None:
-    """Say how well performance models predict a target after few measurements."""
+    """Compare performance models of a target after few measurements."""
     from tuner.bench.figure2 import figure2_report
     from tuner.bench.model import model_rows, modeller, parse_budget
     from tuner.bench.report import model_report
@@ -188,12 +200,19 @@ def _cases(
         for notice in read_once(path).notices:
             say(f"Note: {path}: {notice}.", err=True)
     found = pairs(paths, tables, list(dict.fromkeys(wanted)), "both" in objectives)
+    runs = itertools.product(found, strategies, learners, range(seeds))
     return [
-        Case(source, target, objective, strategy, learner, seed, mislead or "", dropped)
-        for source, target, objective in found
-        for strategy in strategies
-        for learner in learners
-        for seed in range(seeds)
+        Case(
+            source=source,
+            target=target,
+            objective=objective,
+            strategy=strategy,
+            learner=learner,
+            seed=seed,
+            misleading=mislead or "",
+            drops=dropped,
+        )
+        for (source, target, objective), strategy, learner, seed in runs
     ]
 
 
@@ -206,7 +225,7 @@ def _run(
         say_progress(f"{done} of {total} runs", done == total)
 
     if json_path is not None:
-        _write(json_path, [])  # a path that cannot be written is known before the work, not after
+        _write(json_path, [])  # a path that cannot be written is an error before the work, not after
     results = run_all(work, calls, jobs or os.cpu_count() or 1, progress)
     rows = [row for rows in results for row in rows]
     if json_path is not None:

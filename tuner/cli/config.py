@@ -1,4 +1,4 @@
-"""`tuner config`: the effective settings and where each came from."""
+"""`tuner config`: the effective settings and their origins."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from tuner.config.settings import BY_KEY
 
 @click.group("config")
 def command() -> None:
-    """Show the settings in force."""
+    """Show the effective settings."""
 
 
 @command.command()
 @click.option("--json", "as_json", is_flag=True, help="One JSON object: key -> value and origin.")
 def show(as_json: bool) -> None:
-    """Print each setting's value and where it came from (default, file, variable)."""
+    """Print each setting's value and its origin (default, file, variable)."""
     settings = effective({})
     if as_json:
         say_json({key: {"value": getattr(settings, key), "origin": settings.origin(key)} for key in BY_KEY})

@@ -1,4 +1,4 @@
-"""`tuner doctor`: what works on this machine, what does not, and what to do."""
+"""`tuner doctor`: what works on this machine, what does not, and what to do about it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ OK, WARNING, ERROR = "ok", "warning", "error"
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that was looked at."""
+    """One finding: what was checked, its state, and what to do."""
 
     what: str
     state: str
@@ -32,7 +32,7 @@ class Check:
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Write a JSON list.")
 def command(as_json: bool) -> int:
-    """Say what works on this machine, what does not, and what to do."""
+    """Report what works on this machine, what does not, and what to do."""
     checks = list(run_checks())
     if as_json:
         say_json([asdict(c) for c in checks])
@@ -61,7 +61,7 @@ def _installed(package: str) -> str | None:
 
 
 def onnxruntime_checks(plain: str | None, gpu: str | None, machine: str) -> Iterator[Check]:
-    """Judge which ONNX Runtime packages are installed (their versions, None for absent)."""
+    """Check the installed ONNX Runtime packages, given as versions (None: not installed)."""
     if plain and gpu:
         yield Check(
             "onnxruntime",
@@ -141,7 +141,7 @@ def _devices() -> Iterator[Check]:
 
 
 def _device(device: Device) -> Iterator[Check]:
-    """Yield what one device has: options, sensors, power modes, and what its user must know."""
+    """Yield one device's options, meters, sensors, power modes and notes."""
     for probe in device.probe():
         if isinstance(probe, Supported):
             yield Check(f"  {probe.option.name}", OK, f"{_levels(probe.option)} (now {probe.current})")

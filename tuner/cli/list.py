@@ -1,4 +1,4 @@
-"""`tuner list`: what the entry points offer."""
+"""`tuner list`: the plugins that are installed."""
 
 from __future__ import annotations
 

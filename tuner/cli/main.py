@@ -17,25 +17,27 @@ from tuner.errors import TunerError
 from tuner.files import of_os_error
 from tuner.printable import traceback_lines
 
-#: Command -> one line for `--help`. The command itself is `command` in the module `tuner.cli.<name>`.
+#: Command -> one line for `--help`.
 COMMANDS = {
     "start": "Tune: find the best configuration for an objective.",
     "attach": "Watch a session of the daemon.",
     "status": "Show running and past sessions.",
     "pause": "Pause a session of the daemon before its next trial.",
-    "resume": "Let a paused session go on.",
+    "resume": "Continue a paused session.",
     "stop": "End a session of the daemon; what it measured is kept.",
-    "logs": "Print what a session of the daemon said.",
+    "logs": "Print the events of a session of the daemon.",
     "study": "List, show or export studies.",
-    "source": "Learn, show, list or compare what an environment taught.",
+    "source": "Learn, show, list or compare sources: measurements of other environments.",
     "profile": "Show, validate, compare, apply or export profile files.",
-    "restore": "Put a device back as it was, after a kill or a power cut.",
-    "doctor": "Say what works on this machine, what does not, and what to do.",
-    "bench": "Check on measured tables what strategies and their models are worth.",
-    "list": "List devices, workloads, strategies, meters and exporters.",
+    "restore": "Restore a device's original values, after a kill or a power cut.",
+    "doctor": "Report what works on this machine, what does not, and what to do.",
+    "bench": "Compare strategies and performance models on measured tables.",
+    "list": "List devices, workloads, strategies, meters, models and exporters.",
     "daemon": "Serve sessions to any number of terminals.",
-    "config": "Show the effective settings and where each comes from.",
+    "config": "Show the effective settings and the origin of each.",
 }
+#: Commands in `tuner.cli.sessions`, under their names; another one is `command` in the module of its name.
+_SESSIONS = frozenset({"attach", "pause", "resume", "stop", "logs"})
 INTERNAL_ERROR = 70  # EX_SOFTWARE of sysexits.h
 
 
@@ -52,14 +54,15 @@ class LazyGroup(click.Group):
             return None
         from tuner.cli.options import add_sysroot
 
-        command: click.Command = import_module(f"tuner.cli.{name}").command
+        module, attribute = ("sessions", name) if name in _SESSIONS else (name, "command")
+        command: click.Command = getattr(import_module(f"tuner.cli.{module}"), attribute)
         add_sysroot(command)
         return command
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Name the nearest command where there is none of that name."""
+        """Name the nearest command if there is none of that name."""
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
             import difflib
 
@@ -93,7 +96,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _open_standard_streams() -> None:
-    """Let descriptors 0 to 2 be something: what is opened next must not become the standard output."""
+    """Open descriptors 0 to 2 if they are closed: the next file that is opened must not become the standard output."""
     for descriptor, name in enumerate(("stdin", "stdout", "stderr")):
         try:
             os.fstat(descriptor)
@@ -111,7 +114,7 @@ def run(arguments: list[str], debug: bool) -> int:
     """Run and return the exit code; errors become two sentences on stderr."""
     try:
         result = cli.main(arguments, prog_name="tuner", standalone_mode=False)
-        sys.stdout.flush()  # an output that is full must be told, not left to the interpreter's end
+        sys.stdout.flush()  # a full output is an error of this command, not of the interpreter's end
         return result if isinstance(result, int) else 0
     except click.exceptions.Exit as stop:
         return stop.exit_code
@@ -121,7 +124,7 @@ def run(arguments: list[str], debug: bool) -> int:
         say("Stopped.", err=True)
         return 130
     except BrokenPipeError:
-        _silence()  # whoever read our output went away
+        _silence()  # the reader of our output has ended
         return 0
     except TunerError as error:
         _say_error(error, debug, f"Error: {error.what}", error.hint)
@@ -132,14 +135,14 @@ def run(arguments: list[str], debug: bool) -> int:
         typed = of_os_error(error, f"{where} cannot be used")
         _say_error(error, debug, f"Error: {typed.what}", typed.hint)
         return typed.exit_code
-    except Exception as error:  # noqa: BLE001 - the last resort: whatever it is, two sentences and a code
+    except Exception as error:  # noqa: BLE001 - the last resort: any mistake of tuner's becomes two sentences and a code
         what = f"Error: tuner failed in a way it should not: {type(error).__name__}: {error}"
         _say_error(error, debug, what, "Run the same command with --debug and report what it prints.")
         return INTERNAL_ERROR
 
 
 def _silence() -> None:
-    """Keep the interpreter from complaining at its end that it cannot write what is left."""
+    """Keep the interpreter from reporting at its end that it cannot write the rest of the output."""
     try:
         sys.stdout.flush()
     except (OSError, ValueError):
@@ -149,7 +152,7 @@ def _silence() -> None:
 
 
 def _say_usage(error: click.ClickException) -> int:
-    """Print what click has to say of a command line; return the exit code."""
+    """Print click's message on a command line; return the exit code."""
     said = io.StringIO()
     error.show(file=said)
     usage, error_word, what = said.getvalue().rstrip("\n").partition("Error: ")

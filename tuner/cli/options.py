@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -16,11 +17,15 @@ from tuner.errors import TunerError
 from tuner.paths import working_dir
 
 if TYPE_CHECKING:
-    from tuner.ports import OpenContext
+    from tuner.ports import Device, OpenContext
 
 #: Key of the setting that every command takes.
 SYSROOT = "sysroot"
 F = TypeVar("F", bound=Callable[..., Any])
+SOCKET = click.option("--socket", metavar="PATH", help="Where the daemon listens.")
+STORAGE = click.option(
+    "--storage", metavar="URL", help="Optuna URL or SQLite file of the studies.  [default: the embedded one]"
+)
 
 
 def start_options(*audiences: str) -> Callable[[F], F]:
@@ -64,6 +69,22 @@ def open_context() -> OpenContext:
     from tuner.opening import default_context
 
     return default_context(effective({}))
+
+
+@contextlib.contextmanager
+def opened(spec: str) -> Iterator[Device]:
+    """Open a device by its specification, for the time of a ``with``.
+
+    Raises:
+        TunerError: it cannot be opened here.
+    """
+    from tuner.opening import open_device
+
+    device = open_device(spec, open_context()).device
+    try:
+        yield device
+    finally:
+        device.close()
 
 
 def add_sysroot(command: click.Command) -> None:

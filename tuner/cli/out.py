@@ -1,4 +1,4 @@
-"""The one way out of the commands: all that they say goes through here, so a terminal gets nothing raw from outside."""
+"""Printing: all output of the commands comes from here, so that no foreign control character reaches a terminal."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ def say_table(
 
 
 def say_progress(text: str, last: bool) -> None:
-    """Replace the line on stderr, if that is a terminal; `last`: and leave it."""
+    """Replace the line on stderr, if that is a terminal; with `last`, end the line."""
     if sys.stderr.isatty():
         click.echo(f"\r{printable(text)}", nl=last, err=True)
 
 
 def write_document(text: str) -> None:
-    """Write a file's text to stdout as it is; line by line as `say` where a terminal would act on it."""
+    """Write a file's text to stdout unchanged; on a terminal line by line, as `say`."""
     if sys.stdout.isatty():
         say(*text.removesuffix("\n").split("\n"))
     else:

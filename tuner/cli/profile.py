@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
-from tuner.cli._boot import disable, enable
+from tuner import registry
+from tuner.boards.board import load_board
+from tuner.cli.options import given_sysroot, open_context, opened
 from tuner.cli.out import say, write_document
+from tuner.cli.profile_boot import disable, enable
+from tuner.cli.profile_entry import export_into, import_entry, supported
+from tuner.cli.profile_text import change_lines, profile_lines
 from tuner.errors import TunerError, UnknownBoardError, UnknownNameError, UsageError
+from tuner.files import atomic_write
+from tuner.opening import open_workload
+from tuner.ports import Device
+from tuner.profiles import Profile, read_profile, write_profile
+from tuner.profiles.diff import diff_profiles
+from tuner.profiles.validate import require_board, require_valid
+from tuner.profiles.validate import validate as problems_of
+from tuner.space import Option
 
-if TYPE_CHECKING:
-    from tuner.ports import Device
-    from tuner.profiles import Profile
-    from tuner.space import Option
-
-_PATH = click.argument("path", type=click.Path(path_type=Path))
+_FILE = click.Path(path_type=Path)
+_PATH = click.argument("path", type=_FILE)
+_JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object instead.")
 
 
 @click.group("profile")
@@ -32,12 +41,9 @@ command.add_command(disable)
 
 @command.command()
 @_PATH
-@click.option("--json", "as_json", is_flag=True, help="One JSON object instead.")
+@_JSON
 def show(path: Path, as_json: bool) -> None:
-    """Print what a profile says."""
-    from tuner.cli._profile_text import profile_lines
-    from tuner.profiles import read_profile
-
+    """Print a profile."""
     profile = read_profile(path)
     if as_json:
         write_document(_export(profile, "json"))
@@ -48,11 +54,7 @@ def show(path: Path, as_json: bool) -> None:
 @command.command()
 @_PATH
 def validate(path: Path) -> None:
-    """Check a profile's form, and that its board has the options and the values."""
-    from tuner.profiles import read_profile
-    from tuner.profiles.validate import require_valid
-    from tuner.profiles.validate import validate as problems_of
-
+    """Check a profile's form, and that its board has its options."""
     profile = read_profile(path)
     options, against = _options_for(profile)
     if options is None:
@@ -70,14 +72,10 @@ def validate(path: Path) -> None:
 
 
 @command.command()
-@click.argument("left", type=click.Path(path_type=Path))
-@click.argument("right", type=click.Path(path_type=Path))
+@click.argument("left", type=_FILE)
+@click.argument("right", type=_FILE)
 def diff(left: Path, right: Path) -> None:
-    """Print what differs between two profiles."""
-    from tuner.cli._profile_text import change_lines
-    from tuner.profiles import read_profile
-    from tuner.profiles.diff import diff_profiles
-
+    """Print the differences between two profiles."""
     changes = diff_profiles(read_profile(left), read_profile(right))
     if changes:
         say(*change_lines(changes, str(left), str(right)))
@@ -86,16 +84,17 @@ def diff(left: Path, right: Path) -> None:
 
 
 @command.command("apply")
-@click.argument("path", type=click.Path(path_type=Path), required=False)
+@click.argument("path", type=_FILE, required=False)
 @click.option("--device", "spec", metavar="SPEC", help="Where to set it.  [default: the profile's device]")
-@click.option("--revert", is_flag=True, help="Put back what an earlier apply replaced. Needs no PATH.")
+@click.option("--revert", is_flag=True, help="Restore what an earlier apply replaced. Needs no PATH.")
 @click.option("--force", is_flag=True, help="With --revert: also where another program set an option since.")
-@click.option("--dry-run", is_flag=True, help="Say what would be written, and write nothing.")
+@click.option("--dry-run", is_flag=True, help="Print what would be written, and write nothing.")
 def apply_command(path: Path | None, spec: str | None, revert: bool, force: bool, dry_run: bool) -> None:
-    """Set a profile's board options, verify them, and leave them set (until --revert or a reboot)."""
-    from tuner.cli._profile_apply import apply_profile, dry_run_profile, revert_profile, say_runtime
-    from tuner.cli.options import given_sysroot
-    from tuner.profiles import read_profile
+    """Set a profile's board options and verify them.
+
+    They stay set until --revert or a reboot.
+    """
+    from tuner.cli.profile_apply import apply_profile, dry_run_profile, revert_profile, say_runtime
     from tuner.profiles.applying import apply_line
 
     if revert and dry_run:
@@ -121,10 +120,8 @@ def apply_command(path: Path | None, spec: str | None, revert: bool, force: bool
 @command.command()
 @_PATH
 @click.option("--format", "form", required=True, metavar="NAME", help="shell, json or nvpmodel.")
-@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write there, not to stdout.")
-@click.option(
-    "--into", type=click.Path(path_type=Path), metavar="CONF", help="Add it to this file (nvpmodel.conf), or replace."
-)
+@click.option("-o", "--output", type=_FILE, metavar="FILE", help="Write there, not to stdout.")
+@click.option("--into", type=_FILE, metavar="CONF", help="Add it to this file (nvpmodel.conf), or replace.")
 @click.option(
     "--name",
     metavar="NAME",
@@ -144,19 +141,14 @@ def export(
     spec: str | None,
 ) -> None:
     """Write a profile in a format that other tools take."""
-    from tuner.files import atomic_write
-    from tuner.profiles import read_profile
-
     if into is None and (name or make_default or check or spec):
         raise UsageError("--name, --default, --check and --device go with --into.", "Name the file with --into.")
     if into is not None and output is not None:
         raise UsageError("--into and --output do not go together.", "Give one of them.")
     profile = read_profile(path)
     if into is not None:
-        from tuner.cli._profile_into import export_into
-
-        with _open(spec or profile.device) as device:
-            export_into(profile, form, into, device, name, make_default, check)
+        with opened(spec or profile.device) as device:
+            export_into(profile, device, form=form, conf=into, name=name, make_default=make_default, check=check)
         return
     text = _export(profile, form)
     if output is None:
@@ -167,20 +159,13 @@ def export(
 
 
 @command.command("import")
-@click.option(
-    "--nvpmodel", "conf", required=True, type=click.Path(path_type=Path), metavar="CONF", help="File of power modes."
-)
+@click.option("--nvpmodel", "conf", required=True, type=_FILE, metavar="CONF", help="File of power modes.")
 @click.option("--mode", required=True, metavar="NAME|ID", help="The mode.")
-@click.option(
-    "-o", "--output", required=True, type=click.Path(path_type=Path), metavar="FILE", help="Profile to write."
-)
+@click.option("-o", "--output", required=True, type=_FILE, metavar="FILE", help="Profile to write.")
 @click.option("--device", "spec", default="auto", metavar="SPEC", help="The board of CONF.  [default: auto]")
 def import_command(conf: Path, mode: str, output: Path, spec: str) -> None:
     """Make a profile of one power mode of a board."""
-    from tuner.cli._profile_into import import_entry
-    from tuner.profiles import write_profile
-
-    with _open(spec) as device:
+    with opened(spec) as device:
         profile, entry = import_entry("nvpmodel", conf, mode, device)
     write_profile(output, profile)
     say(f"Wrote {output}: mode {entry.name} as a profile of {len(profile.options)} options.")
@@ -189,50 +174,33 @@ def import_command(conf: Path, mode: str, output: Path, spec: str) -> None:
 
 
 def _export(profile: Profile, form: str) -> str:
-    from tuner import registry
 
     text: str = registry.create("exporters", form).export(profile)
     return text
 
 
-@contextlib.contextmanager
-def _open(spec: str) -> Iterator[Device]:
-    from tuner.cli.options import open_context
-    from tuner.opening import open_device
-
-    device = open_device(spec, open_context()).device
-    try:
-        yield device
-    finally:
-        device.close()
-
-
 def _options_for(profile: Profile) -> tuple[Sequence[Option] | None, str]:
-    """Return the options that a profile is checked against and whose they are, else None and why not.
+    """Return the options that a profile is checked against, and their origin; else None, and the reason.
 
-    The device itself is asked, as the profile names it: its kernel's levels count. Where it is not here, the
-    board file is taken, if it names every option of the profile.
+    The levels of the device that the profile names count, as its kernel lists them. If it is not here, the board file
+    is used, if it names every option of the profile.
 
     Raises:
         WrongBoardError: the device is another board.
         UnknownNameError: there is no such device.
     """
-    from tuner.boards.board import load_board
-    from tuner.cli._profile_into import supported
-    from tuner.profiles.validate import require_board
-
     try:
         declared = load_board(profile.board).options
     except UnknownBoardError:
         declared = ()
     with contextlib.ExitStack() as stack:
         try:
-            device = stack.enter_context(_open(profile.device))
+            device = stack.enter_context(opened(profile.device))
         except TunerError as error:
             if declared and set(profile.configuration("board")) <= {o.name for o in declared}:
                 return declared, f"board '{profile.board}'"
             if isinstance(error, UnknownNameError):
-                raise  # the profile names what nobody has
+                raise  # the profile names a device that does not exist
             return None, f"its device '{profile.device}' cannot be opened here: {error}"
         require_board(profile, device.board)
         found = supported(device)
@@ -243,14 +211,10 @@ def _options_for(profile: Profile) -> tuple[Sequence[Option] | None, str]:
 
 def _workload_options(profile: Profile, device: Device) -> list[Option]:
     """Return the options of the profile's workload; none where it cannot be opened here."""
-    from tuner.cli.options import open_context
-    from tuner.opening import open_workload
-    from tuner.ports import Supported
-
     if not profile.configuration("workload"):
         return []
     try:
         workload = open_workload(profile.environment.get("workload"), device, open_context())
-        return [p.option for p in workload.probe() if isinstance(p, Supported)]
+        return supported(workload)
     except TunerError:
-        return []  # the caller says which options stay unchecked
+        return []  # the caller reports which options stay unchecked

@@ -1,64 +1,60 @@
-"""`tuner restore`."""
+"""`tuner restore`: original values are written back, after a kill or a power cut."""
 
 from __future__ import annotations
 
 import shlex
-from typing import TYPE_CHECKING
 
 import click
 
+from tuner.cli.options import effective, open_context
 from tuner.cli.out import confirm, say
+from tuner.control import KnownJournal, RestoreReport, applied, discard, pending, recover, revert_all
+from tuner.control.journal import APPLIED, REVERTING
+from tuner.control.restoring import restore_error
 from tuner.errors import DeviceBusyError, RestoreError, UsageError
-
-if TYPE_CHECKING:
-    from tuner.control import KnownJournal, RestoreReport
+from tuner.opening import default_context, open_board
+from tuner.session.interrupts import SignalGuard
+from tuner.session.setup import journal_dir, open_actuator
 
 
 @click.command()
-@click.option("--device", default=None, help="Only this device; default: every device that has a journal.")
-@click.option("--board", default=None, metavar="ADDRESS", help="The board at ssh://[user@]host or unix:SOCKET.")
-@click.option("--applied", "profiles", is_flag=True, help="Take back applied profiles, too.")
+@click.option("--device", metavar="SPEC", help="Only this device.  [default: every device that has a journal]")
+@click.option("--board", metavar="ADDRESS", help="The board at ssh://[user@]host or unix:SOCKET.")
+@click.option("--applied", "profiles", is_flag=True, help="Revert applied profiles, too.")
 @click.option("--list", "as_list", is_flag=True, help="Show the journals of what is set, and change nothing.")
-@click.option("--discard", metavar="DEVICE", help="Delete a device's journal without putting anything back.")
+@click.option(
+    "--discard", "given_up", metavar="DEVICE", help="Delete a device's journal without putting anything back."
+)
 @click.option("--yes", is_flag=True, help="With --discard: do not ask.")
 def command(
-    device: str | None, board: str | None, profiles: bool, as_list: bool, discard: str | None, yes: bool
+    device: str | None, board: str | None, profiles: bool, as_list: bool, given_up: str | None, yes: bool
 ) -> None:
-    """Put a device back as it was, after a kill or a power cut.
+    """Restore a device's original values, after a kill or a power cut.
 
-    A profile that was applied completely is left alone without --applied: `tuner profile apply --revert` takes it back.
+    A profile that was applied completely stays; --applied, or `tuner profile apply --revert`, reverts it.
     """
-    if sum((bool(board), profiles, as_list, bool(discard))) > 1:
+    if sum((bool(board), profiles, as_list, bool(given_up))) > 1:
         raise UsageError("--board, --applied, --list and --discard do not go together.", "Give one of them.")
     if board:
         _restore_elsewhere(board, device or "auto")
     elif as_list:
         _list(device)
-    elif discard:
-        _discard(discard, yes)
+    elif given_up:
+        _discard(given_up, yes)
     else:
         _restore_here(device, profiles)
 
 
 def _restore_elsewhere(board: str, device: str) -> None:
-    """Take the board and hang up: whoever takes one first puts back what was left."""
-    from tuner.cli.options import effective
-    from tuner.opening import default_context, open_board
-
+    """Open the board and close it: its server first restores what an earlier session left."""
     opened = open_board(board, device, default_context(effective({"board": board}))).device
     opened.close()
     say(*[f"{board}: {note}." for note in opened.notes()] or ["Nothing to restore."])
 
 
 def _restore_here(device: str | None, profiles: bool) -> None:
-    from tuner.cli.options import open_context
-    from tuner.control import applied, recover, revert_all
-    from tuner.control.restoring import restore_error
-    from tuner.session.interrupts import SignalGuard
-    from tuner.session.setup import journal_dir, open_actuator
-
-    open_context()  # a --sysroot that is not there is said also where there is nothing to restore
-    with SignalGuard():  # what has begun to be put back is finished
+    open_context()  # a missing --sysroot is an error, also if there is nothing to restore
+    with SignalGuard():  # a restore that has begun is finished
         reports = recover(journal_dir(), open_actuator, device)
         if profiles:
             reports += revert_all(journal_dir(), open_actuator, device)
@@ -86,7 +82,7 @@ def _restore_here(device: str | None, profiles: bool) -> None:
 def _say(report: RestoreReport) -> None:
     device = report.device
     if report.discarded:
-        say(f"{device}: it restarted since and forgot its settings by itself.")
+        say(f"{device}: it restarted since and lost its settings.")
     elif report.complete and not report.restored:
         say(f"{device}: nothing had been set yet.")
     for name, value in report.restored.items():
@@ -98,9 +94,6 @@ def _say(report: RestoreReport) -> None:
 
 
 def _list(device: str | None) -> None:
-    from tuner.control import applied, pending
-    from tuner.session.setup import journal_dir
-
     found = [j for j in (*pending(journal_dir()), *applied(journal_dir())) if device in (None, j.device)]
     if not found:
         say("There is no journal: nothing is set.")
@@ -113,9 +106,7 @@ def _list(device: str | None) -> None:
 
 
 def _state_text(journal: KnownJournal) -> str:
-    """Return what a journal is and what becomes of it, a sentence."""
-    from tuner.control.journal import APPLIED, REVERTING
-
+    """Return one sentence on what a journal belongs to and what to do about it."""
     since = f" since {journal.started}" if journal.started else ""
     if journal.owner_alive:
         return f"process {journal.owner_pid or 'unknown'} is at work{since}."
@@ -130,14 +121,11 @@ def _revert_advice(journal: KnownJournal) -> str:
 
 
 def _discard(device: str, yes: bool) -> None:
-    """Delete the journals that have to be put back, else that of the profile that is applied.
+    """Delete the journals of unfinished sessions, else that of the applied profile.
 
     Raises:
         UsageError: the device has no journal.
     """
-    from tuner.control import applied, discard, pending
-    from tuner.session.setup import journal_dir
-
     unfinished, whole = pending(journal_dir()), applied(journal_dir())
     chosen = [j for j in unfinished if j.device == device] or [j for j in whole if j.device == device]
     if not chosen:

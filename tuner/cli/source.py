@@ -1,4 +1,4 @@
-"""`tuner source`: learn, show, list or compare what environments taught."""
+"""`tuner source`: sources are learned, shown, listed and compared."""
 
 from __future__ import annotations
 
@@ -8,18 +8,16 @@ from typing import Any
 
 import click
 
-from tuner.cli.options import is_emulated
+from tuner.cli.options import STORAGE, is_emulated
 from tuner.cli.out import say, say_json
+from tuner.study.storage import storage_url
 
-_STORAGE = click.option(
-    "--storage", default=None, metavar="URL", help="Optuna URL or SQLite file of studies; default: the embedded one."
-)
 _JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object instead.")
 
 
 @click.group("source")
 def command() -> None:
-    """Learn, show, list or compare what an environment taught (for `tuner start --source`)."""
+    """Learn, show, list or compare sources: measurements of other environments (for `tuner start --source`)."""
 
 
 @command.command()
@@ -29,19 +27,21 @@ def command() -> None:
     "--output",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Where to write.  [default: in the data directory, under its name]",
+    help="File to write.  [default: in the data directory, under the source's name]",
 )
 @click.option("--learners", metavar="NAMES", help="Performance models to keep.  [default: rt,stepwise]")
-@_STORAGE
+@STORAGE
 def learn(spec: str, output: Path | None, learners: str | None, storage: str | None) -> None:
-    """Make one small file of a study or a measured table: terms, models, a sample of the data."""
+    """Write the source file of a study or a measured table.
+
+    It holds the terms, models and a sample of the measurements.
+    """
     from tuner.sources.learn import LEARNERS, default_path, write_knowledge
     from tuner.sources.learn import learn as learned_from
-    from tuner.study.storage import storage_url
 
     names = LEARNERS if learners is None else [n.strip() for n in learners.split(",") if n.strip()]
     knowledge = learned_from(spec, storage_url(storage), names, is_emulated=is_emulated)
-    _tell_notices(spec, knowledge)
+    _say_notices(spec, knowledge)
     path = default_path(knowledge.origin) if output is None else output
     write_knowledge(path, knowledge)
     kept = len(knowledge.data.configurations)
@@ -50,11 +50,11 @@ def learn(spec: str, output: Path | None, learners: str | None, storage: str | N
 
 @command.command()
 @click.argument("spec", metavar="FILE.source|STUDY|TABLE.csv")
-@_STORAGE
+@STORAGE
 @_JSON
 def show(spec: str, storage: str | None, as_json: bool) -> None:
     """Show terms, formula, environment, units and hash."""
-    from tuner.cli._source_text import show_document, show_lines
+    from tuner.cli.source_text import show_document, show_lines
 
     knowledge = _load(spec, storage)
     if as_json:
@@ -65,12 +65,14 @@ def show(spec: str, storage: str | None, as_json: bool) -> None:
 
 @command.command("list")
 @click.argument("folders", nargs=-1, type=click.Path(path_type=Path), metavar="[FOLDER]...")
-@_STORAGE
+@STORAGE
 @_JSON
 def list_sources(folders: Sequence[Path], storage: str | None, as_json: bool) -> None:
-    """List source files (the data directory's, and those of FOLDERs), and studies to learn from."""
+    """List source files, and studies to learn from.
+
+    Source files of the data directory and of each FOLDER.
+    """
     from tuner.sources.list import source_files, studies
-    from tuner.study.storage import storage_url
 
     files, found = source_files(folders), studies(storage_url(storage))
     if as_json:
@@ -87,11 +89,14 @@ def list_sources(folders: Sequence[Path], storage: str | None, as_json: bool) ->
 @command.command()
 @click.argument("left", metavar="A")
 @click.argument("right", metavar="B")
-@_STORAGE
+@STORAGE
 @_JSON
 def compare(left: str, right: str, storage: str | None, as_json: bool) -> None:
-    """Compare two environments (source files, tables or studies) over what both measured."""
-    from tuner.cli._source_text import comparison_document, comparison_lines
+    """Compare two environments on the configurations of both.
+
+    A and B are source files, tables or studies.
+    """
+    from tuner.cli.source_text import comparison_document, comparison_lines
     from tuner.sources.compare import compare as compared
 
     found = compared(_load(left, storage), _load(right, storage))
@@ -103,13 +108,12 @@ def compare(left: str, right: str, storage: str | None, as_json: bool) -> None:
 
 def _load(spec: str, storage: str | None) -> Any:
     from tuner.sources.learn import load_knowledge
-    from tuner.study.storage import storage_url
 
     knowledge = load_knowledge(spec, storage_url(storage), is_emulated)
-    _tell_notices(spec, knowledge)
+    _say_notices(spec, knowledge)
     return knowledge
 
 
-def _tell_notices(spec: str, knowledge: Any) -> None:
+def _say_notices(spec: str, knowledge: Any) -> None:
     for notice in knowledge.data.notices:
         say(f"Note: {spec}: {notice}.", err=True)

@@ -39,7 +39,7 @@ def command(as_json: bool, plain: bool, foreground: bool, detach: bool, **flags:
 
 def _submit(settings: Settings, as_json: bool, plain: bool, detach: bool) -> int:
     """Give the session to the daemon; watch it unless `detach`."""
-    from tuner.cli._sessions import connect, watch
+    from tuner.cli.watching import connect, watch
     from tuner.config.settings import given
     from tuner.daemon.models import SessionRequest
 

@@ -1,4 +1,4 @@
-"""`tuner status`: running and past sessions, without loading what sessions need."""
+"""`tuner status`: running and past sessions; it loads nothing that a session needs."""
 
 from __future__ import annotations
 
@@ -8,18 +8,19 @@ from typing import Any
 
 import click
 
+from tuner.cli.options import SOCKET, effective
 from tuner.cli.out import say, say_json
 
 
 @click.command()
 @click.argument("wanted", metavar="[SESSION]", required=False)
-@click.option("--socket", metavar="PATH", help="Where the daemon listens.")
+@SOCKET
 @click.option("--json", "as_json", is_flag=True, help="Write a JSON list.")
 @click.option("--all", "show_all", is_flag=True, help="Show all sessions, not only the last ten.")
 def command(wanted: str | None, socket: str | None, as_json: bool, show_all: bool) -> None:
-    """Show running and past sessions: the daemon's, where it answers, and those of the foreground.
+    """Show running and past sessions: the daemon's, if it answers, and those of the foreground.
 
-    With SESSION: all that the daemon knows of it.
+    With SESSION: all that the daemon knows about it.
     """
     from tuner.session.progress import read_progress
 
@@ -44,8 +45,7 @@ def command(wanted: str | None, socket: str | None, as_json: bool, show_all: boo
 
 
 def _daemon_sessions(socket: str | None, show_all: bool) -> list[dict[str, Any]]:
-    """Return what the daemon has, the latest first; nothing where none answers or we may not ask."""
-    from tuner.cli.options import effective
+    """Return what the daemon has, the latest first; empty if it does not answer or this user may not use it."""
     from tuner.daemon.probe import daemon_answers
     from tuner.errors import PermissionDeniedError
 
@@ -64,7 +64,7 @@ def _daemon_sessions(socket: str | None, show_all: bool) -> list[dict[str, Any]]
 
 
 def _one(session: str, socket: str | None, as_json: bool) -> None:
-    from tuner.cli._sessions import connect, pick
+    from tuner.cli.watching import connect, pick
 
     with connect(socket) as client:
         view = pick(client, session).model_dump()

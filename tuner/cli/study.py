@@ -1,4 +1,4 @@
-"""`tuner study`: list, show and export what was measured."""
+"""`tuner study`: studies and their trials, listed, shown and exported."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ from pathlib import Path
 
 import click
 
-from tuner.cli.options import is_emulated
+from tuner.cli.options import STORAGE, is_emulated
 from tuner.cli.out import say, say_json, write_document
-
-_STORAGE = click.option("--storage", default=None, help="Optuna URL or SQLite file; default: the embedded one.")
+from tuner.study.storage import storage_url
 
 
 @click.group()
@@ -19,10 +18,9 @@ def command() -> None:
 
 
 @command.command("list")
-@_STORAGE
+@STORAGE
 def list_studies(storage: str | None) -> None:
     """List the studies in the storage."""
-    from tuner.study.storage import storage_url
     from tuner.study.stored_study import list_studies
 
     found = list_studies(storage_url(storage))
@@ -35,11 +33,10 @@ def list_studies(storage: str | None) -> None:
 
 @command.command("show")
 @click.argument("name")
-@_STORAGE
+@STORAGE
 @click.option("--json", "as_json", is_flag=True, help="Write one trial a line, as JSON.")
 def show(name: str, storage: str | None, as_json: bool) -> None:
     """Show each finished trial of a study."""
-    from tuner.study.storage import storage_url
     from tuner.study.stored_study import read_study
 
     records = read_study(storage_url(storage), name).records
@@ -56,7 +53,7 @@ def show(name: str, storage: str | None, as_json: bool) -> None:
 
 @command.command("export")
 @click.argument("name")
-@_STORAGE
+@STORAGE
 @click.option(
     "-o",
     "--output",
@@ -65,16 +62,14 @@ def show(name: str, storage: str | None, as_json: bool) -> None:
     help="Write FILE.csv, and FILE.csv.toml with what the cells cannot say.  [default: the table to stdout]",
 )
 def export(name: str, storage: str | None, output: Path | None) -> None:
-    """Write a study as a table (CSV) that `--device replay:` and `--source` read.
+    """Write a study as a table that `replay:` and `--source` read.
 
-    Trials that failed or throttled are left out. A cell is empty where its option is inactive. Only with
-    --output are the order of texts, levels that were not tried, units and environment kept: the same source
-    as the study itself.
+    Trials that failed or throttled are left out. A cell is empty if its option is inactive. Only --output keeps
+    the order of texts, levels that were not tried, units and environment: the same source as the study itself.
     """
     from tuner.files import atomic_write
     from tuner.sources.study_data import study_data
     from tuner.sources.study_table import not_in_names, table_declaration, table_text
-    from tuner.study.storage import storage_url
 
     study = study_data(name, storage_url(storage), is_emulated)
     for metric in study.left_out:

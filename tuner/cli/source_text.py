@@ -14,14 +14,14 @@ from tuner.units import format_quantity
 
 
 def emulation(origin: Origin) -> str:
-    """Return in a few words what stood behind the numbers."""
+    """Return in a few words whether the numbers were measured."""
     if origin.emulated is None:
         return "not stated whether measured or emulated"
     return "emulated: no real hardware stood behind the numbers" if origin.emulated else "measured"
 
 
 def show_document(knowledge: Knowledge) -> dict[str, Any]:
-    """Return what a source file says without its rows and the models' parameters."""
+    """Return a source file as JSON-able values, without its rows and the models' parameters."""
     document = knowledge_document(knowledge)
     document["kept"] = len(document.pop("rows"))
     document.pop("values")
@@ -30,7 +30,7 @@ def show_document(knowledge: Knowledge) -> dict[str, Any]:
 
 
 def show_lines(knowledge: Knowledge) -> list[str]:
-    """Return what a source file says, for people."""
+    """Return a source file as lines of text."""
     origin, data = knowledge.origin, knowledge.data
     kept = "all kept" if len(data.configurations) == knowledge.measured else f"{len(data.configurations)} kept"
     lines = [
@@ -85,7 +85,7 @@ def comparison_document(comparison: Comparison) -> dict[str, Any]:
 
 
 def comparison_lines(comparison: Comparison, left: str, right: str) -> list[str]:
-    """Return a comparison for people."""
+    """Return a comparison as lines of text."""
     lines = [f"A: {left}", f"B: {right}", "", f"options that match ({len(comparison.matched)}):"]
     for m in comparison.matched:
         theirs = "" if m.names == (m.option,) else f" = {' + '.join(m.names)}"

@@ -1,35 +1,30 @@
-"""Profiles in a file that another program reads (a board's power modes): put one in, take one out."""
+"""A profile as an entry of a file that another program reads (a board's power modes): export and import."""
 
 from __future__ import annotations
 
 import difflib
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from tuner import __version__, registry
 from tuner.cli.out import say
 from tuner.errors import UsageError
-
-if TYPE_CHECKING:
-    from tuner.ports import Device, FileEdit, FileEntry
-    from tuner.profiles import Profile
-    from tuner.space import Option
+from tuner.ports import Device, EntryImporter, FileEdit, FileEntry, IntoExporter, ModeDescriber, Supported, Workload
+from tuner.profiles import IMPORTED, Profile, ProfileOption
+from tuner.profiles.inplace import read_file, replace_file
+from tuner.profiles.validate import require_board, require_valid
+from tuner.space import Option
 
 
 def export_into(
-    profile: Profile, form: str, conf: Path, device: Device, name: str | None, make_default: bool, check: bool
+    profile: Profile, device: Device, *, form: str, conf: Path, name: str | None, make_default: bool, check: bool
 ) -> None:
-    """Put `profile` into the file `conf`, checked against `device`; with `check`, only say what would be done.
+    """Write `profile`, checked against `device`, into the file `conf`; with `check`, only print the changes.
 
     Raises:
-        UsageError: the format has no such files.
+        UsageError: the format is not part of such a file.
         TunerError: the profile does not fit the board or the file, or the file cannot be written.
     """
-    from tuner import registry
-    from tuner.ports import IntoExporter
-    from tuner.profiles.inplace import read_file, replace_file
-    from tuner.profiles.validate import require_board, require_valid
-
     exporter = registry.create("exporters", form)
     if not isinstance(exporter, IntoExporter):
         raise UsageError(f"Format '{form}' cannot be put into a file.", "Leave --into out.")
@@ -52,14 +47,8 @@ def import_entry(form: str, conf: Path, entry: str, device: Device) -> tuple[Pro
     """Return an entry of the file `conf` as a profile for `device`, and the entry.
 
     Raises:
-        TunerError: there is no such entry, or the device's options cannot say it.
+        TunerError: there is no such entry, or the device's options cannot express it.
     """
-    from tuner import __version__, registry
-    from tuner.ports import EntryImporter
-    from tuner.profiles import IMPORTED, Profile, ProfileOption
-    from tuner.profiles.inplace import read_file
-    from tuner.profiles.validate import require_valid
-
     importer = registry.create("exporters", form)
     if not isinstance(importer, EntryImporter):
         raise UsageError(f"Format '{form}' cannot be read.", "Name a file of another format.")
@@ -82,21 +71,17 @@ def import_entry(form: str, conf: Path, entry: str, device: Device) -> tuple[Pro
     return profile, found
 
 
-def supported(device: Device) -> list[Option]:
-    """Return the options that a device has now."""
-    from tuner.ports import Supported
-
-    return [p.option for p in device.probe() if isinstance(p, Supported)]
+def supported(owner: Device | Workload) -> list[Option]:
+    """Return the options that a device or a workload has now."""
+    return [p.option for p in owner.probe() if isinstance(p, Supported)]
 
 
 def _mode_board(device: Device) -> object:
-    from tuner.ports import ModeDescriber
-
     return device.mode_board() if isinstance(device, ModeDescriber) else None
 
 
 def _say_check(old: str, edit: FileEdit) -> None:
-    for line in difflib.unified_diff(old.splitlines(), edit.text.splitlines(), "now", "then", "", "", 0, ""):
+    for line in difflib.unified_diff(old.splitlines(), edit.text.splitlines(), "now", "then", n=0, lineterm=""):
         if not line.startswith("@@"):
             say(line)
     say(f"ok: {edit.entry}. Nothing was written (--check).")

@@ -10,7 +10,7 @@ from tuner.units import format_quantity
 
 
 def profile_lines(profile: Profile) -> list[str]:
-    """Return what a profile says, for people."""
+    """Return a profile as lines of text."""
     emulated = " (emulated: no real hardware stood behind the numbers)" if profile.emulated else ""
     lines = [
         f"name       {profile.name}",

@@ -1,4 +1,4 @@
-"""What the commands share that speak to the daemon: which daemon, which session, watching one."""
+"""The connection to the daemon, the choice of one of its sessions, and watching it."""
 
 from __future__ import annotations
 
@@ -19,16 +19,13 @@ if TYPE_CHECKING:
     from tuner.daemon.models import SessionView
     from tuner.events import Event, SessionFinished
 
-SOCKET = click.option("--socket", metavar="PATH", help="Where the daemon listens.")
-SESSION = click.argument("session", required=False)
-
 
 def connect(socket: str | None) -> DaemonClient:
     """Return a client of the daemon that the settings name.
 
     Raises:
-        DaemonUnreachableError: nobody answers.
-        PermissionDeniedError: we may not.
+        DaemonUnreachableError: it does not answer.
+        PermissionDeniedError: this user may not use it.
     """
     path = effective({"socket": socket}).socket
     if not daemon_answers(path):
@@ -45,12 +42,12 @@ def pick(client: DaemonClient, session: str | None, ended_too: bool = False) -> 
 
     Args:
         client: The daemon's.
-        session: As the user wrote it; None where they wrote nothing.
-        ended_too: Without an active session, the last one will do.
+        session: As the user typed it; None if they gave none.
+        ended_too: Take the last session if none is active.
 
     Raises:
         UnknownSessionError: there is none.
-        UsageError: several would do.
+        UsageError: several match.
     """
     sessions = client.list_sessions(500)
     if session is not None:
@@ -80,27 +77,27 @@ def watch(client: DaemonClient, session: str, as_json: bool, plain: bool, output
     after = 0
     interactive = sys.stdin.isatty() and sys.stdout.isatty()
     while True:
-        seen = _Seen(after)
+        seen = _Position(after)
         try:
             _draw(client, session, seen, as_json, plain)
             break
         except KeyboardInterrupt:
             if not _stays(client, session, interactive):
                 return 0 if interactive else Interrupted.exit_code
-            # The dashboard is drawn anew from all events, the log goes on where it was.
+            # The dashboard is drawn again from all events, the log continues where it was.
             after = seen.last if plain or as_json or not sys.stdout.isatty() else 0
     return _conclude(client, session, seen.end, as_json, output)
 
 
 @dataclasses.dataclass
-class _Seen:
-    """How far a face has come."""
+class _Position:
+    """The last event that a face has drawn, and the one that ended the session."""
 
     last: int
     end: Event | None = None
 
 
-def _draw(client: DaemonClient, session: str, seen: _Seen, as_json: bool, plain: bool) -> None:
+def _draw(client: DaemonClient, session: str, seen: _Position, as_json: bool, plain: bool) -> None:
     from tuner.events import SessionFailed, SessionFinished, parse_event
     from tuner.tui.choose import choose_face
 
@@ -116,7 +113,7 @@ def _draw(client: DaemonClient, session: str, seen: _Seen, as_json: bool, plain:
 
 
 def _stays(client: DaemonClient, session: str, interactive: bool) -> bool:
-    """Ask what a Ctrl-C means; return whether to go on watching."""
+    """Ask what a Ctrl-C means; return whether to continue watching."""
     hint = f"Session {session} goes on. `tuner attach {session}` watches it, `tuner stop {session}` ends it."
     if not interactive:
         say(hint, err=True)
@@ -140,7 +137,7 @@ def _conclude(client: DaemonClient, session: str, end: Event | None, as_json: bo
 
     if isinstance(end, SessionFailed):
         raise error_from_json(end.to_json())
-    if not isinstance(end, SessionFinished):  # its log has no end: what the daemon knows of it
+    if not isinstance(end, SessionFinished):  # its log has no end: the daemon may know its error
         error = client.show_session(session).error
         if error is not None:
             raise error_from_json(error.model_dump())
@@ -158,7 +155,7 @@ def _conclude(client: DaemonClient, session: str, end: Event | None, as_json: bo
 
 
 def _fetched(client: DaemonClient, end: SessionFinished, path: Path) -> SessionFinished:
-    """Write the session's profile where the user wants it."""
+    """Write the session's profile to `path`; return its end with that path."""
     import shlex
 
     from tuner.files import atomic_write

@@ -1,18 +1,16 @@
-"""Setting a profile on a device, and taking it back: what `tuner profile apply` does and says."""
+"""Applying a profile to a device, and reverting it: what `tuner profile apply` does and prints."""
 
 from __future__ import annotations
 
-import contextlib
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
-from tuner.cli.options import open_context
+from tuner.cli.options import opened
 from tuner.cli.out import confirm, say
 from tuner.control import RestoreReport, apply_persistently, revert_applied
 from tuner.control.restoring import restore_error
 from tuner.errors import SettingChangedError
 from tuner.events import Event, Notice
-from tuner.opening import open_device
 from tuner.ports import Device
 from tuner.profiles import Profile
 from tuner.profiles.applying import board_target
@@ -22,48 +20,48 @@ from tuner.space import OptionValue
 
 
 def apply_profile(profile: Profile, spec: str) -> None:
-    """Set the board options of a profile, or nothing.
+    """Set all board options of a profile, or none, and print the changes.
 
     Raises:
-        TunerError: it does not fit, or cannot be set; the device is as it was.
-        Interrupted: a signal came; likewise.
+        TunerError: it does not fit, or cannot be set; the device is unchanged.
+        Interrupted: a signal came; the device is unchanged.
     """
     unfinished = recover_journals(_say)  # first: a half-set board may hide options and levels
-    with _opened(spec) as device:
+    with opened(spec) as device:
         require_restored(unfinished, device)
-        target = board_target(profile, device)
-        current = _read(device, target)
+        wanted = board_target(profile, device)
+        current = _read(device, wanted)
         with SignalGuard() as guard:
-            values = apply_persistently(device.actuator, device.spec, journal_dir(), target, guard.interruptible)
-        for name in target:
-            say(_change(profile, name, current[name], values.get(name, target[name])))
+            values = apply_persistently(device.actuator, device.spec, journal_dir(), wanted, guard.interruptible)
+        for name in wanted:
+            say(_change(profile, name, current[name], values.get(name, wanted[name])))
         emulated = f"the emulated board {device.board}: no real hardware was touched"
         say(f"Set and verified by reading back on {emulated if device.emulated else device.board}.")
 
 
 def dry_run_profile(profile: Profile, spec: str) -> None:
-    """Say what `apply_profile` would write."""
-    with _opened(spec) as device:
-        target = board_target(profile, device)
-        current = _read(device, target)
-        for name, value in target.items():
+    """Print what `apply_profile` would write."""
+    with opened(spec) as device:
+        wanted = board_target(profile, device)
+        current = _read(device, wanted)
+        for name, value in wanted.items():
             say(_change(profile, name, current[name], value))
     say("Nothing was written (--dry-run).")
 
 
 def revert_profile(spec: str, force: bool) -> None:
-    """Put back what applying profiles replaced; ask on a terminal where another program set something since.
+    """Restore what applied profiles replaced; ask on a terminal if another program set an option since.
 
     Raises:
-        SettingChangedError: it did, and there is nobody to ask, or the answer is no.
-        RestoreError: not everything went back. UsageError: nothing is applied.
+        SettingChangedError: it did, and there is no terminal to ask on, or the answer is no.
+        RestoreError: not every option could be restored. UsageError: nothing is applied.
     """
-    with _opened(spec) as device:
+    with opened(spec) as device:
         report = _reverted(device, force)
     if not report.complete:
         raise restore_error(report)
     if report.discarded:
-        say("The device has restarted since and forgot the profile by itself: nothing to put back.")
+        say("The device has restarted since and lost the profile: nothing to put back.")
         return
     for name, value in report.restored.items():
         say(f"{name}: back to {value}")
@@ -87,17 +85,8 @@ def _put_back(device: Device, force: bool) -> RestoreReport:
         return revert_applied(device.actuator, device.spec, journal_dir(), force)
 
 
-@contextlib.contextmanager
-def _opened(spec: str) -> Iterator[Device]:
-    device = open_device(spec, open_context()).device
-    try:
-        yield device
-    finally:
-        device.close()
-
-
-def _read(device: Device, target: Mapping[str, OptionValue]) -> dict[str, OptionValue]:
-    return {name: device.actuator.read_option(name) for name in target}
+def _read(device: Device, wanted: Mapping[str, OptionValue]) -> dict[str, OptionValue]:
+    return {name: device.actuator.read_option(name) for name in wanted}
 
 
 def _say(event: Event) -> None:
@@ -111,7 +100,7 @@ def _change(profile: Profile, name: str, old: OptionValue, new: OptionValue) -> 
 
 
 def say_runtime(profile: Profile) -> None:
-    """Say what a profile has for the program and not for the board."""
+    """Print the options of a profile that belong to the workload."""
     runtime = profile.configuration("workload")
     if runtime:
         say(
