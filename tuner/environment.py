@@ -14,7 +14,7 @@ class Environment:
         device: The device specification that was asked for (``emulated:jetson-tx2``).
         board: The board's name, as in `profiles/boards/`; `host` devices give their machine's.
         workload: The workload's specification or name.
-        emulated: True where no real hardware stood behind the numbers.
+        emulated: True where the numbers do not come from real hardware.
         facts: Further facts for people (kernel, L4T release, model hash); not compared on resume.
     """
 

@@ -10,7 +10,7 @@ from tuner import paths, registry
 from tuner.config.values import Settings
 from tuner.errors import UnknownNameError
 from tuner.files import require_folder
-from tuner.ports import Device, DevicePlugin, NeverStop, OpenContext, PowerMeter, StopToken, Workload
+from tuner.ports import BoardSide, Device, DevicePlugin, NeverStop, OpenContext, PowerMeter, StopToken, Workload
 from tuner.rights import OWN, Rights
 
 
@@ -50,7 +50,7 @@ def open_device(spec: str, context: OpenContext) -> Opened:
 
 
 def is_elsewhere(address: str, spec: str) -> bool:
-    """Return whether the device `spec` is to be had from the actuator at `address`.
+    """Return whether the actuator at `address` provides the device `spec`.
 
     A service's socket is a setting of this whole machine: devices that are no board (tables, emulated ones) are
     opened in this process regardless.
@@ -62,7 +62,8 @@ def is_elsewhere(address: str, spec: str) -> bool:
         return True
     name, _ = registry.split_spec(spec)
     try:
-        return bool(getattr(registry.create("devices", name), "board_side", False))
+        plugin = registry.load("devices", name)
+        return isinstance(plugin, BoardSide) and plugin.board_side
     except UnknownNameError as error:
         raise type(error)(spec, device_names()) from error
 
@@ -86,7 +87,7 @@ def _open_auto(context: OpenContext) -> Opened:
         reason = plugin.detect(context)
         if reason is not None:
             return Opened(plugin.open(None, context), f"auto: {reason}")
-        if getattr(plugin, "is_fallback", False):
+        if plugin.is_fallback:
             fallback = plugin
     if fallback is None:
         raise UnknownNameError("auto", device_names())

@@ -1,4 +1,4 @@
-"""Entry points -> plugins. The only way by which the core meets a board, a meter or a method."""
+"""Loads plugins by entry point: the only way in which the core gets a device, a meter, a workload or a strategy."""
 
 from __future__ import annotations
 

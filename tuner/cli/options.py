@@ -32,7 +32,7 @@ def start_options(*audiences: str) -> Callable[[F], F]:
     """Return a decorator that adds one option for each setting of these audiences (none named: of all).
 
     Values arrive as text under the setting's key, None or () where the flag was not given: types and
-    defaults are the layers' matter (`tuner.config.load`), not click's.
+    defaults are added by `tuner.config.load`, not by click.
     """
 
     def decorate(command: F) -> F:

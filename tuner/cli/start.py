@@ -11,6 +11,7 @@ from tuner import paths
 from tuner.cli.options import effective, start_options
 from tuner.cli.out import say
 from tuner.config.values import Settings
+from tuner.errors import UsageError
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -27,7 +28,6 @@ def command(as_json: bool, plain: bool, foreground: bool, detach: bool, **flags:
     and Ctrl-C asks whether to stop it or to leave it running.
     """
     from tuner.daemon.probe import daemon_answers
-    from tuner.errors import UsageError
 
     if foreground and detach:
         raise UsageError("--foreground and --detach do not go together.", "Give one of them.")
@@ -46,7 +46,10 @@ def _submit(settings: Settings, as_json: bool, plain: bool, detach: bool) -> int
     chosen = given(settings)
     output = chosen.pop("output", None)
     if output and detach:
-        raise _no_output()
+        raise UsageError(
+            "--output and --detach do not go together: who writes the file?",
+            "Leave one of them out: the daemon keeps the profile of a detached session.",
+        )
     lists = {k: list(v) if isinstance(v, tuple) else v for k, v in chosen.items()}
     cwd = paths.working_dir()
     with connect(settings.socket) as client:
@@ -58,15 +61,6 @@ def _submit(settings: Settings, as_json: bool, plain: bool, detach: bool) -> int
         _settled(client, session.id)
         say(session.id)
         return 0
-
-
-def _no_output() -> Exception:
-    from tuner.errors import UsageError
-
-    return UsageError(
-        "--output and --detach do not go together: who writes the file?",
-        "Leave one of them out: the daemon keeps the profile of a detached session.",
-    )
 
 
 def _settled(client: Any, session: str) -> None:

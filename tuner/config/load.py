@@ -83,7 +83,7 @@ def _from_file(path: Path) -> dict[str, tuple[Any, int]]:
     for key, raw in data.items():
         line, column = locate([key])
         if key not in BY_KEY:
-            raise UnknownSettingError(key, BY_KEY, f"It stands in {path}:{line}:{column}.")
+            raise UnknownSettingError(key, BY_KEY, f"It is in {path}:{line}:{column}.")
         try:
             found[key] = (BY_KEY[key].parse(raw), line)
         except UsageError as error:

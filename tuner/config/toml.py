@@ -1,7 +1,7 @@
-"""TOML files with their positions: what `tomllib` reads, and where in the file each key stands.
+"""TOML files with their positions: what `tomllib` reads, and where in the file each key is.
 
 `tomllib` names line and column only of what does not parse. A key of a wrong name or type parses, so its
-place is found by a scan of its own, done when somebody asks for it.
+place is found by a second scan, done only when it is asked for.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ else:
 
 #: Keys from the top of the document; an index where an array is passed.
 KeyPath = Sequence[str | int]
-#: Key path -> (line, column), both from 1; of the nearest parent that stands in the file itself.
+#: Key path -> (line, column), both from 1; of the nearest parent that the file itself has.
 Locate = Callable[[KeyPath], tuple[int, int]]
 
 #: What is written by hand, or by `tuner`, has some kilobytes.
@@ -37,7 +37,7 @@ _AT = re.compile(r"\s*\(at (?:line (\d+), column (\d+)|end of document)\)\s*$")
 
 
 def read_toml(path: Path, rights: Rights = OWN) -> tuple[dict[str, Any], Locate]:
-    """Return the document in `path`, opened with `rights`, and where its keys stand.
+    """Return the document in `path`, opened with `rights`, and where its keys are.
 
     Raises:
         FileMissingError: there is no such file, or it is no regular file.

@@ -1,4 +1,4 @@
-"""Whether a file in the working directory may say what is run, read and written: nobody else may have made it."""
+"""Whether a `tuner.toml` in the working directory is trusted: no other user may have written it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 def distrust(path: Path, environ: Mapping[str, str]) -> str:
     """Return why another user may have written the file at `path`, ``""`` where only this user or root can have.
 
-    The folder counts as well: whoever may write there can replace the file. Behind ``sudo``, its user counts too.
+    The folder counts as well: a user who may write there can replace the file. Behind ``sudo``, its user counts too.
     """
     trusted = {0, os.geteuid()}
     if os.geteuid() == 0 and environ.get("SUDO_UID", "").isdecimal():
@@ -28,7 +28,7 @@ def distrust(path: Path, environ: Mapping[str, str]) -> str:
     _, file, folder = looked_at
     if _others_write(file):
         return "other users may write it"
-    # In a sticky folder (/tmp) nobody removes what is another's.
+    # In a sticky folder (/tmp) only its owner can remove a file.
     return "other users may replace it" if _others_write(folder) and not folder.st_mode & stat.S_ISVTX else ""
 
 
@@ -39,7 +39,7 @@ def _others_write(status: os.stat_result) -> bool:
 
 
 def _is_private(gid: int, uid: int) -> bool:
-    """Return whether a group is root's, or a user's own with nobody else in it."""
+    """Return whether a group is root's, or a user's own without other members."""
     try:
         group, user = grp.getgrgid(gid), pwd.getpwuid(uid)
     except KeyError:

@@ -17,7 +17,8 @@ from typing import Any
 import uvicorn
 
 from tuner import __version__, paths
-from tuner.config.values import DEFAULTS, Settings
+from tuner.config.settings import given
+from tuner.config.values import Settings
 from tuner.control.lock import DeviceLock
 from tuner.daemon.access import Policy, gid_of
 from tuner.daemon.app import Service, create_app
@@ -136,7 +137,7 @@ def _token(settings: Settings) -> str | None:
 
 async def _serve(settings: Settings, policy: Policy, token: str | None, sockets: list[socket.socket]) -> None:
     files = SessionFiles(paths.state_dir("daemon", "sessions").absolute())
-    flags = ["--socket", settings.socket] if settings.socket != DEFAULTS.socket else []
+    flags = ["--socket", settings.socket] if given(settings, "client") else []
     supervisor = Supervisor(files, settings.device, settings.board, settings.stop_grace, flags)
     service = Service(
         supervisor,

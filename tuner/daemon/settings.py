@@ -9,7 +9,7 @@ from tuner.config.settings import BY_KEY, SETTINGS
 from tuner.config.values import Settings
 from tuner.errors import UnknownSettingError, UsageError
 
-#: Files of the daemon's own: nobody says over the socket where it writes.
+#: Files of the daemon's own: no request chooses where it writes.
 _OWN = ("output", "storage")
 
 

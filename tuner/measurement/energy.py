@@ -39,12 +39,16 @@ def trapezoid(times_s: Sequence[float], powers_w: Sequence[float]) -> float:
         if not distinct or time_s > distinct[-1][0]:
             distinct.append((time_s, power_w))
     if len(distinct) < MIN_SAMPLES:
-        raise MeasurementError(
-            f"{len(distinct)} power sample(s) in the window are too few for an energy.",
-            "Let a repeat last longer (more inferences), or use a faster meter.",
-        )
+        raise _too_few(len(distinct))
     steps = zip(distinct, distinct[1:])  # noqa: B905, RUF007 - Python 3.8 has no pairwise
     return math.fsum((t1 - t0) * (p0 + p1) / 2 for (t0, p0), (t1, p1) in steps)
+
+
+def _too_few(samples: int) -> MeasurementError:
+    return MeasurementError(
+        f"{samples} power sample(s) in the window are too few for an energy.",
+        "Let a repeat last longer (more inferences), or use a faster meter.",
+    )
 
 
 def checked(reading: EnergyReading) -> EnergyReading:
@@ -54,10 +58,7 @@ def checked(reading: EnergyReading) -> EnergyReading:
         MeasurementError: too few samples, or an energy or duration that is not positive and finite.
     """
     if reading.samples < MIN_SAMPLES:
-        raise MeasurementError(
-            f"{reading.samples} power sample(s) in the window are too few for an energy.",
-            "Let a repeat last longer (more inferences), or use a faster meter.",
-        )
+        raise _too_few(reading.samples)
     positive(reading.energy_j, "energy", "J")
     positive(reading.duration_s, "duration of the energy window", "s")
     return reading

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from tuner.objective import EDP, ENERGY, LATENCY, LATENCY_P95, LATENCY_P99, POWER, TEMPERATURE, Metric
-from tuner.ports import PowerMeter, Workload
+from tuner.ports import PowerMeter, Recorded, Workload
 
 #: Quantities of which zero is as impossible as a negative value.
 POSITIVE_QUANTITIES = frozenset({"latency", "latency_p95", "latency_p99", "energy", "power", "edp"})
@@ -16,9 +16,9 @@ SIGNED_QUANTITIES = frozenset({"temperature"})
 def available_metrics(workload: Workload, meter: PowerMeter | None, sensors_available: bool) -> tuple[Metric, ...]:
     """Return the metrics that every trial of this workload yields here.
 
-    The latency family comes by itself unless the workload is a recording: it has a latency metric of its
-    own, or says so by a true attribute `recorded` (a table without a time column). Energy, power and their
-    product come from a meter, or from what the workload reports; no meter measures a recording.
+    Latency and its percentiles are among them unless the workload is a recording: it has a latency metric of its own,
+    or is `Recorded` (a table without a time column). Energy, power and their product come from a meter, or from what
+    the workload reports; no meter measures a recording.
 
     Args:
         workload: What is measured.
@@ -27,7 +27,8 @@ def available_metrics(workload: Workload, meter: PowerMeter | None, sensors_avai
     """
     own = tuple(workload.metrics())
     metrics = list(own)
-    recorded = getattr(workload, "recorded", False) or any(m.quantity == "latency" for m in own)
+    recorded = isinstance(workload, Recorded) and workload.recorded
+    recorded = recorded or any(m.quantity == "latency" for m in own)
     if not recorded:
         metrics += [m for m in (LATENCY, LATENCY_P95, LATENCY_P99) if m not in own]
     quantities = {m.quantity for m in metrics}

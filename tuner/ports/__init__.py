@@ -6,7 +6,7 @@ strategies are opened from a specification ``name[:argument]``, such as ``emulat
 
 from tuner.environment import Environment
 from tuner.objective import Metric
-from tuner.ports.device import ControlledElsewhere, Device, DevicePlugin, OpenContext, PowerMode, Sensors
+from tuner.ports.device import BoardSide, ControlledElsewhere, Device, DevicePlugin, OpenContext, PowerMode, Sensors
 from tuner.ports.exporter import EntryImporter, Exporter, FileEdit, FileEntry, IntoExporter, ModeDescriber
 from tuner.ports.guard import Guard, Guarded, GuardVerdict, Settling
 from tuner.ports.option import (
@@ -20,13 +20,22 @@ from tuner.ports.option import (
     Unsupported,
     Watchful,
 )
-from tuner.ports.strategy import Belief, ModellingStrategy, SourceData, Strategy, StrategyContext, TargetModel
+from tuner.ports.strategy import (
+    Belief,
+    Believing,
+    ModellingStrategy,
+    SourceData,
+    Strategy,
+    StrategyContext,
+    TargetModel,
+)
 from tuner.ports.timing import Clock, NeverStop, RealClock, StopToken
 from tuner.ports.workload import (
     Elsewhere,
     EnergyReading,
     PowerMeter,
     Reading,
+    Recorded,
     Workload,
     WorkloadPlugin,
     WorkloadPluginElsewhere,
@@ -36,6 +45,8 @@ from tuner.ports.workload import (
 __all__ = [
     "Actuator",
     "Belief",
+    "Believing",
+    "BoardSide",
     "Clock",
     "Control",
     "ControlledElsewhere",
@@ -64,6 +75,7 @@ __all__ = [
     "Reading",
     "ReadsTogether",
     "RealClock",
+    "Recorded",
     "Restored",
     "Sensors",
     "Settling",

@@ -111,7 +111,7 @@ class OpenContext:
         settings: The settings in force (see `tuner config show`); their seed is for anything random.
         state_dir: Where a plugin may keep small state; whoever writes there first makes it.
         stop: Ends waiting early.
-        rights: To be taken while files are opened that the specification or the settings name.
+        rights: Taken while files are opened that the specification or the settings name.
     """
 
     settings: Settings
@@ -120,13 +120,22 @@ class OpenContext:
     rights: Rights = OWN
 
 
-class DevicePlugin(Protocol):
-    """Entry point of group `tuner.devices`: a class, constructed without arguments.
+@runtime_checkable
+class BoardSide(Protocol):
+    """What the class of a `DevicePlugin` or `PowerMeter` also offers if it runs in the actuator on a board.
 
-    A plugin with an attribute ``board_side = True`` also runs in the actuator on a board: it and all that
-    it imports are standard library only and run on Python 3.8. So may a meter's class, which then is
-    constructed with the directory that the board's files lie in.
+    It and all that it imports are standard library only and run on Python 3.8. A meter's class is constructed there
+    with the directory that the board's files are in.
+
+    Attributes:
+        board_side: Whether it does; true.
     """
+
+    board_side: bool
+
+
+class DevicePlugin(Protocol):
+    """Entry point of group `tuner.devices`: a class, constructed without arguments."""
 
     name: str
     summary: str

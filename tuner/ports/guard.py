@@ -28,7 +28,7 @@ class GuardVerdict:
 
 
 class Guard(Protocol):
-    """Watches one device from `start` to `stop`, by itself."""
+    """Watches one device from `start` to `stop`, in a thread of its own."""
 
     def start(self, on_abort: Callable[[str], None]) -> None:
         """Begin to watch.

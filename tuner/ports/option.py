@@ -86,7 +86,7 @@ class OnBoard(Protocol):
 
 
 class Restored(Protocol):
-    """What became of putting a device back (`tuner.control.RestoreReport`)."""
+    """The result of putting a device back (`tuner.control.RestoreReport`)."""
 
     @property
     def device(self) -> str:

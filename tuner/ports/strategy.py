@@ -78,6 +78,17 @@ class Belief:
     probability_within: Mapping[float, float] = field(default_factory=dict)
 
 
+@runtime_checkable
+class Believing(Protocol):
+    """What a sampler also offers if it can say what it believes; the session reports it.
+
+    Attributes:
+        belief: As of its last suggestion; None before the first.
+    """
+
+    belief: Belief | None
+
+
 class Strategy(Protocol):
     """Entry point of group `tuner.strategies`: a class, constructed without arguments.
 
@@ -85,8 +96,7 @@ class Strategy(Protocol):
     an ordinal option is an ``IntDistribution(0, levels - 1)`` over its level index, a categorical one a
     ``CategoricalDistribution`` over the level indices. It may suggest anything of the product space:
     the session's wrapper replaces what the space lacks, or what was measured, by the nearest
-    configuration that it has. A sampler with an attribute ``belief`` (a `Belief`, or None) says there
-    what it believed when it made its last suggestion; the session passes it on.
+    configuration that it has. Its sampler may also be `Believing`.
     """
 
     name: str
@@ -101,7 +111,7 @@ class Strategy(Protocol):
         ...
 
     def sampler(self, context: StrategyContext) -> optuna.samplers.BaseSampler:
-        """Return a sampler. Called anew for each suggestion, so that resuming needs no state."""
+        """Return a sampler. Called again for each suggestion, so that resuming needs no state."""
         ...
 
 

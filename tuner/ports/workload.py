@@ -105,8 +105,8 @@ class Workload(Protocol):
         ...
 
     def metrics(self) -> Sequence[Metric]:
-        """Return metrics that its readings carry themselves. (Latency statistics come by themselves
-        from `latencies_s`; energy and power from a meter.)"""
+        """Return metrics that its readings carry themselves. (Latency statistics are computed
+        from `latencies_s`; energy and power come from a meter.)"""
         ...
 
     def check(self) -> None:
@@ -116,6 +116,17 @@ class Workload(Protocol):
     def start(self, configuration: Configuration, timeout_s: float) -> WorkloadRun:
         """Start under `configuration` (all options; it picks its own). Each repeat has `timeout_s`."""
         ...
+
+
+@runtime_checkable
+class Recorded(Protocol):
+    """What a `Workload` also offers if its numbers were measured before: they are the metrics that it names, no others.
+
+    Attributes:
+        recorded: Whether they were.
+    """
+
+    recorded: bool
 
 
 class WorkloadPlugin(Protocol):

@@ -18,6 +18,7 @@ from typing import Any
 from tuner import registry
 from tuner.boards.hardware import PACKED, packed
 from tuner.errors import MissingDependencyError
+from tuner.ports import BoardSide, WorkloadPluginElsewhere
 from tuner.remote.main import LAUNCH
 
 #: Packages whose modules are followed and packed, beside the packages that plugins live in.
@@ -52,10 +53,11 @@ def board_side() -> dict[str, Any]:
                 plugin = registry.load(group, name)
             except MissingDependencyError:  # it does not run on this side either
                 continue
+            where = f"{plugin.__module__}:{plugin.__qualname__}"
             if group == "workloads":
-                found["programs"] += getattr(plugin, "board_programs", ())
-            elif getattr(plugin, "board_side", False):
-                found[group][name] = f"{plugin.__module__}:{plugin.__qualname__}"
+                found["programs"] += plugin.board_programs if isinstance(plugin, WorkloadPluginElsewhere) else ()
+            elif isinstance(plugin, BoardSide) and plugin.board_side:
+                found[group][name] = where
     return found
 
 

@@ -29,9 +29,9 @@ def option_importance(space: ConfigurationSpace, trials: Sequence[tuple[Configur
 
 
 def is_due(count: int) -> bool:
-    """Return whether to say it anew after `count` trials: always while they are few, then for each 2 % more.
+    """Return whether importance is reported again after `count` trials: always while they are few, then each 2 % more.
 
-    It looks at all trials, and a session of thousands must not spend its time on that.
+    It takes all trials into account, and a session of thousands must not spend its time on that.
     """
     return count <= 100 or count % (count // 50) == 0
 

@@ -1,4 +1,4 @@
-"""Ending a short job by a signal: at once while that is safe, after what is being put back otherwise."""
+"""Ending a short job by a signal: at once where that is safe, else after what was set has been put back."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ import signal
 from types import FrameType
 
 from tuner.errors import Interrupted
-
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+from tuner.session.stop import handled
 
 
 class SignalGuard:
@@ -21,17 +20,15 @@ class SignalGuard:
         self.interruptible = _Interruptible(self)
         self._number: int | None = None
         self._armed = False
-        self._previous: dict[int, object] = {}
+        self._handlers = handled(self._handle)
 
     def __enter__(self) -> SignalGuard:
-        for number in _SIGNALS:
-            self._previous[number] = signal.signal(number, self._handle)
+        self._handlers.__enter__()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         """Raise `Interrupted` for a signal that waited, unless another error says more."""
-        for number, handler in self._previous.items():
-            signal.signal(number, handler)  # type: ignore[arg-type]
+        self._handlers.__exit__(None, None, None)
         if kind is None:
             self.raise_waiting()
 

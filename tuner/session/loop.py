@@ -31,7 +31,7 @@ from tuner.events import (
     TrialFinished,
     TrialStarted,
 )
-from tuner.ports import Belief, Control
+from tuner.ports import Belief, Believing, Control
 from tuner.search.space_sampler import Neighbourhood, SpaceSampler
 from tuner.session.importance import is_due, option_importance
 from tuner.session.progress import write_progress
@@ -190,7 +190,7 @@ class TrialLoop:
                 self._store.interrupt(trial, "no configuration was left for this trial")
                 raise
             params = {o.name: suggest(trial, o) for o in self._target.space.options if o.name in sampler.chosen}
-            self._believe(getattr(base, "belief", None), trial)
+            self._believe(base.belief if isinstance(base, Believing) else None, trial)
         origin = str(trial.user_attrs.get("origin", self._session.strategy.name))
         return trial, from_params(self._target.space, params), origin
 

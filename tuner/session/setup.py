@@ -184,7 +184,7 @@ def open_strategy(
 
 
 def new_study_name(board: str, objective: str) -> str:
-    """Return a name that says what, where and when."""
+    """Return a name made of board, objective and time (UTC, to the millisecond)."""
     now = datetime.now(timezone.utc)
     return f"{board}-{objective}-{now:%Y%m%d-%H%M%S}-{now.microsecond // 1000:03d}"
 

@@ -1,19 +1,32 @@
 """Turning SIGINT, SIGTERM and SIGHUP into a token, so that nothing is cut in the middle of a write.
 
-A guard that sees a hard limit passed ends a workload by the same door: `TripStop`.
+A guard that sees a hard limit passed ends a workload in the same way: `TripStop`.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import signal
 import threading
+from collections.abc import Callable, Iterator
 from types import FrameType, TracebackType
 
 from tuner.ports import StopToken
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@contextlib.contextmanager
+def handled(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """Handle the signals that ask for a stop; the handlers before are put back. In the main thread only."""
+    previous = {number: signal.signal(number, handler) for number in _SIGNALS}
+    try:
+        yield
+    finally:
+        for number, before in previous.items():
+            signal.signal(number, before)
 
 
 class SignalStop:
@@ -23,17 +36,14 @@ class SignalStop:
         self._read, self._write = os.pipe()
         os.set_blocking(self._write, False)
         self.signal_number: int | None = None
-        self._previous: dict[int, object] = {}
+        self._handlers = handled(self._handle)
 
     def __enter__(self) -> SignalStop:
-        for number in _SIGNALS:
-            self._previous[number] = signal.signal(number, self._handle)
+        self._handlers.__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:
-        for number, handler in self._previous.items():
-            signal.signal(number, handler)  # type: ignore[arg-type]
-        self._previous.clear()
+        self._handlers.__exit__(None, None, None)
 
     def _handle(self, number: int, _frame: FrameType | None) -> None:
         self.set(number)

@@ -1,4 +1,4 @@
-"""The SQLite file that holds studies: read without a trace, and missed when it goes away under a session."""
+"""The SQLite file that holds studies: read without changing anything; its removal during a session is noticed."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def _size(path: Path) -> int:
 class WatchedDatabase:
     """A database file that a session writes to: noticed when it is no longer at its place, and then still readable.
 
-    The file is held open, so that all that was committed to it can be copied after somebody removed it.
+    The file is held open, so that all that was committed to it can be copied after it was removed.
 
     Args:
         path: A database that exists.

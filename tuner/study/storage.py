@@ -1,4 +1,4 @@
-"""Opening the Optuna storage, and saying in plain words what is wrong with it."""
+"""Opens the Optuna storage, and turns its failures into errors that say what to do."""
 
 from __future__ import annotations
 

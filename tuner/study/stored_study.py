@@ -1,4 +1,4 @@
-"""Studies as they lie in a storage: looked at, and nothing else."""
+"""Studies in a storage, read only."""
 
 from __future__ import annotations
 

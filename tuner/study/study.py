@@ -1,4 +1,4 @@
-"""A study in Optuna's storage: made, resumed, checked for sameness, cleaned of trials left in flight."""
+"""A study in Optuna's storage: created, resumed, compared with what a session wants, freed of trials left in flight."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from tuner.environment import Environment
 from tuner.errors import StorageError, StudyMismatchError
 from tuner.objective import Constraint, Objective
 from tuner.space import Configuration, ConfigurationSpace
-from tuner.strict_json import parse_json
 from tuner.study.database_file import WatchedDatabase, sqlite_path
 from tuner.study.distributions import from_params, to_params
 from tuner.study.record import CRASHED, INTERRUPTED, QUARANTINED, RECORD, TrialRecord, read_record, says_nothing
@@ -39,7 +38,7 @@ class StudyIdentity:
     objective: str
     metric: str
     unit: str
-    constraints: tuple[str, ...]
+    constraints: tuple[str, ...] = ()
     space: Sequence[Mapping[str, Any]]
 
     def to_json(self) -> str:
@@ -51,24 +50,18 @@ class StudyIdentity:
         """Return the identity that a study carries.
 
         Raises:
-            StorageError: it says nonsense.
+            StorageError: it is not one.
         """
+        from pydantic import TypeAdapter, ValidationError
+
         try:
-            said = parse_json(text, finite=False)  # type: ignore[arg-type]
-            if not isinstance(said["environment"], dict) or not isinstance(said["space"], list):
-                raise ValueError("no environment or no space")
-            if not all(isinstance(said[key], str) for key in ("metric", "objective", "unit")):
-                raise ValueError("no objective")
-            return cls(
-                environment={k: str(v) for k, v in said["environment"].items()},
-                objective=said["objective"],
-                metric=said["metric"],
-                unit=said["unit"],
-                constraints=tuple(said.get("constraints", ())),
-                space=said["space"],
-            )
-        except (TypeError, ValueError, KeyError) as error:
-            raise StorageError(f"Study '{study}' is damaged: {error}.", "Name another study.") from error
+            return TypeAdapter(cls).validate_json(text)  # type: ignore[arg-type]
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            where = ".".join(map(str, first["loc"])) or "its identity"
+            raise StorageError(
+                f"Study '{study}' is damaged: {where}: {first['msg']}.", "Name another study."
+            ) from error
 
 
 def identity(
