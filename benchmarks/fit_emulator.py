@@ -26,6 +26,7 @@ from scipy.optimize import least_squares
 from scipy.stats import spearmanr
 
 from tuner.boards.board import load_board, load_stock_modes
+from tuner.tables.table import read_table, table_source
 from tuner_plugins.devices.emulated.physics import Demand, Domain, Physics, inference_times, physics_of
 
 TABLES = ("inceptionv3_400x400", "inceptionv3_600x600", "xception_200x200", "xception_600x600")
@@ -43,17 +44,16 @@ _EXPONENTS = ("roofline_sharpness", "overlap_sharpness")
 TX1_FACTORS = {"capacitance_nf": 1.25, "memory_gcycles": 2.0, "stall_gcycles": 2.0, "gpu_gcycles": 1.05}
 
 
-def read_table(path: Path) -> tuple[tuple[Any, Any, Any, Any], Any]:
+def times_of(path: Path) -> tuple[tuple[Any, Any, Any, Any], Any]:
     """Return (cores, CPU GHz, GPU GHz, EMC GHz) and seconds, each an array over the table's rows."""
-    with path.open(newline="") as stream:
-        rows = [{key: float(value) for key, value in row.items()} for row in csv.DictReader(stream)]
+    source = table_source(read_table(path))
 
     def column(name: str, factor: float = 1.0) -> Any:
-        return np.array([row[name] for row in rows]) * factor
+        return np.array([configuration[name] for configuration in source.configurations]) * factor
 
-    cores = sum(column(name) for name in rows[0] if name.endswith("_online"))
+    cores = sum(column(name) for name in source.configurations[0] if name.endswith("_online"))
     clocks = (cores, column("cpu_freq_khz", 1e-6), column("gpu_freq_hz", 1e-9), column("emc_freq_hz", 1e-9))
-    return clocks, column("inference_time_s")
+    return clocks, np.array(source.values["inference_time_s"])
 
 
 def demand_from(vector: Any) -> Demand:
@@ -176,7 +176,7 @@ def main() -> None:
     demands: dict[str, Demand] = {}
     print("| table | MAPE % | rank correlation |\n|---|---|---|")
     for name in TABLES:
-        clocks, times_s = read_table(arguments.data / "opml19_tx2" / f"{name}.csv")
+        clocks, times_s = times_of(arguments.data / "opml19_tx2" / f"{name}.csv")
         demands[name] = fit_demand(clocks, times_s)
         mape, rho = quality(demands[name], clocks, times_s)
         print(f"| {name} | {mape:.2f} | {rho:.4f} |")

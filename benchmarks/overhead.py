@@ -23,11 +23,12 @@ from pathlib import Path
 
 import optuna
 
+from tests.session.fakes import Board, Workload
 from tuner import registry
 from tuner.control import ControlSession
 from tuner.measurement.plan import MeasurementPlan
 from tuner.objective import LATENCY, Objective
-from tuner.ports import Reading, Sensors, StrategyContext
+from tuner.ports import Reading, StrategyContext
 from tuner.session.budget import Budget
 from tuner.session.loop import TrialLoop
 from tuner.session.session import Goal, Session, Target
@@ -41,58 +42,22 @@ from tuner.study.study import StudyStore
 SPACE = ConfigurationSpace(tuple(Option(f"option_{i}", tuple(range(8))) for i in range(4)))
 
 
-class Nothing:
-    """A device, its actuator, its clock and a workload that all cost nothing."""
+class NoWork(Workload):
+    """A workload that costs nothing."""
 
-    spec = board = "nothing"
-    emulated = True
-    name = "nothing"
-
-    def __init__(self) -> None:
-        self.values = {o.name: o.values[0] for o in SPACE.options}
-        self.clock = self
-        self.actuator = self
-
-    def now_s(self):
-        return time.monotonic()
-
-    def sleep(self, duration_s):
-        pass
-
-    def read_option(self, name):
-        return self.values[name]
-
-    def write_option(self, name, value):
-        self.values[name] = value
-
-    def order(self, current, target):
-        return [(n, v) for n, v in target.items() if current.get(n) != v]
-
-    def boot_id(self):
-        return "nothing"
-
-    def sensors(self):
-        return Sensors()
-
-    def cool_down_to_c(self):
-        return None
-
-    def start(self, configuration, timeout_s):
-        return self
-
-    def repeat(self, inferences):
-        return Reading((1.0 + sum(self.values.values()) / 100,) * inferences, {}, inferences)
-
-    def close(self):
-        pass
+    def repeat(self, inferences: int) -> Reading:
+        return Reading((1.0 + sum(self.board.values.values()) / 100,) * inferences, {}, inferences)
 
 
 def _ours(folder: Path, trials: int) -> float:
     url = f"sqlite:///{folder / 'ours.db'}"
     store = StudyStore(open_storage(url), url, "overhead", SPACE)
-    nothing, stop, objective = Nothing(), TripStop(SignalStop()), Objective("latency", LATENCY)
+    board = Board(values={o.name: o.values[0] for o in SPACE.options})
+    stop, objective = TripStop(SignalStop()), Objective("latency", LATENCY)
     session = Session(
-        target=Target(device=nothing, workload=nothing, space=SPACE, baseline={}, metrics=(LATENCY,), unavailable={}),
+        target=Target(
+            device=board, workload=NoWork(board), space=SPACE, baseline={}, metrics=(LATENCY,), unavailable={}
+        ),
         goal=Goal(objective=objective, budget=Budget("n", trials=trials), plan=MeasurementPlan()),
         strategy=registry.create("strategies", "random"),
         context=StrategyContext(SPACE, objective, 1, trials, ()),
@@ -101,7 +66,7 @@ def _ours(folder: Path, trials: int) -> float:
         stop=stop,
         supervision=Supervision(),
     )
-    with ControlSession(nothing, "nothing", folder) as control:
+    with ControlSession(board, board.spec, folder) as control:
         loop = TrialLoop(session, control)
         start_s = time.perf_counter()
         loop.run()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -96,12 +97,12 @@ def compare(left: str, right: str, storage: str | None, as_json: bool) -> None:
 
     A and B are source files, tables or studies.
     """
-    from tuner.cli.source_text import comparison_document, comparison_lines
+    from tuner.cli.source_text import comparison_lines
     from tuner.sources.compare import compare as compared
 
     found = compared(_load(left, storage), _load(right, storage))
     if as_json:
-        say_json({"a": left, "b": right, **comparison_document(found)})
+        say_json({"a": left, "b": right, **asdict(found)})
     else:
         say(*comparison_lines(found, left, right))
 

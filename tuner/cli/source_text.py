@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any
 
 from tuner.objective import Metric
@@ -77,11 +76,6 @@ def _fit_lines(fit: StepwiseFit) -> list[str]:
         f"  R2 {fit.r2:.3f}, intercept {fit.intercept:.4g}",
         *([head, *rows] if rows else ["  no option explains it"]),
     ]
-
-
-def comparison_document(comparison: Comparison) -> dict[str, Any]:
-    """Return a comparison as JSON-able values."""
-    return asdict(comparison)
 
 
 def comparison_lines(comparison: Comparison, left: str, right: str) -> list[str]:
