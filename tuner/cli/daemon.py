@@ -1,4 +1,4 @@
-"""`tuner daemon`."""
+"""`tuner daemon`: the server of sessions."""
 
 from __future__ import annotations
 

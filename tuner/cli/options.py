@@ -94,7 +94,7 @@ def add_sysroot(command: click.Command) -> None:
             add_sysroot(below)
         return
     if all(param.name != SYSROOT for param in command.params):
-        help_text = "Where the board's files lie (its /sys, /proc, /etc).  [default: this machine]"
+        help_text = "Directory of the board's /sys, /proc and /etc.  [default: this machine]"
         option = click.Option(
             [f"--{SYSROOT}"], metavar="DIR", expose_value=False, callback=_keep_sysroot, help=help_text
         )

@@ -1,4 +1,4 @@
-"""`tuner start`."""
+"""`tuner start`: a session of the daemon, where one answers, else one in this process."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import click
 from tuner import paths
 from tuner.cli.options import effective, start_options
 from tuner.cli.out import say
+from tuner.cli.watching import connect, summarised, watch
 from tuner.config.values import Settings
 from tuner.errors import UsageError
 
@@ -24,7 +25,7 @@ def command(as_json: bool, plain: bool, foreground: bool, detach: bool, **flags:
     """Tune: find the best configuration for an objective.
 
     The first trial is the device's current configuration; savings are counted from it. Ctrl-C stops cleanly;
-    the same command with --study NAME goes on. Where the daemon answers at its socket, the session is its,
+    the same command with --study NAME continues. If the daemon answers at its socket, it runs the session,
     and Ctrl-C asks whether to stop it or to leave it running.
     """
     from tuner.daemon.probe import daemon_answers
@@ -39,7 +40,6 @@ def command(as_json: bool, plain: bool, foreground: bool, detach: bool, **flags:
 
 def _submit(settings: Settings, as_json: bool, plain: bool, detach: bool) -> int:
     """Give the session to the daemon; watch it unless `detach`."""
-    from tuner.cli.watching import connect, watch
     from tuner.config.settings import given
     from tuner.daemon.models import SessionRequest
 
@@ -64,7 +64,7 @@ def _submit(settings: Settings, as_json: bool, plain: bool, detach: bool) -> int
 
 
 def _settled(client: Any, session: str) -> None:
-    """Wait until a session has begun, or failed to, or has to wait for another."""
+    """Wait until a session has begun or failed, or is known to wait for another."""
     from tuner.error_codec import error_from_json
 
     if client.show_session(session).reason:
@@ -79,7 +79,7 @@ def _settled(client: Any, session: str) -> None:
 def _run(settings: Settings, as_json: bool, plain: bool, flags: tuple[str, ...]) -> int:
     from tuner.config.resume import resume_command, working_folder
     from tuner.config.settings import given
-    from tuner.errors import InfeasibleError, Interrupted, TunerError
+    from tuner.errors import Interrupted, TunerError
     from tuner.events import SessionFailed
     from tuner.session.run import run_session
     from tuner.session.stop import SignalStop
@@ -99,15 +99,7 @@ def _run(settings: Settings, as_json: bool, plain: bool, flags: tuple[str, ...])
         except Interrupted as error:
             say(str(error), err=True)
             return _signal_code(stop.signal_number) or error.exit_code
-    if not as_json:
-        from rich.console import Console
-
-        from tuner.tui.summary import print_summary
-
-        print_summary(Console(), finished)
-    if finished.stopped_by == "interrupted":
-        return _signal_code(stop.signal_number) or Interrupted.exit_code
-    return 0 if finished.feasible else InfeasibleError.exit_code
+    return summarised(finished, as_json, _signal_code(stop.signal_number))
 
 
 def _signal_code(number: int | None) -> int:

@@ -142,7 +142,11 @@ def _conclude(client: DaemonClient, session: str, end: Event | None, as_json: bo
         if error is not None:
             raise error_from_json(error.model_dump())
         return 0
-    finished: SessionFinished = _fetched(client, end, Path(output)) if output else end
+    return summarised(_fetched(client, end, Path(output)) if output else end, as_json)
+
+
+def summarised(finished: SessionFinished, as_json: bool, signal_code: int = 0) -> int:
+    """Print a session's summary, unless `as_json`; return its exit code, which is a signal's if one ended it."""
     if not as_json:
         from rich.console import Console
 
@@ -150,7 +154,7 @@ def _conclude(client: DaemonClient, session: str, end: Event | None, as_json: bo
 
         print_summary(Console(), finished)
     if finished.stopped_by == "interrupted":
-        return Interrupted.exit_code
+        return signal_code or Interrupted.exit_code
     return 0 if finished.feasible else InfeasibleError.exit_code
 
 

@@ -167,12 +167,14 @@ def _setting(key: str, type: Callable[[object], Any], metavar: str, help: str, *
 #: All settings, in the order of the help.
 SETTINGS: tuple[Setting, ...] = (
     _setting("objective", text, "NAME", "What to minimise: energy, latency, power or edp."),
-    _setting("device", text, "SPEC", "What to tune: auto, host, emulated:BOARD or replay:TABLE.", names_place=True),
+    _setting(
+        "device", text, "SPEC", "What to tune: auto, jetson, host, emulated:BOARD or replay:TABLE.", names_place=True
+    ),
     _setting(
         "board",
         text,
         "ADDRESS",
-        "The board, where it is another machine: ssh://[user@]host[:port] or unix:SOCKET.",
+        "The board, if it is another machine: ssh://[user@]host[:port] or unix:SOCKET.",
         unset="this machine",
         names_place=True,
     ),
@@ -184,7 +186,7 @@ SETTINGS: tuple[Setting, ...] = (
         unset="the device's own, else the reference network (synthetic weights)",
         names_place=True,
     ),
-    _setting("strategy", text, "NAME", "How to search; `tuner list strategies` names them."),
+    _setting("strategy", text, "NAME", "Strategy of the search; `tuner list strategies` names them."),
     _setting(
         "learner",
         text,
@@ -198,8 +200,10 @@ SETTINGS: tuple[Setting, ...] = (
         "Measurements of another environment to start from; several allowed.",
         names_place=True,
     ),
-    _setting("constraint", text, "BOUND", "A bound to keep, such as 'latency<=120ms'; several allowed."),
-    _setting("budget", amount, "N|PERCENT|TIME", "How long: trials (40), share of the space (2.44%) or time (30m)."),
+    _setting("constraint", text, "BOUND", "A bound on a metric, such as 'latency<=120ms'; several allowed."),
+    _setting(
+        "budget", amount, "N|PERCENT|TIME", "End of the session: trials (40), share of the space (2.44%) or time (30m)."
+    ),
     _setting(
         "stop_when",
         text,
@@ -213,21 +217,21 @@ SETTINGS: tuple[Setting, ...] = (
         "storage",
         text,
         "URL|FILE",
-        "Where studies are kept: an Optuna URL or a SQLite file.",
+        "Storage of the studies: an Optuna URL or a SQLite file.",
         unset="SQLite in the data directory",
         names_place=True,
     ),
     _setting(
-        "precision", share, "SHARE", "Repeat until the confidence interval of the median is under this share of it."
+        "precision", share, "SHARE", "Repeat until the median's confidence interval is narrower than this share of it."
     ),
-    _setting("max_repeats", count_from(1), "N", "Most repeats of one configuration."),
-    _setting("warmup_runs", count_from(0), "N", "Runs before the first that counts."),
+    _setting("max_repeats", count_from(1), "N", "Maximum of repeats of one configuration."),
+    _setting("warmup_runs", count_from(0), "N", "Runs before the first measured one."),
     _setting("timeout", duration_s, "TIME", "Longest time of one repeat; seconds, or with a unit (2m)."),
     _setting(
         "trial_time",
         duration_s,
         "TIME",
-        "Measuring time of a trial after which no further repeat begins, precise or not (three it has anyway).",
+        "Measuring time after which a trial begins no further repeat; it has three in any case.",
     ),
     _setting("inferences_per_run", count_from(1), "N", "Inferences in one run of a command workload."),
     _setting("input_shape", text, "NAME=1x3x224x224", "Shape of a model input; several allowed."),
@@ -241,20 +245,20 @@ SETTINGS: tuple[Setting, ...] = (
         "command_output",
         choice("time", "metrics"),
         "time|metrics",
-        "What a command workload gives: its run time, or metrics that it prints.",
+        "Result of a command workload: its run time, or the metrics that it prints.",
     ),
     _setting(
-        "sysroot",
-        text,
-        "DIR",
-        "Where the board's files lie: a directory that holds its /sys, /proc and /etc.",
-        unset="this machine",
-        names_place=True,
+        "sysroot", text, "DIR", "Directory of the board's /sys, /proc and /etc.", unset="this machine", names_place=True
     ),
     _setting("meter", text, "NAME", "Power meter.", unset="the first that works here"),
     _setting("socket", text, "PATH", "Where the daemon listens.", audience="client", names_place=True),
     _setting(
-        "group", text, "NAME", "Whose members may use the daemon, beside root.", audience="daemon", names_place=True
+        "group",
+        text,
+        "NAME",
+        "Group whose members may use the daemon, beside root.",
+        audience="daemon",
+        names_place=True,
     ),
     _setting(
         "root_only_workloads",
@@ -268,7 +272,7 @@ SETTINGS: tuple[Setting, ...] = (
         "stop_grace",
         duration_s,
         "TIME",
-        "How long a session's process may take to end and put its device back before it is killed.",
+        "Time that a session's process has to end and restore its device before it is killed.",
         audience="daemon",
     ),
     _setting(
