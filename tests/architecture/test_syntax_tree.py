@@ -23,13 +23,6 @@ TREE = ("tuner", "plugins", "emulator", "benchmarks", "systemd", "tests")
 #: Modules and names that are on their way to these rules.
 UNFINISHED: frozenset[str] = frozenset(
     {
-        "plugins/devices/jetson/detect.py",
-        "plugins/devices/jetson/layout.py",
-        "plugins/devices/jetson/nvpmodel/board.py",
-        "plugins/devices/jetson/nvpmodel/conf.py",
-        "plugins/devices/jetson/nvpmodel/exporter.py",
-        "plugins/devices/jetson/options.py",
-        "plugins/devices/jetson/power/rails.py",
         "plugins/strategies/opml19/source_models.py",
         "plugins/strategies/transfer/effects.py",
         "plugins/strategies/transfer/guide.py",
@@ -53,9 +46,7 @@ UNFINISHED: frozenset[str] = frozenset(
         "tuner/tables/text.py",
     }
 )
-TAKEN_TWICE: frozenset[str] = frozenset(
-    {"Board", "Clock", "Column", "Knowledge", "Reading", "Setting", "Settings", "Target", "_Reader"}
-)
+TAKEN_TWICE: frozenset[str] = frozenset({"Column", "Knowledge", "Settings", "_Reader"})
 FUNCTION = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 

@@ -25,7 +25,16 @@ from tuner.errors import (
     VerifyError,
 )
 from tuner.opening import default_context
-from tuner.ports import ControlledElsewhere, Device, EnergyReading, Guarded, GuardVerdict, Sensors, Settling
+from tuner.ports import (
+    AppliedValues,
+    ControlledElsewhere,
+    Device,
+    EnergyReading,
+    Guarded,
+    GuardVerdict,
+    Sensors,
+    Settling,
+)
 from tuner.remote.channel import Channel
 from tuner.remote.client import RemoteControl, RemoteDevice
 from tuner.remote.connection import Connection
@@ -90,7 +99,8 @@ def test_control_is_the_boards_own(open_remote: Open, tmp_path: Path) -> None:
     device = FakeDevice(dict(START))
     remote = open_remote(device)
     with remote.control() as control:
-        assert control.apply({"cores": 1, "boost": True}) == {"cores": 1, "boost": True}
+        assert control.apply({"cores": 1, "boost": True}) == AppliedValues({"cores": 1, "boost": True}, wrote=True)
+        assert control.apply({"cores": 1}) == AppliedValues({"cores": 1}, wrote=False)
         assert [p.name for p in tmp_path.glob("*.journal")] == ["fake.journal"]
         device.values["cores"] = 2
         with pytest.raises(VerifyError) as caught:

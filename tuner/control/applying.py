@@ -9,7 +9,7 @@ from typing import ContextManager  # noqa: UP035 - Python 3.8 evaluates it
 
 from tuner.control import journal
 from tuner.control.ownership import owned
-from tuner.control.restoring import RestoreReport, read_value, restore_journal, restore_unfinished, same
+from tuner.control.restoring import RestoreReport, read_values, restore_journal, restore_unfinished, same
 from tuner.control.transaction import ControlSession
 from tuner.errors import DiskFullError, PermissionDeniedError, SettingChangedError, StorageError, TunerError, UsageError
 from tuner.ports.option import Actuator
@@ -99,7 +99,7 @@ def _refuse_changed(actuator: Actuator, device_spec: str, entry: journal.Journal
     changed = []
     for name, (original, applied) in entry.profile.items():
         try:
-            value = read_value(actuator, name)
+            value = read_values(actuator, [name], {name: applied})[name]
         except TunerError:
             continue  # reverting will tell
         if not same(value, applied) and not same(value, original):

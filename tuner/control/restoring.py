@@ -10,8 +10,8 @@ from pathlib import Path
 
 from tuner.control import journal
 from tuner.errors import DeviceError, PermissionDeniedError, RestoreError, TunerError
-from tuner.ports.option import Actuator, ReadsTogether, Restored
-from tuner.space import OptionValue
+from tuner.ports.option import Actuator, ReadsTogether, Restored, Translates
+from tuner.space import Configuration, OptionValue
 
 
 @dataclass(frozen=True)
@@ -81,13 +81,29 @@ def read_value(actuator: Actuator, option: str) -> OptionValue:
         return actuator.read_option(option)
 
 
-def read_values(actuator: Actuator, options: Iterable[str]) -> dict[str, OptionValue]:
-    """Read several options, together where the device can; errors are `TunerError`s."""
+def read_values(
+    actuator: Actuator, options: Iterable[str], asked: Configuration | None = None
+) -> dict[str, OptionValue]:
+    """Read several options, together where the device can; errors are `TunerError`s.
+
+    Args:
+        actuator: The device's reading side.
+        options: Their names.
+        asked: Option -> value that was asked for: it decides where two values look the same on the device.
+    """
     names = list(options)
     if isinstance(actuator, ReadsTogether):
         with device_errors(", ".join(names), "read"):
-            return dict(actuator.read_options(names))
+            return dict(actuator.read_options(names, asked))
     return {name: read_value(actuator, name) for name in names}
+
+
+def translated(actuator: Actuator, target: Configuration) -> tuple[Configuration, Configuration]:
+    """Return what is written to a device as it is now, and as `target` wants it: its options, or its settings."""
+    if isinstance(actuator, Translates):
+        with device_errors(", ".join(target), "read"):
+            return actuator.translate(target)
+    return read_values(actuator, target), target
 
 
 def write_value(actuator: Actuator, option: str, value: OptionValue) -> None:
@@ -122,8 +138,7 @@ def _write_together(actuator: Actuator, originals: Mapping[str, OptionValue]) ->
     """Write in the device's order, what is refused left out; return the refusals by option."""
     refusals: dict[str, str] = {}
     try:
-        current = {name: read_value(actuator, name) for name in originals}
-        writes = actuator.order(current, originals)
+        writes = actuator.order(*translated(actuator, originals))
     except TunerError:  # one that cannot be read now has no order; the others are written one by one
         return {}
     for name, value in writes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from types import TracebackType
@@ -19,11 +19,12 @@ from tuner.control.restoring import (
     restore_error,
     restore_unfinished,
     same,
+    translated,
     write_value,
 )
 from tuner.errors import DeviceError, TunerError, VerifyError
-from tuner.ports.option import Actuator, Watchful
-from tuner.space import OptionValue
+from tuner.ports.option import Actuator, AppliedValues, Watchful
+from tuner.space import Configuration, OptionValue
 
 
 class ControlSession:
@@ -86,11 +87,12 @@ class ControlSession:
         if report.failed:
             raise restore_error(report) from error
 
-    def apply(self, target: Mapping[str, OptionValue]) -> dict[str, OptionValue]:
-        """Make the device have `target`, all of it or nothing; return the values read back.
+    def apply(self, target: Mapping[str, OptionValue]) -> AppliedValues:
+        """Make the device have `target`, all of it or nothing.
 
-        The originals of options about to be written are on the disk before the first write. Where a
-        write fails or reads back different, everything that this call wrote is undone.
+        Each value is read at most twice, before and after the writes. The originals of options about to be written
+        are on the disk before the first write. Where a write fails or reads back different, everything that this
+        call wrote is undone.
 
         Raises:
             VerifyError: an option reads back different.
@@ -98,11 +100,10 @@ class ControlSession:
             DiskFullError: the journal could not be written; nothing was changed.
         """
         self._require_open()
-        current = self._read(target)
-        writes = self._actuator.order(current, target)
-        if self._holds(target, current) and self._holds(dict(writes), current):
-            return current
-        return self._transact(current, target, writes, self._remember)
+        current, wanted = translated(self._actuator, target)
+        if all(same(current[name], value) for name, value in wanted.items()):
+            return AppliedValues(dict(target), wrote=False)
+        return AppliedValues(self._transact(target, current, wanted, self._remember), wrote=True)
 
     def apply_as_profile(self, target: Mapping[str, OptionValue]) -> dict[str, OptionValue]:
         """Make the device have `target`, so that `commit` can leave it set. Once in a session, and nothing else.
@@ -112,14 +113,14 @@ class ControlSession:
             TunerError: as `apply`.
         """
         self._require_open()
-        current = self._read(target)
+        values = read_values(self._actuator, target)
         older = self._older_profile()
-        changes = {name: (current[name], value) for name, value in target.items()}
+        changes = {name: (values[name], value) for name, value in target.items()}
 
         def remember(before: Mapping[str, OptionValue]) -> None:
             self._write_journal(before, _added(older.originals, before), _changes_since(older.profile, changes))
 
-        return self._transact(current, target, self._actuator.order(current, target), remember)
+        return self._transact(target, *translated(self._actuator, target), remember)
 
     def commit(self) -> None:
         """Leave the device as it is: what `apply_as_profile` wrote is put back by `revert_applied` only.
@@ -165,13 +166,21 @@ class ControlSession:
 
     def _transact(
         self,
-        current: Mapping[str, OptionValue],
-        target: Mapping[str, OptionValue],
-        writes: Sequence[tuple[str, OptionValue]],
-        remember: Callable[[Mapping[str, OptionValue]], None],
+        target: Configuration,
+        current: Configuration,
+        wanted: Configuration,
+        remember: Callable[[Configuration], None],
     ) -> dict[str, OptionValue]:
-        """Journal with `remember` what is about to be written, write it and verify, or undo it."""
-        before = {name: self._before(name, current) for name, _ in writes}
+        """Journal with `remember` what is about to be written, write it and verify, or undo it.
+
+        Args:
+            target: The options.
+            current: What is written, as it is now (see `translated`).
+            wanted: What is written, as it is to be.
+            remember: Has the originals on the disk.
+        """
+        writes = self._actuator.order(current, wanted)
+        before = {name: current[name] for name, _ in writes}
         remember(before)
         begun: list[str] = []
         try:
@@ -222,19 +231,8 @@ class ControlSession:
             raise restore_error(RestoreReport(self._device, problems=journal.sentences(self._applied_path, older)))
         return older
 
-    def _read(self, names: Iterable[str]) -> dict[str, OptionValue]:
-        return read_values(self._actuator, names)
-
-    def _holds(self, wanted: Mapping[str, OptionValue], current: Mapping[str, OptionValue]) -> bool:
-        """Return whether all that is wanted is so now: an option may read right without being held there."""
-        found = {**self._read(n for n in wanted if n not in current), **current}
-        return all(same(found[name], value) for name, value in wanted.items())
-
-    def _before(self, name: str, current: Mapping[str, OptionValue]) -> OptionValue:
-        return current[name] if name in current else read_value(self._actuator, name)
-
     def _verified(self, target: Mapping[str, OptionValue]) -> dict[str, OptionValue]:
-        values = self._read(target)
+        values = read_values(self._actuator, target, target)
         for name, asked in target.items():
             if not same(values[name], asked):
                 raise VerifyError(

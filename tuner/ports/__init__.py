@@ -11,12 +11,14 @@ from tuner.ports.exporter import EntryImporter, Exporter, FileEdit, FileEntry, I
 from tuner.ports.guard import Guard, Guarded, GuardVerdict, Settling
 from tuner.ports.option import (
     Actuator,
+    AppliedValues,
     Control,
     OnBoard,
     Probe,
     ReadsTogether,
     Restored,
     Supported,
+    Translates,
     Unsupported,
     Watchful,
 )
@@ -44,6 +46,7 @@ from tuner.ports.workload import (
 
 __all__ = [
     "Actuator",
+    "AppliedValues",
     "Belief",
     "Believing",
     "BoardSide",
@@ -85,6 +88,7 @@ __all__ = [
     "StrategyContext",
     "Supported",
     "TargetModel",
+    "Translates",
     "Unsupported",
     "Watchful",
     "Workload",

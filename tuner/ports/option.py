@@ -49,7 +49,8 @@ class Actuator(Protocol):
     def order(self, current: Configuration, target: Configuration) -> Sequence[tuple[str, OptionValue]]:
         """Return the writes that lead from `current` to `target`, in a safe order.
 
-        Options that already have their target value may be left out.
+        Decides by its arguments alone: reads nothing, and changes nothing. Options that already have their target
+        value may be left out.
         """
         ...
 
@@ -62,8 +63,32 @@ class Actuator(Protocol):
 class ReadsTogether(Protocol):
     """What an `Actuator` also offers if several options cost less together than one by one."""
 
-    def read_options(self, names: Iterable[str]) -> Mapping[str, OptionValue]:
-        """Return the values now; errors as `Actuator.read_option`."""
+    def read_options(self, names: Iterable[str], asked: Configuration | None = None) -> Mapping[str, OptionValue]:
+        """Return the values now; errors as `Actuator.read_option`.
+
+        Args:
+            names: Of the options.
+            asked: Option -> value that was asked for: it decides where two values look the same on the device.
+        """
+        ...
+
+
+@runtime_checkable
+class Translates(Protocol):
+    """What an `Actuator` also offers if it writes not its options but settings that they are made of.
+
+    Then `order` takes and returns settings, `read_option` and `write_option` take both, and settings are journalled.
+    """
+
+    def translate(self, target: Configuration) -> tuple[Configuration, Configuration]:
+        """Return the settings now, and those that `target` (options, settings, or both) asks for.
+
+        All that `order` returns for them can be looked up in the first. It may read a setting when it is looked up.
+
+        Raises:
+            OptionValueError: a value that the device cannot have.
+            DeviceError, PermissionDeniedError: the device does not answer.
+        """
         ...
 
 
@@ -104,6 +129,19 @@ class Restored(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class AppliedValues:
+    """What applying a configuration did.
+
+    Attributes:
+        values: Option -> value, as read back.
+        wrote: Whether anything was written: where all was set already, nothing is.
+    """
+
+    values: Mapping[str, OptionValue]
+    wrote: bool
+
+
 class Control(Protocol):
     """The one writer of a device's options while it is open: `tuner.control.ControlSession`, or a board's own."""
 
@@ -115,8 +153,8 @@ class Control(Protocol):
         """Put everything back."""
         ...
 
-    def apply(self, target: Configuration) -> dict[str, OptionValue]:
-        """Make the device have `target`, all of it or nothing; return the values read back."""
+    def apply(self, target: Configuration) -> AppliedValues:
+        """Make the device have `target`, all of it or nothing."""
         ...
 
     def verify(self, target: Configuration) -> dict[str, OptionValue]:

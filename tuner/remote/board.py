@@ -16,7 +16,7 @@ from tuner.control.restoring import read_values
 from tuner.errors import MeasurementError, OptionValueError, TunerError, UnknownMeterError
 from tuner.ports.device import Device
 from tuner.ports.guard import Guard, Guarded, Settling
-from tuner.ports.option import Supported
+from tuner.ports.option import AppliedValues, Supported
 from tuner.ports.workload import PowerMeter
 from tuner.remote.protocol import probe_to_json
 from tuner.space import Option, OptionValue
@@ -91,7 +91,7 @@ class OwnedBoard:
         """
         return read_values(self.device.actuator, [self._option(name).name for name in names])
 
-    def apply(self, target: Mapping[str, OptionValue]) -> dict[str, OptionValue]:
+    def apply(self, target: Mapping[str, OptionValue]) -> AppliedValues:
         """Make the board have `target`, all of it or nothing.
 
         Raises:

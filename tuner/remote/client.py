@@ -14,6 +14,7 @@ from tuner.control import RestoreReport
 from tuner.control.restoring import restore_error
 from tuner.errors import BoardLostError, BoardUnreachableError, BoardUnsupportedError
 from tuner.ports import (
+    AppliedValues,
     Clock,
     EnergyReading,
     GuardVerdict,
@@ -106,8 +107,8 @@ class RemoteActuator:
         """Return what differs; the board's side has an order of its own."""
         return [(name, value) for name, value in target.items() if current.get(name) != value]
 
-    def read_options(self, names: Iterable[str]) -> Mapping[str, OptionValue]:
-        """Return the values now, by one message."""
+    def read_options(self, names: Iterable[str], asked: Configuration | None = None) -> Mapping[str, OptionValue]:
+        """Return the values now, by one message; `asked` is not sent: the board's own control session has its own."""
         return _values(self._connection.request("read", options=list(names)))
 
     def boot_id(self) -> str:
@@ -141,9 +142,11 @@ class RemoteControl:
         if report.failed:
             raise restore_error(report) from error
 
-    def apply(self, target: Mapping[str, OptionValue]) -> dict[str, OptionValue]:
+    def apply(self, target: Mapping[str, OptionValue]) -> AppliedValues:
         """Make the board have `target`; raises as `tuner.control.ControlSession.apply`."""
-        return _values(self._connection.request("apply", target=dict(target)))
+        reply = self._connection.request("apply", target=dict(target))
+        # An actuator of an older version does not say: it may have written.
+        return AppliedValues(_values(reply), reply.get("wrote") is not False)
 
     def verify(self, target: Mapping[str, OptionValue]) -> dict[str, OptionValue]:
         """Return the values now; raises `VerifyError` where one is not as `target` has it."""

@@ -159,7 +159,7 @@ class _Alarm:
 _HANDLERS: Mapping[str, Callable[[OwnedBoard, Mapping[str, Any]], Mapping[str, Any] | None]] = {
     "probe": lambda board, _: board.describe(),
     "read": lambda board, fields: {"values": board.read(fields["options"])},
-    "apply": lambda board, fields: {"values": board.apply(fields["target"])},
+    "apply": lambda board, fields: asdict(board.apply(fields["target"])),
     "verify": lambda board, fields: {"values": board.verify(fields["target"])},
     "restore": lambda board, _: asdict(board.restore()),
     "sensors": lambda board, _: board.sensors(),

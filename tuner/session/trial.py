@@ -9,7 +9,6 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from tuner.control.restoring import read_values, same
 from tuner.errors import Interrupted, OptionValueError, OverheatedError, TunerError, VerifyError
 from tuner.events import Notice, SensorReading, TrialPhase, TrialReading
 from tuner.measurement.trial import Measurement, Measurer
@@ -124,25 +123,18 @@ def _apply(trial: _Trial) -> Configuration:
     target = trial.session.target
     device, board = target.device, target.board_part(trial.asked)
     trial.phase("apply")
-    settle_s = device.settle_s() if isinstance(device, Settling) else 0.0
-    settles = settle_s > 0 and _differs(device, board)
     try:
-        found = trial.control.apply(board)
+        applied = trial.control.apply(board)
     except VerifyError as error:
         other = _other(target.space, trial.asked, error.found)
         if other is None:
             raise
         raise SetOtherwiseError(error, other) from error
-    if settles:
+    settle_s = device.settle_s() if isinstance(device, Settling) else 0.0
+    if applied.wrote and settle_s > 0:
         trial.phase("settle")
         device.clock.sleep(settle_s)
-    return target.space.normalise({**trial.asked, **found})
-
-
-def _differs(device: Device, board: Mapping[str, OptionValue]) -> bool:
-    """Return whether applying `board` has to write anything."""
-    current = read_values(device.actuator, board)
-    return any(not same(current[name], value) for name, value in board.items())
+    return target.space.normalise({**trial.asked, **applied.values})
 
 
 def _other(space: ConfigurationSpace, asked: Configuration, found: Mapping[str, OptionValue]) -> Configuration | None:

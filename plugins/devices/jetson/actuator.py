@@ -1,31 +1,33 @@
-"""A Jetson's reading and writing side: options to settings, in an order that no kernel refuses.
+"""A Jetson's reading and writing side: settings are written in an order that no kernel refuses, and read back.
 
-Standard library only, and Python 3.8: it also runs on boards (`tuner.remote`). Takes names of options and
-settings, never paths.
+What options mean in settings is `encode`'s and `decode`'s. Standard library only, and Python 3.8: it also runs on
+boards (`tuner.remote`). Takes names of options and settings, never paths.
 """
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 
+from tuner.errors import DeviceError, TunerError
 from tuner.space import Configuration, OptionValue
 
+from .decode import decode, sources, without_unasked
+from .encode import encode, is_online
 from .files import BoardFiles, RootedFiles
 from .layout import Layout
 from .modes import active_mode
-from .reading import OptionReader
-from .settings import OFFLINE, Settings, is_setting
-from .target import Translator
+from .ordering import ordered
+from .settings import Settings, Snapshot, is_setting
 
 _BOOT_ID = "/proc/sys/kernel/random/boot_id"
 
 
 class JetsonActuator:
-    """Reads and writes a Jetson's options.
+    """Reads and writes a Jetson's options, which are made of settings (see `settings`).
 
-    A configuration is reached in phases: cores online, GPU powered, governors, a higher EMC cap, limits,
-    locks, a lower EMC cap, GPU power released, cores offline. `order` returns settings
-    (see `settings`), so that each is journalled, undone and put back by itself.
+    Each setting is journalled, undone and put back by itself. Per call of `translate`, and per call of
+    `read_options`, a file is read once.
 
     Args:
         files: The board's files.
@@ -36,13 +38,18 @@ class JetsonActuator:
         self._files = files
         self._layout = layout
         self._settings = Settings(files, layout)
-        self._reader = OptionReader(layout, self._settings)
-        self._translator = Translator(layout, self._settings, self._reader)
+        self._sources = sources(layout)
         self._mode = active_mode(files.raw)
+        self._known: Snapshot | None = None
 
     def current(self) -> dict[str, OptionValue]:
         """Return every option that can be read, inactive ones included where they answer."""
-        return self._reader.all()
+        now = Snapshot(self._settings)
+        found: dict[str, str] = {}
+        for name in dict.fromkeys(s for names in self._sources.values() for s in names):
+            with contextlib.suppress(TunerError):
+                found[name] = now[name]
+        return self._decoded(found, {})
 
     def read_option(self, name: str) -> OptionValue:
         """Return the value of an option, or of a setting.
@@ -50,13 +57,21 @@ class JetsonActuator:
         Raises:
             DeviceError, PermissionDeniedError: unknown, or not to be read.
         """
-        return self._settings.read(name) if is_setting(name) else self._reader.read([name])[name]
+        return self._settings.read(name) if is_setting(name) else self.read_options([name])[name]
 
-    def read_options(self, names: Iterable[str]) -> dict[str, OptionValue]:
-        """Return several values; what two options share is read once. Errors as `read_option`."""
-        wanted = list(names)
-        settings = {n: self._settings.read(n) for n in wanted if is_setting(n)}
-        return {**self._reader.read(n for n in wanted if not is_setting(n)), **settings}
+    def read_options(self, names: Iterable[str], asked: Configuration | None = None) -> dict[str, OptionValue]:
+        """Return the values of several options; what two options share is read once. Errors as `read_option`.
+
+        Args:
+            names: Of the options.
+            asked: Option -> value that was asked for: it decides where two values look the same on the board.
+        """
+        now, wanted = Snapshot(self._settings), list(names)
+        for name in wanted:
+            if name not in self._sources:
+                raise DeviceError(f"This board has no option '{name}'.", "Run `tuner doctor`; it lists them.")
+        found = self._decoded({s: now[s] for name in wanted for s in self._sources[name]}, asked or {})
+        return {name: found[name] for name in wanted}
 
     def write_option(self, name: str, value: OptionValue) -> None:
         """Write one setting, or all settings of one option.
@@ -65,17 +80,35 @@ class JetsonActuator:
             DeviceError, PermissionDeniedError, OptionValueError: unknown or refused.
         """
         if is_setting(name):
-            self._settings.write(name, str(value))
+            self._settings.write(name, str(value), self._known.take(name) if self._known else None)
             return
-        for setting, text in self.order({}, {name: value}):
-            self._settings.write(setting, str(text))
+        for setting, text in self.order(*self.translate({name: value})):
+            self.write_option(setting, text)
+
+    def translate(self, target: Configuration) -> tuple[Mapping[str, str], Mapping[str, str]]:
+        """Return the settings now, each read when it is looked at, and those that `target` asks for.
+
+        The settings of a cluster that goes offline are among them, as they are now: old kernels forget its limits
+        then, so they have to be journalled.
+
+        Args:
+            target: Options, settings, or both.
+
+        Raises:
+            OptionValueError: a value that can be no level.
+            DeviceError, PermissionDeniedError: the board does not answer.
+        """
+        now = self._known = Snapshot(self._settings)
+        options = {n: v for n, v in target.items() if not is_setting(n)}
+        wanted = encode(self._layout, options, now)
+        for cluster in self._layout.clusters if options else ():
+            if is_online(cluster, now) and not is_online(cluster, wanted, now):
+                wanted.update({n: now[n] for n in (f"{cluster.domain}/governor", f"{cluster.domain}/limits")})
+        return now, {**wanted, **{n: str(v) for n, v in target.items() if is_setting(n)}}
 
     def order(self, current: Configuration, target: Configuration) -> Sequence[tuple[str, OptionValue]]:
-        """Return the settings to write for `target` (options, settings, or both), in a safe order."""
-        options = {n: v for n, v in target.items() if not is_setting(n)}
-        settings = {n: str(v) for n, v in target.items() if is_setting(n)}
-        online = self._settings.online()
-        return self._phases({**self._translator.settings_of(options, online), **settings}, online)
+        """Return the writes that lead from the settings `current` to `target`, in an order that no kernel refuses."""
+        return list(ordered(self._layout, current, {n: str(v) for n, v in target.items()}))
 
     def boot_id(self) -> str:
         """Return the kernel's boot id."""
@@ -92,69 +125,7 @@ class JetsonActuator:
             return f"nvpmodel switched from mode {self._mode or 'unknown'} to {mode} meanwhile."
         return ""
 
-    # --- order ------------------------------------------------------------------------------------
-
-    def _phases(self, wanted: Mapping[str, str], online: frozenset[int]) -> list[tuple[str, OptionValue]]:
-        ups = [n for n in _cpus(wanted) if wanted[n] == "1" and _number(n) not in online]
-        downs = [n for n in _cpus(wanted) if wanted[n] == "0" and _number(n) in online]
-        asleep = [d for d in _policies(wanted) if not self._is_awake(d, online, ups)]
-        domains = [d for d in _policies(wanted) if d not in asleep]
-        wakes = self._layout.gpu is not None and wanted.get("gpu/power") == self._layout.gpu.awake
-        rises = self._cap_rises(wanted)
-        sequence = [
-            *ups,
-            *(["gpu/power"] if wakes else []),
-            *(f"{d}/{what}" for d in domains for what in ("governor", "limits")),
-            "gpu/governor",
-            "gpu/limits",
-            "gpu/lock",
-            *(["emc/cap"] if rises else []),
-            "emc/lock",
-            *([] if rises else ["emc/cap"]),
-            *([] if wakes else ["gpu/power"]),
-            *reversed(downs),
-        ]
-        writes: list[tuple[str, OptionValue]] = []
-        for domain in asleep:
-            writes += self._in_its_sleep(domain, wanted)
-        return [*writes, *((n, wanted[n]) for n in sequence if n in wanted)]
-
-    def _is_awake(self, domain: str, online: frozenset[int], ups: Sequence[str]) -> bool:
-        return bool(self._cpus_of(domain) & (online | {_number(n) for n in ups}))
-
-    def _cpus_of(self, domain: str) -> frozenset[int]:
-        cluster = next((c for c in self._layout.clusters if c.name == domain), None)
-        return frozenset(cluster.cpus if cluster else (_number(domain),))
-
-    def _in_its_sleep(self, domain: str, wanted: Mapping[str, str]) -> list[tuple[str, OptionValue]]:
-        """Return writes that give back its limits to a policy that is off now and stays off.
-
-        Some kernels show the limits of an offline cluster, none takes new ones: a core wakes up for it.
-        """
-        names = [n for n in (f"{domain}/governor", f"{domain}/limits") if n in wanted]
-        if all(self._settings.read(n) in (wanted[n], OFFLINE) for n in names):
-            return []
-        cores = [n for n in _cpus(wanted) if _number(n) in self._cpus_of(domain)]
-        if not cores:
-            return [(n, wanted[n]) for n in names]  # the kernel's refusal says it best
-        return [(cores[0], "1"), *((n, wanted[n]) for n in names), (cores[0], "0")]
-
-    def _cap_rises(self, wanted: Mapping[str, str]) -> bool:
-        if "emc/cap" not in wanted or self._layout.emc is None:
-            return False
-        new, now = int(wanted["emc/cap"] or 0), int(self._settings.read("emc/cap") or 0)
-        if self._layout.emc.cap_zero_is_none:
-            return new == 0 or (now != 0 and new > now)
-        return new > now
-
-
-def _cpus(wanted: Iterable[str]) -> list[str]:
-    return sorted((n for n in wanted if n.startswith("cpu")), key=_number)
-
-
-def _policies(wanted: Iterable[str]) -> list[str]:
-    return sorted({n.partition("/")[0] for n in wanted if n.startswith("policy")}, key=_number)
-
-
-def _number(name: str) -> int:
-    return int("".join(c for c in name if c.isdigit()))
+    def _decoded(self, settings: Mapping[str, str], asked: Configuration) -> dict[str, OptionValue]:
+        """Return options, with the rate that a free clock without a cap can reach, though that option is inactive."""
+        free = {lock.freq: lock.levels[-1] for lock in self._layout.locks if not lock.cap}
+        return {**free, **decode(self._layout, without_unasked(self._layout, settings, asked))}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from tuner.boards.hardware import GENERIC, Hardware, hardware_names, load_hardware
 
-from .files import Files
+from .files import Files, text_of
 
 _TREES = ("/proc/device-tree", "/sys/firmware/devicetree/base")
 _CHIP_ID = "/sys/module/tegra_fuse/parameters/tegra_chip_id"
@@ -47,14 +47,15 @@ def identify(files: Files) -> Identity | None:
     """Return the identity of the Tegra board whose files these are, None where it is none."""
     model = _first(files, "model")
     compatible = tuple(filter(None, _first(files, "compatible").split("\0")))
-    chip = _text(files, _CHIP_ID)
+    chip = text_of(files, _CHIP_ID)
     socs = [c.partition(",")[2] for c in compatible if re.fullmatch(r"nvidia,tegra\d+", c)]
     soc = socs[-1] if socs else _CHIPS.get(chip, "")
     if not soc:
         return None
     named = " ".join([*compatible, _first(files, "nvidia,dtsfilename"), _boardids(files)])
+    modules = tuple(dict.fromkeys(_MODULE.findall(named)))
     release, l4t = _release(files)
-    return Identity(model, compatible, soc, tuple(dict.fromkeys(_MODULE.findall(named))), release, l4t)
+    return Identity(model=model, compatible=compatible, soc=soc, modules=modules, release=release, l4t=l4t)
 
 
 def hardware_of(identity: Identity) -> Hardware:
@@ -77,7 +78,7 @@ def hardware_of(identity: Identity) -> Hardware:
 
 
 def _release(files: Files) -> tuple[int | None, str]:
-    match = _RELEASE.search(_text(files, "/etc/nv_tegra_release"))
+    match = _RELEASE.search(text_of(files, "/etc/nv_tegra_release"))
     return (int(match[1]), f"{match[1]}.{match[2]}") if match else (None, "")
 
 
@@ -87,11 +88,4 @@ def _boardids(files: Files) -> str:
 
 
 def _first(files: Files, name: str) -> str:
-    return next(filter(None, (_text(files, f"{tree}/{name}") for tree in _TREES)), "")
-
-
-def _text(files: Files, path: str) -> str:
-    try:
-        return files.read_text(path).strip("\0\n ")
-    except OSError:
-        return ""
+    return next(filter(None, (text_of(files, f"{tree}/{name}") for tree in _TREES)), "")

@@ -22,14 +22,15 @@ from tuner.space import Configuration, ConfigurationSpace
 from ..sysroot import sysroot_of
 from .actuator import JetsonActuator
 from .detect import Identity, hardware_of, identify
+from .discover import discover
 from .files import BoardFiles, Files, RootedFiles
 from .guard import JetsonGuard
-from .layout import Layout, discover
-from .modes import active_mode, clocks_are_pinned, conf_text, emc_is_locked, tpc_mask
+from .layout import EMC_GOVERNOR, FIXED, Layout
+from .modes import active_mode, conf_text, tpc_mask
 from .nvpmodel.board import ModeBoard, mode_board
 from .nvpmodel.conf import parse
 from .nvpmodel.convert import read_mode
-from .options import clocks, probes
+from .options import probes
 from .power.meter import JetsonMeter, NoMeter
 from .thermal import ThermalReader
 
@@ -77,7 +78,7 @@ class JetsonDevicePlugin:
 
 
 @dataclass(frozen=True)
-class Board:
+class JetsonBoard:
     """A board that was looked at.
 
     Attributes:
@@ -93,11 +94,11 @@ class Board:
     layout: Layout
 
 
-def open_board(files: Files, identity: Identity) -> Board:
+def open_board(files: Files, identity: Identity) -> JetsonBoard:
     """Look at the board whose files these are; writes nothing."""
     hardware = hardware_of(identity)
     board_files = BoardFiles(files, hardware.writable(identity.release))
-    return Board(identity, hardware, board_files, discover(board_files, hardware))
+    return JetsonBoard(identity, hardware, board_files, discover(board_files, hardware))
 
 
 class JetsonDevice:
@@ -111,7 +112,9 @@ class JetsonDevice:
         clock: The real one where None.
     """
 
-    def __init__(self, spec: str, files: Files, board: Board, stop: StopToken, clock: Clock | None = None) -> None:
+    def __init__(
+        self, spec: str, files: Files, board: JetsonBoard, stop: StopToken, clock: Clock | None = None
+    ) -> None:
         self.spec = spec
         self.board = board.hardware.name
         self.emulated = files.exists(_EMULATOR)
@@ -119,11 +122,13 @@ class JetsonDevice:
         self._files = files
         self._board = board
         self._thermal = ThermalReader(files)
-        self._meter = JetsonMeter.find(files, board.hardware, self.clock)
+        meter = JetsonMeter.find(files, board.hardware, self.clock)
+        self._meter = meter if isinstance(meter, JetsonMeter) else NoMeter(meter)
         self._actuator = JetsonActuator(board.files, board.layout)
-        self._probes = tuple(probes(board.layout, board.files, self._actuator.current()))
-        # Said of the board as it was found, not of what a trial has made of it.
-        self._notes = self._look_around()
+        current = self._actuator.current()
+        self._probes = tuple(probes(board.layout, board.files, current))
+        # Of the board as it was found, not of what a trial has made of it.
+        self._notes = self._look_around(current)
 
     @property
     def actuator(self) -> Actuator:
@@ -154,7 +159,7 @@ class JetsonDevice:
         for mode in document.modes:
             reading = read_mode(document, mode, board)
             masks = {s.value for s in mode.settings if s.argument == "TPC_PG_MASK"}
-            if reading.reason or (mask is not None and masks - {str(mask)}):
+            if reading.reason or (mask and masks - {mask}):
                 continue
             with contextlib.suppress(OptionValueError):  # it has cores online that are no option now
                 found.append(PowerMode(mode.name, space.normalise({**self.baseline(), **reading.configuration})))
@@ -162,22 +167,17 @@ class JetsonDevice:
 
     def mode_board(self) -> ModeBoard:
         """Return what importers and exporters of power modes must know of this board."""
-        layout, identity = self._board.layout, self._board.identity
         mode = active_mode(self._files)
         return mode_board(
-            layout,
-            governors={c.domain: c.found.governor for c in clocks(layout)},
-            floors={c.domain: c.floor(c.levels[-1]) for c in clocks(layout)},
-            gpu_governors=layout.gpu.governors if layout.gpu else (),
-            snaps_cpu_limits=(identity.release or 0) >= SNAPS_SINCE,
+            self._board.layout,
+            snaps_cpu_limits=(self._board.identity.release or 0) >= SNAPS_SINCE,
             active_mode=mode.ident if mode else None,
         )
 
     def sensors(self) -> Sensors:
         """Return the hottest zone and the total power now."""
         hottest = self._thermal.hottest()
-        power_w = self._meter.power_w() if isinstance(self._meter, JetsonMeter) else None
-        return Sensors(hottest[1] if hottest else None, power_w)
+        return Sensors(hottest[1] if hottest else None, self._meter.power_w())
 
     def own_workload(self, argument: str | None) -> Workload | None:
         """Return None: real workloads run here."""
@@ -185,7 +185,7 @@ class JetsonDevice:
 
     def meters(self) -> Sequence[PowerMeter]:
         """Return the meter of the board's power rails, also where it only says why there is none."""
-        return (self._meter if isinstance(self._meter, JetsonMeter) else NoMeter(self._meter),)
+        return (self._meter,)
 
     def guard(self) -> Guard:
         """Return what watches one measurement: temperatures, throttling, the clocks that really run."""
@@ -194,29 +194,29 @@ class JetsonDevice:
 
     def settle_s(self) -> float:
         """Return how long the power sensors still show what was before a change."""
-        return self._meter.settle_s() if isinstance(self._meter, JetsonMeter) else 0.0
+        return self._meter.settle_s()
 
     def notes(self) -> Sequence[str]:
         """Return who else sets this board, and what of it is taken as it is."""
         return tuple(self._notes)
 
-    def _look_around(self) -> list[str]:
-        files, layout = self._board.files, self._board.layout
+    def _look_around(self, current: Configuration) -> list[str]:
+        layout = self._board.layout
         said = []
-        mode = active_mode(files.raw)
+        mode = active_mode(self._files)
         if mode is not None:
             said.append(f"nvpmodel has mode {mode} active; its limits are put back at the end.")
-        if clocks_are_pinned(files, layout):
+        if layout.clocks and all(clock.found.low == clock.found.high for clock in layout.clocks):
             said.append(
                 "Every clock is pinned already (jetson_clocks, or another tuner): that is what savings are counted "
                 "from and what is put back; `jetson_clocks --restore` first, if that is not wanted."
             )
-        elif emc_is_locked(files, layout):
-            said.append("Somebody holds the memory's clock already: that lock is what is put back.")
+        elif layout.emc is not None and current.get(EMC_GOVERNOR) == FIXED:
+            said.append("Another program holds the memory's clock already: that lock is what is put back.")
         if self._thermal.hottest() is None:
             said.append("No thermal zone answers: nothing guards this board against heat.")
         for group in layout.groups:
-            cores = self._actuator.read_option(group.option)
+            cores = current.get(group.option)
             if isinstance(cores, str):
                 said.append(f"Cores {cores} are online, which {group.option} cannot say: its baseline has as many.")
         return said
@@ -226,6 +226,5 @@ class JetsonDevice:
         return self._board.hardware.limits.cool_down_to_c
 
     def close(self) -> None:
-        """Let go of the sensors' files."""
-        if isinstance(self._meter, JetsonMeter):
-            self._meter.close()
+        """Close the sensors' files."""
+        self._meter.close()

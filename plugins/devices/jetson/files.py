@@ -1,4 +1,4 @@
-"""The board's files: read, write, look; below a root, and written only where the board file allows."""
+"""A board's files: read below a root, and written only where its hardware file declares it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from tuner.errors import DeviceError, PermissionDeniedError, VerifyError
+from tuner.errors import DeviceError, PermissionDeniedError
 from tuner.rooted import Root
 
 from ..host.actuator import typed
@@ -53,7 +53,7 @@ class Reader(Protocol):
         ...
 
     def close(self) -> None:
-        """Let go of it."""
+        """Close it."""
         ...
 
 
@@ -67,7 +67,7 @@ class KeepsOpen(Protocol):
 
 
 class DescriptorReader:
-    """A file held open: one `pread` from its start per reading, which sysfs answers anew each time."""
+    """A file held open: one `pread` from its start per reading, which sysfs answers with the value now."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
@@ -100,6 +100,22 @@ class PathReader:
 def open_reader(files: Files, path: str) -> Reader:
     """Return a reader of a file, held open where `files` can."""
     return files.open_reader(path) if isinstance(files, KeepsOpen) else PathReader(files, path)
+
+
+def text_of(files: Files, path: str) -> str:
+    """Return a file's text without blanks, newline and NUL at its ends; ``""`` where it does not answer."""
+    try:
+        return files.read_text(path).strip("\0\n\t ")
+    except OSError:
+        return ""
+
+
+def number_of(files: Files, path: str) -> int | None:
+    """Return a file's number, None where it does not answer or is none."""
+    try:
+        return int(text_of(files, path))
+    except ValueError:
+        return None
 
 
 class RootedFiles:
@@ -174,26 +190,11 @@ class BoardFiles:
             raise DeviceError(f"{path} reads {text!r}, which is no number.", "Run `tuner doctor`.") from error
 
     def write(self, path: str, text: str) -> None:
-        """Write a declared file and read it back.
+        """Write a declared file. What it then reads is for the caller to check.
 
         Raises:
             PermissionDeniedError: not declared, or the kernel forbids it.
             DeviceError: the kernel refuses the value.
-            VerifyError: it reads back different (clamped, rounded, ignored).
-        """
-        self.write_unread(path, text)
-        found = self.read(path)
-        if found != text:
-            raise VerifyError(
-                f"{path} was set to {text} but reads {found}.",
-                "The kernel clamped, rounded or ignored it, or another program changed it; see `tuner doctor`.",
-            )
-
-    def write_unread(self, path: str, text: str) -> None:
-        """Write a declared file whose text is not what was written to it.
-
-        Raises:
-            PermissionDeniedError, DeviceError: as `write`.
         """
         if not self.may_write(path):
             raise PermissionDeniedError(

@@ -17,8 +17,8 @@ from tuner.errors import DeviceError
 from tuner.ports.guard import GuardVerdict
 from tuner.ports.timing import Clock
 
-from .files import Files
-from .layout import Emc, Gpu, Layout
+from .files import Files, number_of
+from .layout import Layout, LimitedClock, LockedClock
 from .thermal import ThermalReader
 
 #: How often a real board is looked at.
@@ -152,7 +152,13 @@ class JetsonGuard:
             if name in effective and effective[name] < (1 - TOLERANCE) * floor:
                 reasons.append(f"{name} ran at {effective[name]} where {floor} is the least that was set")
         hottest_c = seen.hottest[1] if seen.hottest else None
-        return GuardVerdict(bool(reasons), tuple(reasons), hottest_c, oc_events, effective)
+        return GuardVerdict(
+            throttled=bool(reasons),
+            reasons=tuple(reasons),
+            hottest_c=hottest_c,
+            oc_events=oc_events,
+            effective=effective,
+        )
 
 
 @dataclass
@@ -174,7 +180,7 @@ def _heat(hottest: tuple[str, float]) -> str:
 
 
 @dataclass(frozen=True)
-class _Clock:
+class _MeasuredClock:
     """How one clock is read; both return None where that says nothing.
 
     Attributes:
@@ -188,41 +194,27 @@ class _Clock:
     rate: Callable[[], int | None]
 
 
-def _clocks_of(files: Files, layout: Layout) -> Sequence[_Clock]:
+def _clocks_of(files: Files, layout: Layout) -> Sequence[_MeasuredClock]:
     # scaling_cur_freq is what was asked for; only cpuinfo_cur_freq (root's) is measured.
-    clocks = [
-        _Clock(
-            f"{cluster.prefix}_freq_khz",
-            partial(_number, files, f"{cluster.policy}/scaling_min_freq"),
-            partial(_number, files, f"{cluster.policy}/cpuinfo_cur_freq"),
-        )
-        for cluster in layout.clusters
-    ]
-    if layout.gpu:
-        floor = partial(_number, files, f"{layout.gpu.folder}/min_freq")
-        clocks.append(_Clock("gpu_freq_hz", floor, partial(_gpu_hz, files, layout.gpu)))
-    for option, lock in (("emc_freq_hz", layout.emc), ("gpu_freq_hz", layout.gbus)):
-        if lock:
-            floor = partial(_locked_hz, files, lock)
-            clocks.append(_Clock(option, floor, partial(_number, files, lock.rate)))
+    clocks = []
+    for clock in layout.clocks:
+        floor = partial(number_of, files, f"{clock.base}min_freq")
+        cpu = partial(number_of, files, f"{clock.folder}/cpuinfo_cur_freq")
+        clocks.append(_MeasuredClock(clock.freq, floor, cpu if clock.cpus else partial(_gpu_hz, files, clock)))
+    for lock in layout.locks:
+        floor = partial(_locked_hz, files, lock)
+        clocks.append(_MeasuredClock(lock.freq, floor, partial(number_of, files, lock.rate)))
     return clocks
 
 
-def _gpu_hz(files: Files, gpu: Gpu) -> int | None:
+def _gpu_hz(files: Files, gpu: LimitedClock) -> int | None:
     """Return the clock of a GPU that works; an idle one shows its lowest level, gated or not."""
-    before = _number(files, f"{gpu.folder}/device/load")
-    rate = _number(files, f"{gpu.folder}/cur_freq")
-    after = _number(files, f"{gpu.folder}/device/load")
+    before = number_of(files, f"{gpu.folder}/device/load")
+    rate = number_of(files, f"{gpu.folder}/cur_freq")
+    after = number_of(files, f"{gpu.folder}/device/load")
     return rate if before and after else None
 
 
-def _locked_hz(files: Files, clock: Emc) -> int | None:
+def _locked_hz(files: Files, clock: LockedClock) -> int | None:
     """Return the rate that a clock is locked at, None while the load moves it."""
-    return _number(files, clock.rate) if _number(files, clock.lock) == 1 else None
-
-
-def _number(files: Files, path: str) -> int | None:
-    try:
-        return int(files.read_text(path))
-    except (OSError, ValueError):
-        return None
+    return number_of(files, clock.rate) if number_of(files, clock.lock) == 1 else None

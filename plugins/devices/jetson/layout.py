@@ -1,27 +1,34 @@
-"""What this board has: clusters, GPU and memory controller, found by name under every L4T layout.
-
-Nothing is written here. What is missing is said in sentences (`Layout.missing`) with a remedy.
-"""
+"""What a board has: core groups and clocks, with their levels, their files, and the rules of their limits."""
 
 from __future__ import annotations
 
-import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from tuner.boards.hardware import CoreGroup, Hardware
-from tuner.errors import PermissionDeniedError, TunerError
-
-from ..host.actuator import parse_cpulist
-from .files import BoardFiles
+from tuner.boards.hardware import CoreGroup
 
 CPU_ROOT = "/sys/devices/system/cpu"
-DEBUGFS = "/sys/kernel/debug"
-_BPMP = f"{DEBUGFS}/bpmp/debug"
-_GPU_NODES = ("gv11b", "gp10b", "ga10b", "gb10b", "gpu")
-_CAPS = ("/sys/kernel/nvpmodel_clk_cap/emc", "/sys/kernel/nvpmodel_emc_cap/emc_iso_cap")
-ROOT_REMEDY = "run as root (in a container: with --privileged, /sys and /sys/kernel/debug writable)"
-DEBUGFS_REMEDY = "mount -t debugfs none /sys/kernel/debug, as root"
+EMC_FREQ, EMC_GOVERNOR = "emc_freq_hz", "emc_governor"
+GPU_FREQ, GPU_GOVERNOR = "gpu_freq_hz", "gpu_governor"
+#: The level of a governor option with which a clock is pinned; all others are governors of the kernel.
+FIXED = "fixed"
+#: What moves a clock whose lock is free: the kernel's bandwidth manager the memory's, its load the GPU's.
+MANAGED, SCALED = "bwmgr", "dvfs"
+#: `userspace` takes its speed from another file; `performance` is `FIXED` by another name.
+_LEFT_OUT = frozenset({"userspace", "performance"})
+#: What nvpmodel writes for "no cap" where 0 would be the lowest rate.
+_NO_CAP = str(2**63 - 1)
+
+
+def at_most(levels: Sequence[int], value: int) -> int:
+    """Return the largest level that is not above `value`, else the lowest. `levels` ascend."""
+    return levels[max(0, bisect_right(levels, value) - 1)]
+
+
+def at_least(levels: Sequence[int], value: int) -> int:
+    """Return the smallest level that is not below `value`, else the highest. `levels` ascend."""
+    return levels[min(bisect_left(levels, value), len(levels) - 1)]
 
 
 @dataclass(frozen=True)
@@ -35,7 +42,7 @@ class Missing:
 
 @dataclass(frozen=True)
 class Found:
-    """What was set when the board was looked at: what a scaled clock goes back to.
+    """What was set when the board was looked at: what a clock that is not pinned goes back to.
 
     Attributes:
         low: Minimum of the clock.
@@ -51,308 +58,128 @@ class Found:
 
 
 @dataclass(frozen=True)
-class Cluster:
-    """CPUs that share a clock.
+class LimitedClock:
+    """A clock that the kernel keeps between a minimum and a maximum: a CPU cluster's (kHz) or the GPU's (Hz).
+
+    Two options set it: a level, and a governor. Governor `FIXED` pins the clock at the level. With any other the
+    kernel moves it up to the level.
 
     Attributes:
-        prefix: Of its options' names.
-        policy: Directory of its cpufreq policy.
-        cpus: All of its CPUs.
-        freqs_khz: Levels, ascending.
+        domain: Beginning of the names of its settings: ``policy0``, ``gpu``.
+        freq: Name of the level's option.
+        governor: Name of the governor's option.
+        folder: Its cpufreq policy, or its devfreq directory.
+        levels: In the option's unit, ascending.
         governors: That the kernel offers.
-        found: Limits in kHz and governor when the board was looked at.
+        found: What was set when the board was looked at.
+        cpus: Of a cluster; empty for the GPU.
+        power_files: What keeps the GPU powered, as far as there: railgate_enable, power/control.
     """
 
-    prefix: str
-    policy: str
-    cpus: tuple[int, ...]
-    freqs_khz: tuple[int, ...]
-    governors: tuple[str, ...]
-    found: Found
-
-    @property
-    def name(self) -> str:
-        """``policy0``: how its settings are called in a journal."""
-        return self.policy.rpartition("/")[2]
-
-
-@dataclass(frozen=True)
-class Gpu:
-    """The GPU's devfreq directory.
-
-    Attributes:
-        folder: ``/sys/class/devfreq/17000000.gpu``.
-        freqs_hz: Levels, ascending.
-        governors: That the kernel offers.
-        power_files: What keeps it powered, as far as there: railgate_enable, power/control.
-        found: Limits in Hz, governor and power when the board was looked at.
-    """
-
+    domain: str
+    freq: str
+    governor: str
     folder: str
-    freqs_hz: tuple[int, ...]
+    levels: tuple[int, ...]
     governors: tuple[str, ...]
-    power_files: tuple[str, ...]
     found: Found
+    cpus: tuple[int, ...] = ()
+    power_files: tuple[str, ...] = ()
 
     @property
-    def awake(self) -> str:
+    def base(self) -> str:
+        """Beginning of the paths of its limits and its governor."""
+        return f"{self.folder}/{'scaling_' if self.cpus else ''}"
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """Levels of the governor's option."""
+        return (FIXED, *(g for g in self.governors if g not in _LEFT_OUT or g == self.found.governor))
+
+    @property
+    def powered(self) -> str:
         """Value of ``gpu/power`` with which an idle GPU keeps its clock."""
         return " ".join("0" if path.endswith("railgate_enable") else "on" for path in self.power_files)
 
+    def minimum(self, level: int, governor: str) -> int:
+        """Return the minimum that goes with a maximum of `level`.
+
+        A clock that is not pinned keeps the minimum that was found. Where it was found pinned, that says nothing of
+        its usual minimum, and the lowest level is taken.
+        """
+        if governor == FIXED:
+            return level
+        return min(level, self.levels[0] if self.found.low == self.found.high else self.found.low)
+
 
 @dataclass(frozen=True)
-class Emc:
-    """A clock that a lock holds: the memory controller's, and the GPU's of the oldest releases (gbus).
+class LockedClock:
+    """A clock that a lock holds: the memory controller's, or the GPU's of releases before devfreq (gbus). In Hz.
 
     Attributes:
-        request: Takes a rate in Hz.
-        lock: 1 holds the requested rate against the load.
-        rate: The rate now.
-        cap: Limits the rate; ``""`` where there is none that may be written.
-        cap_zero_is_none: The old cap file: 0 means no cap. (In the new one 0 is the lowest rate.)
-        freqs_hz: Levels, ascending.
+        domain: Beginning of the names of its settings: ``emc``, ``gpu``.
+        freq: Name of the level's option.
+        governor: Name of the governor's option: `FIXED`, or `free`.
+        free: What the governor is called while no lock holds the clock.
+        levels: Ascending.
+        request: File that takes a rate.
+        lock: File; 1 holds the requested rate against the load.
+        rate: File of the rate now.
+        cap: File that limits the rate; ``""`` where there is none that may be written.
     """
 
-    request: str
-    lock: str
-    rate: str
-    cap: str
-    cap_zero_is_none: bool
-    freqs_hz: tuple[int, ...]
+    domain: str
+    freq: str
+    governor: str
+    free: str
+    levels: tuple[int, ...]
+    request: str = ""
+    lock: str = ""
+    rate: str = ""
+    cap: str = ""
+
+    @property
+    def cap_zero_is_none(self) -> bool:
+        """Whether 0 in the cap file is no cap, and a number between levels goes down: the file of L4T R28 to R35.
+
+        In the newer file 0 is the lowest rate, and what is between levels goes up.
+        """
+        return self.cap.endswith("emc_iso_cap")
+
+    def capped(self, cap: int) -> int:
+        """Return the highest level that a number in the cap file leaves; a negative one is no cap."""
+        if not self.cap or cap < 0 or (cap == 0 and self.cap_zero_is_none):
+            return self.levels[-1]
+        return (at_most if self.cap_zero_is_none else at_least)(self.levels, cap)
+
+    def capped_by(self, text: str) -> int:
+        """Return the highest level that the text of the cap file leaves; what is no number is no cap."""
+        return self.capped(int(text) if text.isdigit() else -1)
+
+    def cap_text(self, level: int) -> str:
+        """Return what the cap file takes to limit the clock to `level`."""
+        if level < self.levels[-1]:
+            return str(level)
+        return "0" if self.cap_zero_is_none else _NO_CAP
 
 
 @dataclass(frozen=True)
 class Layout:
     """All of it. A board has `gpu` or `gbus`."""
 
-    clusters: tuple[Cluster, ...]
+    clusters: tuple[LimitedClock, ...]
     groups: tuple[CoreGroup, ...]
-    gpu: Gpu | None
-    emc: Emc | None
-    gbus: Emc | None = None
-    missing: tuple[Missing, ...] = field(default=())
+    gpu: LimitedClock | None
+    emc: LockedClock | None
+    gbus: LockedClock | None = None
+    missing: tuple[Missing, ...] = ()
 
+    @property
+    def clocks(self) -> tuple[LimitedClock, ...]:
+        """The clocks with limits: each cluster's, then the GPU's."""
+        return (*self.clusters, *([self.gpu] if self.gpu else []))
 
-def discover(files: BoardFiles, hardware: Hardware) -> Layout:
-    """Return what the board has now."""
-    missing: list[Missing] = []
-    clusters = _clusters(files, hardware, missing)
-    groups = _groups(files, hardware, clusters, missing)
-    gbus = _gbus(files)
-    gpu = None if gbus else _gpu(files, missing)
-    emc = _emc(files, hardware, missing)
-    return Layout(clusters, groups, gpu, emc, gbus, tuple(missing))
-
-
-# --- CPU ---------------------------------------------------------------------------------------
-
-
-def _clusters(files: BoardFiles, hardware: Hardware, missing: list[Missing]) -> tuple[Cluster, ...]:
-    folders = sorted(files.raw.glob(f"{CPU_ROOT}/cpufreq/policy*"), key=_number)
-    found = []
-    for index, folder in enumerate(folders):
-        lead = _number(folder)
-        prefix = hardware.clusters.get(lead, "cpu" if index == 0 else f"cpu_cluster{index}")
-        try:
-            cpus = tuple(int(c) for c in files.read(f"{folder}/related_cpus").replace(",", " ").split())
-            freqs = tuple(sorted({int(f) for f in files.read(f"{folder}/scaling_available_frequencies").split()}))
-            governors = tuple(files.read(f"{folder}/scaling_available_governors").split())
-            found_now = Found(
-                files.number(f"{folder}/scaling_min_freq"),
-                files.number(f"{folder}/scaling_max_freq"),
-                files.read(f"{folder}/scaling_governor"),
-            )
-            if not (cpus and freqs):
-                raise ValueError
-        except (TunerError, ValueError):
-            missing.append(
-                Missing(
-                    f"{prefix}_freq_khz",
-                    f"{folder} does not tell its clock levels: its cores are offline in this power mode",
-                    f"bring cpu{lead} online, or choose a mode that has it (nvpmodel -m 0), and start again",
-                )
-            )
-            continue
-        found.append(Cluster(prefix, folder, cpus, freqs, governors, found_now))
-    if not folders:
-        missing.append(Missing("cpu_freq_khz", "the kernel offers no cpufreq policy", "load the cpufreq driver"))
-    return tuple(found)
-
-
-def _groups(
-    files: BoardFiles, hardware: Hardware, clusters: Sequence[Cluster], missing: list[Missing]
-) -> tuple[CoreGroup, ...]:
-    """Return the core groups, reduced to the cores that can be switched and whose clock is known."""
-    try:
-        present = parse_cpulist(files.read(f"{CPU_ROOT}/present"))
-    except (TunerError, ValueError):
-        missing.append(Missing("cpu_cores_online", f"{CPU_ROOT}/present does not answer", ROOT_REMEDY))
-        return ()
-    clocked = {cpu for cluster in clusters for cpu in cluster.cpus}
-    usable = {c for c in present if c == 0 or (c in clocked and files.raw.exists(f"{CPU_ROOT}/cpu{c}/online"))}
-    declared = hardware.core_groups or (CoreGroup("cpu_cores_online", tuple(sorted(present)), 1, "Cores online"),)
-    groups = []
-    for group in declared:
-        cpus = tuple(c for c in group.cpus if c in usable)
-        if len(cpus) > group.minimum:
-            groups.append(CoreGroup(group.option, cpus, group.minimum, group.description))
-        else:
-            missing.append(
-                Missing(group.option, "its cores cannot be switched", "choose a power mode that has them online")
-            )
-    return tuple(groups)
-
-
-def _number(path: str) -> int:
-    match = re.search(r"(\d+)$", path)
-    return int(match[1]) if match else 0
-
-
-# --- GPU ---------------------------------------------------------------------------------------
-
-
-def _gpu(files: BoardFiles, missing: list[Missing]) -> Gpu | None:
-    for folder in files.raw.glob("/sys/class/devfreq/*"):
-        if not _is_gpu(files, folder):
-            continue
-        if not files.may_write(f"{folder}/max_freq"):
-            reason = f"{folder} is not declared as writable for this board and release"
-            missing.append(Missing("gpu_freq_hz", reason, "add it to [writes] of the board's hardware file"))
-            return None
-        try:
-            gpu = _read_gpu(files, folder)
-        except (TunerError, ValueError) as error:
-            reason = error.what.rstrip(".") if isinstance(error, TunerError) else f"{folder} lists nonsense ({error})"
-            missing.append(Missing("gpu_freq_hz", reason, ROOT_REMEDY))
-            return None
-        if not gpu.freqs_hz:
-            break
-        missing += _tpc(files, folder)
-        return gpu
-    reason = "no GPU is under /sys/class/devfreq, and debugfs shows no gbus"
-    missing.append(Missing("gpu_freq_hz", reason, f"load the nvgpu driver; {DEBUGFS_REMEDY}"))
-    return None
-
-
-def _gbus(files: BoardFiles) -> Emc | None:
-    """Return the GPU's clock of a release before devfreq (TX1 with L4T R24 to R28)."""
-    clock, override = f"{DEBUGFS}/clock/gbus", f"{DEBUGFS}/clock/override.gbus"
-    if not files.may_write(f"{override}/rate") or not files.raw.exists(f"{override}/rate"):
-        return None
-    try:
-        rates = _khz_table(files, f"{clock}/possible_rates")
-    except TunerError:
-        return None
-    return Emc(f"{override}/rate", f"{override}/state", f"{clock}/rate", "", False, rates) if rates else None
-
-
-def _tpc(files: BoardFiles, folder: str) -> list[Missing]:
-    """Return why TPC power gating is no option, where the board has it: the kernel says EBUSY once the GPU was used."""
-    path = f"{folder}/device/tpc_pg_mask"
-    if not files.raw.exists(path):
-        return []
-    return [
-        Missing(
-            "gpu_tpc_mask",
-            f"{path} is {files.read(path)}, and another mask needs a reboot once the GPU was used",
-            "choose a power mode with the mask that you want (nvpmodel -m ID), reboot, and tune again",
-        )
-    ]
-
-
-def _read_gpu(files: BoardFiles, folder: str) -> Gpu:
-    switches = (f"{folder}/device/railgate_enable", f"{folder}/device/power/control")
-    power_files = tuple(p for p in switches if files.raw.exists(p) and files.may_write(p))
-    return Gpu(
-        folder,
-        tuple(sorted({int(f) for f in files.read(f"{folder}/available_frequencies").split()})),
-        tuple(files.read(f"{folder}/available_governors").split()),
-        power_files,
-        Found(
-            files.number(f"{folder}/min_freq"),
-            files.number(f"{folder}/max_freq"),
-            files.read(f"{folder}/governor"),
-            " ".join(files.read(p) for p in power_files),
-        ),
-    )
-
-
-def _is_gpu(files: BoardFiles, folder: str) -> bool:
-    name = folder.rpartition("/")[2]
-    try:
-        node = files.read(f"{folder}/device/of_node/name")
-    except TunerError:
-        node = name.partition(".")[2]
-    return node in _GPU_NODES or "gpu" in name
-
-
-# --- memory controller -------------------------------------------------------------------------
-
-
-def _emc(files: BoardFiles, hardware: Hardware, missing: list[Missing]) -> Emc | None:
-    option = "emc_freq_hz"
-    raw = files.raw
-    cap = next((c for c in _CAPS if raw.exists(c) and files.may_write(c)), "")
-    layouts = (
-        (f"{_BPMP}/clk/emc", "rate", "mrq_rate_locked", "rate"),
-        (f"{DEBUGFS}/clk/override.emc", "clk_update_rate", "clk_state", "clk_rate"),
-        (f"{DEBUGFS}/clock/override.emc", "rate", "state", "../emc/rate"),
-    )
-    for folder, request, lock, rate in layouts:
-        if not raw.exists(f"{folder}/{request}"):
-            continue
-        current = f"{DEBUGFS}/clock/emc/rate" if rate.startswith("..") else f"{folder}/{rate}"
-        try:
-            freqs = tuple(f for f in _emc_levels(files, hardware) if f >= hardware.emc_min_hz)
-        except PermissionDeniedError as error:
-            missing.append(Missing(option, error.what.rstrip("."), ROOT_REMEDY))
-            return None
-        if not freqs:
-            missing.append(
-                Missing(option, "the board lists no EMC rates", "name candidates as emc_hz in its hardware file")
-            )
-            return None
-        return Emc(f"{folder}/{request}", f"{folder}/{lock}", current, cap, cap.endswith("emc_iso_cap"), freqs)
-    missing.append(Missing(option, *_why_no_emc(files)))
-    return None
-
-
-def _why_no_emc(files: BoardFiles) -> tuple[str, str]:
-    if files.raw.glob(f"{DEBUGFS}/*"):
-        return "this kernel has no EMC clock in debugfs", "use the kernel of an L4T release"
-    try:
-        files.read(f"{DEBUGFS}/bpmp/debug/clk/emc/rate")
-    except PermissionDeniedError:
-        return f"{DEBUGFS} may not be entered", ROOT_REMEDY
-    except TunerError:
-        pass
-    return "debugfs is not mounted", DEBUGFS_REMEDY
-
-
-def _emc_levels(files: BoardFiles, hardware: Hardware) -> tuple[int, ...]:
-    """Return the board's EMC rates in Hz. ``possible_rates`` is in kHz and ends with a unit.
-
-    Raises:
-        PermissionDeniedError: the tables are there and closed.
-    """
-    for path in (f"{_BPMP}/emc/possible_rates", f"{DEBUGFS}/clock/emc/possible_rates"):
-        if files.raw.exists(path):
-            rates = _khz_table(files, path)
-            if rates:
-                return rates
-    dvfs = f"{_BPMP}/clk/emc/dvfs"  # Thor: rates in column 2
-    if files.raw.exists(dvfs):
-        columns = [line.split() for line in files.read(dvfs).splitlines()]
-        column = {int(c[1]) for c in columns if len(c) > 1 and c[1].isdigit()}
-        if column:
-            return tuple(sorted(column))
-    low, high = (f"{DEBUGFS}/tegra_bwmgr/emc_{end}_rate" for end in ("min", "max"))
-    if files.raw.exists(high) and hardware.emc_hz:
-        bounds = files.number(low), files.number(high)
-        return tuple(f for f in hardware.emc_hz if bounds[0] <= f <= bounds[1])
-    return ()
-
-
-def _khz_table(files: BoardFiles, path: str) -> tuple[int, ...]:
-    """Return the rates in Hz of a list in kHz that ends with its unit: ``204000 665600 (kHz)``."""
-    return tuple(sorted({int(token) * 1000 for token in files.read(path).split() if token.isdigit()}))
+    @property
+    def locks(self) -> tuple[LockedClock, ...]:
+        """The clocks with a lock: the memory's, then the GPU's."""
+        return tuple(lock for lock in (self.emc, self.gbus) if lock is not None)

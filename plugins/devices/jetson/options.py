@@ -1,31 +1,23 @@
-"""The options of a Jetson: what they are called, which levels they have, when they mean something.
+"""The options of a Jetson: their names and levels, when they are active, and why one is missing.
 
-A clock has two options: a level (``cpu_freq_khz``) and a governor (``cpu_governor``). Governor `FIXED` pins
-the clock at the level; any other is the kernel's, which then moves the clock between the minimum that was
-found and the level. So a stock power mode, which only limits, is a configuration as exact as a pinned one.
-Standard library only.
+A clock has two: a level (``cpu_freq_khz``) and a governor (``cpu_governor``). Governor `FIXED` pins the clock at the
+level. Any other is the kernel's, which then moves the clock between the minimum that was found and the level. So a
+stock power mode, which only limits, is a configuration as exact as a pinned one. Standard library only.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 
 from tuner.boards.hardware import CoreGroup
 from tuner.ports.option import Probe, Supported, Unsupported
 from tuner.space import Condition, Option, OptionValue
 
 from ..host.actuator import parse_cpulist
+from .discover import ROOT_REMEDY
 from .files import BoardFiles
-from .layout import CPU_ROOT, ROOT_REMEDY, Cluster, Emc, Found, Layout
+from .layout import CPU_ROOT, EMC_FREQ, FIXED, GPU_FREQ, Layout, LimitedClock, LockedClock
 
-FIXED = "fixed"
-#: A clock with a lock that is free: the kernel's bandwidth manager moves the memory's, its load the GPU's.
-MANAGED, SCALED = "bwmgr", "dvfs"
-EMC_FREQ, EMC_GOVERNOR = "emc_freq_hz", "emc_governor"
-GPU_FREQ, GPU_GOVERNOR = "gpu_freq_hz", "gpu_governor"
-#: `userspace` takes its speed from another file; `performance` is `FIXED` by another name.
-_LEFT_OUT = frozenset({"userspace", "performance"})
 #: The study's columns that mean the same (OpML'19 and its successor Unicorn).
 _PAPER = {
     "cpu_cores_online": tuple(f"cpu{n}_online" for n in range(12))
@@ -37,80 +29,8 @@ _PAPER = {
 }
 
 
-@dataclass(frozen=True)
-class Clock:
-    """One clock that two options set: of a cluster, or the GPU's.
-
-    Attributes:
-        domain: Its settings begin with it (``policy0``, ``gpu``).
-        freq: Name of the level's option.
-        governor: Name of the governor's option.
-        levels: Ascending.
-        governors: That the kernel offers.
-        found: What was set when the board was looked at.
-        cluster: None for the GPU.
-    """
-
-    domain: str
-    freq: str
-    governor: str
-    levels: tuple[int, ...]
-    governors: tuple[str, ...]
-    found: Found
-    cluster: Cluster | None = None
-
-    @property
-    def choices(self) -> tuple[str, ...]:
-        """Levels of the governor's option."""
-        kept = [g for g in self.governors if g not in _LEFT_OUT or g == self.found.governor]
-        return (FIXED, *kept)
-
-    def floor(self, level: int) -> int:
-        """Return the minimum that goes with a maximum of `level` while a kernel governor moves the clock."""
-        pinned = self.found.low == self.found.high  # then nothing is known of the floor but the table's end
-        return min(level, self.levels[0] if pinned else self.found.low)
-
-
-@dataclass(frozen=True)
-class Lock:
-    """A clock that two options set through a lock: the memory's, or the GPU's where there is no devfreq.
-
-    Attributes:
-        domain: Its settings begin with it (``emc``, ``gpu``).
-        freq: Name of the level's option.
-        governor: Name of the governor's option: `FIXED` or `free`.
-        free: What the governor is called while no lock holds the clock.
-        files: Its files and levels.
-    """
-
-    domain: str
-    freq: str
-    governor: str
-    free: str
-    files: Emc
-
-
-def locks(layout: Layout) -> tuple[Lock, ...]:
-    """Return the clocks with a lock."""
-    emc = [Lock("emc", EMC_FREQ, EMC_GOVERNOR, MANAGED, layout.emc)] if layout.emc else []
-    gbus = [Lock("gpu", GPU_FREQ, GPU_GOVERNOR, SCALED, layout.gbus)] if layout.gbus else []
-    return (*emc, *gbus)
-
-
-def clocks(layout: Layout) -> tuple[Clock, ...]:
-    """Return the clocks with limits: each cluster's, then the GPU's."""
-    made = [
-        Clock(c.name, f"{c.prefix}_freq_khz", f"{c.prefix}_governor", c.freqs_khz, c.governors, c.found, c)
-        for c in layout.clusters
-    ]
-    if layout.gpu:
-        gpu = layout.gpu
-        made.append(Clock("gpu", GPU_FREQ, GPU_GOVERNOR, gpu.freqs_hz, gpu.governors, gpu.found))
-    return tuple(made)
-
-
 def probes(layout: Layout, files: BoardFiles, current: Mapping[str, OptionValue]) -> Sequence[Probe]:
-    """Return every option, what is missing with its reason.
+    """Return every option; what is missing with its reason.
 
     Args:
         layout: What the board has.
@@ -129,46 +49,17 @@ def probes(layout: Layout, files: BoardFiles, current: Mapping[str, OptionValue]
     return found
 
 
-def _options(layout: Layout) -> Sequence[tuple[Option, str]]:
-    """Return each option and a file that has to be writable for it."""
-    made: list[tuple[Option, str]] = [
-        (_cores(group), f"{CPU_ROOT}/cpu{group.cpus[-1]}/online") for group in layout.groups
-    ]
-    for clock in clocks(layout):
-        condition = _awake_condition(clock, layout.groups)
-        if clock.cluster is None:
-            path, what, unit = f"{layout.gpu.folder}/max_freq" if layout.gpu else "", "GPU", "Hz"
-        else:
-            path, unit = f"{clock.cluster.policy}/scaling_max_freq", "kHz"
-            what = "cpu" + "/".join(map(str, clock.cluster.cpus))
-        made.append(
-            (
-                Option(
-                    clock.freq,
-                    clock.levels,
-                    unit=unit,
-                    condition=condition,
-                    aliases=_PAPER.get(clock.freq, ()),
-                    description=f"Clock of {what}; its upper limit while a governor of the kernel moves it",
-                ),
-                path,
-            )
-        )
-        made.append(
-            (
-                Option(
-                    clock.governor,
-                    clock.choices,
-                    "categorical",
-                    condition=condition,
-                    description=f"What moves the clock of {what}; '{FIXED}': nothing does",
-                ),
-                path,
-            )
-        )
-    for lock in locks(layout):
-        made += _lock_options(lock, "the GPU" if lock.domain == "gpu" else "the external memory controller")
-    return made
+def _options(layout: Layout) -> Iterator[tuple[Option, str]]:
+    """Yield each option and a file that has to be writable for it."""
+    for group in layout.groups:
+        yield _cores(group), f"{CPU_ROOT}/cpu{group.cpus[-1]}/online"
+    for clock in layout.clocks:
+        for option in _limited(clock, layout.groups):
+            yield option, f"{clock.base}max_freq"
+    for lock in layout.locks:
+        level, governor = _locked(lock)
+        yield level, lock.request
+        yield governor, lock.lock
 
 
 def _cores(group: CoreGroup) -> Option:
@@ -176,26 +67,45 @@ def _cores(group: CoreGroup) -> Option:
     return Option(group.option, counts, aliases=_PAPER.get(group.option, ()), description=group.description)
 
 
-def _awake_condition(clock: Clock, groups: Sequence[CoreGroup]) -> Condition | None:
+def _limited(clock: LimitedClock, groups: Sequence[CoreGroup]) -> tuple[Option, Option]:
+    what = "cpu" + "/".join(map(str, clock.cpus)) if clock.cpus else "GPU"
+    condition = _online_condition(clock, groups)
+    level = Option(
+        clock.freq,
+        clock.levels,
+        unit="kHz" if clock.cpus else "Hz",
+        condition=condition,
+        aliases=_PAPER.get(clock.freq, ()),
+        description=f"Clock of {what}; its upper limit while a governor of the kernel moves it",
+    )
+    governor = Option(
+        clock.governor,
+        clock.choices,
+        "categorical",
+        condition=condition,
+        description=f"What moves the clock of {what}; '{FIXED}': nothing does",
+    )
+    return level, governor
+
+
+def _online_condition(clock: LimitedClock, groups: Sequence[CoreGroup]) -> Condition | None:
     """Return the core counts with which the clock's cluster has a core online; None: with all."""
-    if clock.cluster is None:
-        return None
     for group in groups:
         counts = range(group.minimum, len(group.cpus) + 1)
-        awake = tuple(n for n in counts if set(group.cpus[:n]) & set(clock.cluster.cpus))
-        if awake and len(awake) < len(counts):
-            return Condition(group.option, awake)
+        active = tuple(n for n in counts if set(group.cpus[:n]) & set(clock.cpus))
+        if active and len(active) < len(counts):
+            return Condition(group.option, active)
     return None
 
 
-def _lock_options(lock: Lock, what: str) -> Sequence[tuple[Option, str]]:
-    # Without a cap file only a lock limits the rate, so the level means nothing while it is not locked.
-    condition = None if lock.files.cap else Condition(lock.governor, (FIXED,))
-    freq = Option(
+def _locked(lock: LockedClock) -> tuple[Option, Option]:
+    what = "the GPU" if lock.domain == "gpu" else "the external memory controller"
+    level = Option(
         lock.freq,
-        lock.files.freqs_hz,
+        lock.levels,
         unit="Hz",
-        condition=condition,
+        # Without a cap file only a lock limits the rate, so the level means nothing while it is not locked.
+        condition=None if lock.cap else Condition(lock.governor, (FIXED,)),
         aliases=_PAPER[lock.freq],
         description=f"Clock of {what}; its upper limit while it is managed",
     )
@@ -205,7 +115,7 @@ def _lock_options(lock: Lock, what: str) -> Sequence[tuple[Option, str]]:
         "categorical",
         description=f"What moves the clock of {what}: the kernel by its load, or nothing ('{FIXED}')",
     )
-    return ((freq, lock.files.request), (governor, lock.files.lock))
+    return level, governor
 
 
 def _level(option: Option, value: OptionValue) -> OptionValue:

@@ -16,9 +16,9 @@ from importlib.resources import files
 from tuner.boards.hardware import hardware_names, load_hardware
 from tuner.errors import OptionValueError
 from tuner.profiles import Profile
+from tuner.profiles.text import heading, one_line, value_text
 from tuner.space import OptionValue
 
-from ..text import heading, one_line, value_text
 from .host import host_data
 from .jetson import jetson_data
 

@@ -7,9 +7,8 @@ import shlex
 
 from tuner.errors import OptionValueError
 from tuner.profiles import Profile
+from tuner.profiles.text import one_line
 from tuner.space import OptionValue
-
-from ..text import one_line
 
 _WORD = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _LARGEST = 2**63 - 1

@@ -113,7 +113,7 @@ def test_an_unknown_board_works_by_discovery_alone() -> None:
     assert identity is not None
     board = open_board(files, identity)
     assert board.hardware.name == "jetson-generic"
-    assert board.layout.clusters[0].freqs_khz == (100000, 200000)
+    assert board.layout.clusters[0].levels == (100000, 200000)
     assert board.layout.groups[0].cpus == (0, 1)
     assert board.layout.gpu is not None
     assert {m.name for m in board.layout.missing} == {"emc_freq_hz"}

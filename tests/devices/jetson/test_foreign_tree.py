@@ -64,7 +64,7 @@ def test_meters_below_a_directory(tmp_path: Path, outside: Path, place: str, met
 
 def test_a_jetsons_files(tmp_path: Path, outside: Path) -> None:
     files = BoardFiles(RootedFiles(linked(tmp_path, "sys/kernel", outside)), ["/sys/kernel/*"])
-    for act in (lambda: files.read("/sys/kernel/online"), lambda: files.write_unread("/sys/kernel/online", "9")):
+    for act in (lambda: files.read("/sys/kernel/online"), lambda: files.write("/sys/kernel/online", "9")):
         with pytest.raises(DeviceError):
             act()
     assert (outside / "online").read_text() == "0-1"

@@ -12,9 +12,9 @@ from tuner.boards.hardware import Limits
 from tuner.ports import GuardVerdict
 from tuner_emulator.board import EmulatedBoard
 from tuner_plugins.devices.jetson.detect import hardware_of, identify
+from tuner_plugins.devices.jetson.discover import discover
 from tuner_plugins.devices.jetson.files import BoardFiles
 from tuner_plugins.devices.jetson.guard import JetsonGuard
-from tuner_plugins.devices.jetson.layout import discover
 from tuner_plugins.devices.jetson.thermal import ThermalReader
 
 POLICY = "/sys/devices/system/cpu/cpufreq/policy0"

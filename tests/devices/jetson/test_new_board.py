@@ -7,8 +7,8 @@ from pathlib import Path
 
 from tuner.boards.hardware import parse_hardware
 from tuner_emulator.board import EmulatedBoard
+from tuner_plugins.devices.jetson.discover import discover
 from tuner_plugins.devices.jetson.files import BoardFiles
-from tuner_plugins.devices.jetson.layout import discover
 
 from .page import page
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tuner.errors import MalformedFileError, UnknownModeError, UsageError
 
@@ -49,7 +49,7 @@ class Param:
 
 
 @dataclass(frozen=True)
-class Setting:
+class ModeLine:
     """One line of a mode. In files of L4T R27 and R28 `param` is ``""`` and `argument` is a path."""
 
     param: str
@@ -82,13 +82,13 @@ class Mode:
 
     ident: int
     name: str
-    settings: tuple[Setting, ...]
+    settings: tuple[ModeLine, ...]
     comments: tuple[str, ...]
     first: int
     end: int
 
     @property
-    def masks(self) -> tuple[Setting, ...]:
+    def masks(self) -> tuple[ModeLine, ...]:
         """The settings that power parts of the GPU off."""
         return tuple(s for s in self.settings if s.is_mask)
 
@@ -147,13 +147,13 @@ class Edit:
 def parse(text: str) -> Document:
     """Return what `text` says. Never fails: what the grammar does not have is kept and means nothing."""
     lines = tuple(_LINE.findall(text))
-    reader = _Reader()
+    parser = _Parser()
     for index, line in enumerate(lines):
-        reader.line(index, line)
-    return Document(lines, tuple(reader.params.values()), tuple(reader.modes), reader.default)
+        parser.line(index, line)
+    return Document(lines, tuple(parser.params.values()), tuple(parser.modes), parser.default)
 
 
-class _Reader:
+class _Parser:
     """What was read so far; each line belongs to the last head."""
 
     def __init__(self) -> None:
@@ -190,7 +190,8 @@ class _Reader:
             self.params.setdefault(name, Param(attributes.get("TYPE", ""), name))
         elif kind == "POWER_MODEL" and name and attributes.get("ID", "").isdecimal():
             self._comments = []
-            self.modes.append(Mode(int(attributes["ID"]), name, (), (), index, index + 1))
+            mode = Mode(ident=int(attributes["ID"]), name=name, settings=(), comments=(), first=index, end=index + 1)
+            self.modes.append(mode)
         elif kind == "PM_CONFIG" and attributes.get("DEFAULT"):
             self.default = attributes["DEFAULT"]
         else:
@@ -198,17 +199,17 @@ class _Reader:
 
     def _setting(self, index: int, words: Sequence[str]) -> None:
         if len(words) == 2 and words[0].startswith("/"):
-            setting = Setting("", words[0], words[1])
+            setting = ModeLine("", words[0], words[1])
         elif len(words) >= 3:
-            setting = Setting(words[0], words[1], " ".join(words[2:]))
+            setting = ModeLine(words[0], words[1], " ".join(words[2:]))
         else:
             return
         mode = self.modes[-1]
         settings = (*mode.settings, setting)
-        self.modes[-1] = Mode(mode.ident, mode.name, settings, tuple(self._comments), mode.first, index + 1)
+        self.modes[-1] = replace(mode, settings=settings, comments=tuple(self._comments), end=index + 1)
 
 
-def active_mode(status: str) -> int | None:
+def active_id(status: str) -> int | None:
     """Return the mode id in the text of ``/var/lib/nvpmodel/status``, None where it says none.
 
     ``pmode:0002`` is decimal, whatever its zeros look like.
@@ -223,7 +224,7 @@ def active_mode(status: str) -> int | None:
 def add_or_replace_mode(
     document: Document,
     name: str,
-    settings: Sequence[Setting],
+    settings: Sequence[ModeLine],
     *,
     active: int | None = None,
     comments: Sequence[str] = (),
@@ -300,13 +301,13 @@ def _named(document: Document, name: str) -> list[int | str]:
     return [m.name for m in document.modes if m.name == name]
 
 
-def _current_masks(document: Document, current: Mode | None) -> tuple[Setting, ...]:
+def _current_masks(document: Document, current: Mode | None) -> tuple[ModeLine, ...]:
     """Return the masks of the current mode; where it names none, of the first mode that does."""
     candidates = [m for m in (current, document.default_mode, *document.modes) if m is not None]
     return next((m.masks for m in candidates if m.masks), ())
 
 
-def _with_masks(settings: Iterable[Setting], masks: Sequence[Setting]) -> list[Setting]:
+def _with_masks(settings: Iterable[ModeLine], masks: Sequence[ModeLine]) -> list[ModeLine]:
     """Return settings with these masks and no other, where the settings had theirs, else at the beginning."""
     waiting = {(m.param, m.argument): m for m in masks}
     result = []
@@ -319,7 +320,7 @@ def _with_masks(settings: Iterable[Setting], masks: Sequence[Setting]) -> list[S
     return [*result[:at], *waiting.values(), *result[at:]]
 
 
-def _is_online(setting: Setting) -> bool:
+def _is_online(setting: ModeLine) -> bool:
     return setting.param.startswith("CPU_ONLINE") or setting.argument.endswith("/online")
 
 

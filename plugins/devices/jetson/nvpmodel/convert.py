@@ -15,34 +15,22 @@ from dataclasses import dataclass
 from tuner.errors import OptionValueError
 from tuner.space import Configuration, OptionValue
 
-from .board import (
-    FIXED,
-    UNLOCKED,
-    ModeBoard,
-    ModeClock,
-    ModeEmc,
-    Target,
-    at_least,
-    at_most,
-    cpu_range,
-    gpu_range,
-    targets_of,
-)
-from .conf import Document, Mode, Setting, parse
+from ..layout import EMC_FREQ, EMC_GOVERNOR, FIXED, MANAGED, LimitedClock, LockedClock
+from .board import FileRole, ModeBoard, cpu_range, gpu_range, roles_of
+from .conf import Document, Mode, ModeLine, parse
 
 #: Begins a comment that carries what lines cannot; also the mark of a mode that tuner wrote.
 REMARK = "tuner options:"
 #: Nobody says how long a line nvpmodel's own parser takes; its makers' are shorter than this.
 COMMENT_WIDTH = 100
 _REMARK = re.compile(rf"#\s*{REMARK}(.*)")
-_EMC, _EMC_GOVERNOR = "emc_freq_hz", "emc_governor"
 
 
 # --- a mode as a configuration -----------------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class Reading:
+class ModeReading:
     """What a mode comes to on a board.
 
     Attributes:
@@ -67,12 +55,12 @@ def read_modes(text: str, board: ModeBoard) -> list[tuple[str, Configuration | s
     return [(r.mode.name, r.reason or r.configuration) for r in readings]
 
 
-def read_mode(document: Document, mode: Mode, board: ModeBoard) -> Reading:
+def read_mode(document: Document, mode: Mode, board: ModeBoard) -> ModeReading:
     """Return what `mode` comes to. What it does not mention counts as online, or as not limited."""
-    targets = targets_of(document)
+    roles = roles_of(document)
     remark = _remark(mode)
     try:
-        said = _said(mode, targets)
+        said = _said(mode, roles)
         online = _online(said, board)
         configuration: dict[str, OptionValue] = dict(_core_counts(online, board))
         for clock in board.clocks:
@@ -81,32 +69,32 @@ def read_mode(document: Document, mode: Mode, board: ModeBoard) -> Reading:
         if board.emc is not None:
             configuration.update(_emc_options(board.emc, said, board, remark))
     except _NotSayableError as error:
-        return Reading(mode, {}, str(error))
-    return Reading(mode, configuration)
+        return ModeReading(mode, {}, str(error))
+    return ModeReading(mode, configuration)
 
 
-def _said(mode: Mode, targets: Mapping[tuple[str, str], Target]) -> dict[Target, int]:
-    """Return target -> number; where several lines hit one, the last counts."""
+def _said(mode: Mode, roles: Mapping[tuple[str, str], FileRole]) -> dict[FileRole, int]:
+    """Return role -> number; where several lines hit one, the last counts."""
     result = {}
     for setting in mode.settings:
-        target = targets.get((setting.param, setting.argument))
-        if target is None:
+        role = roles.get((setting.param, setting.argument))
+        if role is None:
             continue
         try:
-            result[target] = int(setting.value)
+            result[role] = int(setting.value)
         except ValueError as error:
             raise _NotSayableError(f"'{setting.text}' gives no number") from error
     return result
 
 
-def _online(said: Mapping[Target, int], board: ModeBoard) -> dict[int, bool]:
+def _online(said: Mapping[FileRole, int], board: ModeBoard) -> dict[int, bool]:
     """Return whether each CPU of the board is online."""
     cpus = [*(c for g in board.cores for c in g.cpus), *(c for k in board.clusters for c in k.cpus)]
     online = {**dict.fromkeys(cpus, True), **dict.fromkeys(board.kept_off, False)}
-    for target, value in said.items():
-        if target.kind != "online":
+    for role, value in said.items():
+        if role.kind != "online":
             continue
-        cpu, on = target.cpu, value != 0
+        cpu, on = role.cpu, value != 0
         if not on and cpu == 0:
             raise _NotSayableError("it takes cpu0 offline")
         if board.group_of(cpu) is None and on != online.get(cpu, False):
@@ -133,28 +121,28 @@ def _listed(cpus: Sequence[int]) -> str:
 
 
 def _clock_options(
-    clock: ModeClock, said: Mapping[Target, int], board: ModeBoard, remark: Mapping[str, str]
+    clock: LimitedClock, said: Mapping[FileRole, int], board: ModeBoard, remark: Mapping[str, str]
 ) -> dict[str, OptionValue]:
     low, high = _levels_of(clock, said, board)
-    options: dict[str, OptionValue] = {clock.freq_option: high}
+    options: dict[str, OptionValue] = {clock.freq: high}
     if not board.has_governors:
         return options
-    governor = FIXED if low == high else clock.governor
-    noted = remark.get(clock.governor_option, "")
+    governor = FIXED if low == high else clock.found.governor
+    noted = remark.get(clock.governor, "")
     # Any governor fits limits that leave a choice; others fit a governor whose minimum leaves none either.
     if noted in clock.governors and (low != high or _range(clock, clock.minimum(high, noted), high, board)[0] == low):
         governor = noted
-    return {**options, clock.governor_option: governor}
+    return {**options, clock.governor: governor}
 
 
-def _levels_of(clock: ModeClock, said: Mapping[Target, int], board: ModeBoard) -> tuple[int, int]:
+def _levels_of(clock: LimitedClock, said: Mapping[FileRole, int], board: ModeBoard) -> tuple[int, int]:
     """Return the lowest and highest level that a mode leaves to a clock."""
     levels = clock.levels
     kind = "cpu" if clock.cpus else "gpu"
     low, high = levels[0], levels[-1]
-    for target, value in said.items():
-        if target.kind.startswith(kind) and (not clock.cpus or target.cpu in clock.cpus):
-            if target.kind.endswith("max"):
+    for role, value in said.items():
+        if role.kind.startswith(kind) and (not clock.cpus or role.cpu in clock.cpus):
+            if role.kind.endswith("max"):
                 high = levels[-1] if value < 0 else value
             else:
                 low = levels[-1] if value < 0 else value
@@ -163,41 +151,39 @@ def _levels_of(clock: ModeClock, said: Mapping[Target, int], board: ModeBoard) -
 
 def unsaid_minima(document: Document, mode: Mode, board: ModeBoard) -> list[str]:
     """Return a sentence for each clock whose minimum in `mode` is another than the mode's configuration leaves it."""
-    reading, said = read_mode(document, mode, board), _said(mode, targets_of(document))
+    reading, said = read_mode(document, mode, board), _said(mode, roles_of(document))
     sentences = []
     for clock in board.clocks:
-        if clock.freq_option not in reading.configuration:
+        if clock.freq not in reading.configuration:
             continue
         low, high = _levels_of(clock, said, board)
-        governor = str(reading.configuration.get(clock.governor_option, ""))
+        governor = str(reading.configuration.get(clock.governor, ""))
         left, _ = _range(clock, clock.minimum(high, governor), high, board)
         if left != low:
             sentences.append(
-                f"The mode's MIN_FREQ keeps {clock.freq_option} at {low} or more, which no option says: "
+                f"The mode's MIN_FREQ keeps {clock.freq} at {low} or more, which no option says: "
                 f"where the profile is applied or exported, the minimum is {left}."
             )
     return sentences
 
 
-def _range(clock: ModeClock, low: int, high: int, board: ModeBoard) -> tuple[int, int]:
+def _range(clock: LimitedClock, low: int, high: int, board: ModeBoard) -> tuple[int, int]:
     if clock.cpus:
         return cpu_range(clock.levels, low, high, board.snaps_cpu_limits)
     return gpu_range(clock.levels, low, high)
 
 
 def _emc_options(
-    emc: ModeEmc, said: Mapping[Target, int], board: ModeBoard, remark: Mapping[str, str]
+    emc: LockedClock, said: Mapping[FileRole, int], board: ModeBoard, remark: Mapping[str, str]
 ) -> dict[str, OptionValue]:
-    cap = said.get(Target("emc_cap"), -1)
-    uncapped = cap < 0 or (cap == 0 and emc.cap_zero_is_none) or not emc.has_cap
-    level = emc.levels[-1] if uncapped else (at_most if emc.cap_zero_is_none else at_least)(emc.levels, cap)
+    level = emc.capped(said.get(FileRole("emc_cap"), -1))
     if not board.has_governors:
-        return {_EMC: level}
-    if remark.get(_EMC_GOVERNOR) == FIXED:
-        locked = next((f for f in emc.levels if str(f) == remark.get(_EMC)), None)
-        if locked is not None and (locked == level or not emc.has_cap):
-            return {_EMC: locked, _EMC_GOVERNOR: FIXED}
-    return {_EMC: level, _EMC_GOVERNOR: UNLOCKED} if emc.has_cap else {_EMC_GOVERNOR: UNLOCKED}
+        return {EMC_FREQ: level}
+    if remark.get(EMC_GOVERNOR) == FIXED:
+        locked = next((f for f in emc.levels if str(f) == remark.get(EMC_FREQ)), None)
+        if locked is not None and (locked == level or not emc.cap):
+            return {EMC_FREQ: locked, EMC_GOVERNOR: FIXED}
+    return {EMC_FREQ: level, EMC_GOVERNOR: MANAGED} if emc.cap else {EMC_GOVERNOR: MANAGED}
 
 
 def _remark(mode: Mode) -> dict[str, str]:
@@ -217,8 +203,8 @@ def completed(configuration: Configuration, board: ModeBoard) -> dict[str, Optio
     """Return `configuration` with the governors that it leaves out: a rate alone means a fixed one."""
     if not board.has_governors:
         return dict(configuration)
-    pairs = [(c.freq_option, c.governor_option) for c in board.clocks]
-    pairs += [(_EMC, _EMC_GOVERNOR)] if board.emc else []
+    pairs = [(c.freq, c.governor) for c in board.clocks]
+    pairs += [(EMC_FREQ, EMC_GOVERNOR)] if board.emc else []
     missing = {g: FIXED for f, g in pairs if f in configuration and g not in configuration}
     return {**configuration, **missing}
 
@@ -226,10 +212,10 @@ def completed(configuration: Configuration, board: ModeBoard) -> dict[str, Optio
 def remarks_of(configuration: Configuration, board: ModeBoard) -> list[str]:
     """Return the comments (without ``#``) that carry what the lines of a mode cannot; at least one."""
     wanted = completed(configuration, board)
-    governors = [c.governor_option for c in board.clocks] + [_EMC_GOVERNOR]
+    governors = [c.governor for c in board.clocks] + [EMC_GOVERNOR]
     words = [f"{name}={wanted[name]}" for name in governors if name in wanted]
-    if wanted.get(_EMC_GOVERNOR) == FIXED:
-        words.append(f"{_EMC}={wanted[_EMC]}")
+    if wanted.get(EMC_GOVERNOR) == FIXED:
+        words.append(f"{EMC_FREQ}={wanted[EMC_FREQ]}")
     return textwrap.wrap(
         " ".join(words),
         COMMENT_WIDTH,
@@ -242,7 +228,7 @@ def remarks_of(configuration: Configuration, board: ModeBoard) -> list[str]:
 
 def mode_settings(
     document: Document, template: Mode, configuration: Configuration, board: ModeBoard
-) -> tuple[Setting, ...]:
+) -> tuple[ModeLine, ...]:
     """Return the lines of a mode for `configuration`, under the PARAM names of `document`.
 
     Lines that are no option's (accelerators, GPU power, masks) are those of `template`, as are the
@@ -253,27 +239,27 @@ def mode_settings(
     """
     wanted = completed(configuration, board)
     _require_known(wanted, board)
-    targets = targets_of(document)
-    values = _Values(wanted, board, _template_online(template, targets, board))
-    _require_slots(values, set(targets.values()), wanted, board)
-    result: list[Setting] = []
+    roles = roles_of(document)
+    values = _Values(wanted, board, _template_online(template, roles, board))
+    _require_slots(values, set(roles.values()), wanted, board)
+    result: list[ModeLine] = []
     written: set[tuple[str, str]] = set()
     for setting in template.settings:
         slot = (setting.param, setting.argument)
-        value = values.of(targets[slot]) if slot in targets else setting.value
+        value = values.of(roles[slot]) if slot in roles else setting.value
         if value == "":
             continue  # a cluster that is off has no limits to write
         written.add(slot)
-        result.append(Setting(*slot, setting.value if value is None else value))
-    for slot, target in sorted(targets.items(), key=lambda item: _rank(item[1])):
-        value = values.of(target)
+        result.append(ModeLine(*slot, setting.value if value is None else value))
+    for slot, role in sorted(roles.items(), key=lambda item: _rank(item[1])):
+        value = values.of(role)
         if slot not in written and value and (slot[0] or not document.params):
-            result.insert(_place(result, targets, target), Setting(*slot, value))
+            result.insert(_place(result, roles, role), ModeLine(*slot, value))
     return tuple(result)
 
 
 class _Values:
-    """What a configuration makes of each target."""
+    """What a configuration makes of each role."""
 
     def __init__(self, wanted: Configuration, board: ModeBoard, online: dict[int, bool]) -> None:
         self._wanted, self._board = wanted, board
@@ -284,34 +270,34 @@ class _Values:
                 self.desired.update({cpu: i < count for i, cpu in enumerate(group.cpus)})
         self._online = {**online, **self.desired}
 
-    def is_on(self, clock: ModeClock) -> bool:
+    def is_on(self, clock: LimitedClock) -> bool:
         """Return whether a clock drives anything: the GPU, or a cluster with a core online."""
         return not clock.cpus or any(self._online.get(cpu, True) for cpu in clock.cpus)
 
-    def of(self, target: Target) -> str | None:
+    def of(self, role: FileRole) -> str | None:
         """Return the text to write, None for what the template has, ``""`` for no line at all."""
-        if target.kind == "online":
-            return str(int(self.desired[target.cpu])) if target.cpu in self.desired else None
-        if target.kind == "emc_cap":
-            capped = self._board.emc is not None and self._board.emc.has_cap and _EMC in self._wanted
-            return str(self._wanted[_EMC]) if capped else None
-        gpu = target.kind.startswith("gpu")
-        clock = self._board.gpu if gpu else self._board.cluster_of(target.cpu)
+        if role.kind == "online":
+            return str(int(self.desired[role.cpu])) if role.cpu in self.desired else None
+        if role.kind == "emc_cap":
+            capped = self._board.emc is not None and self._board.emc.cap and EMC_FREQ in self._wanted
+            return str(self._wanted[EMC_FREQ]) if capped else None
+        gpu = role.kind.startswith("gpu")
+        clock = self._board.gpu if gpu else self._board.cluster_of(role.cpu)
         if clock is None:
-            return "" if target.cpu in self._board.kept_off else None
+            return "" if role.cpu in self._board.kept_off else None
         if not self.is_on(clock):
             return ""
-        if clock.freq_option not in self._wanted:
+        if clock.freq not in self._wanted:
             return None
-        freq = int(self._wanted[clock.freq_option])
-        if target.kind.endswith("max"):
+        freq = int(self._wanted[clock.freq])
+        if role.kind.endswith("max"):
             return str(freq)
-        governor = str(self._wanted.get(clock.governor_option, ""))
+        governor = str(self._wanted.get(clock.governor, ""))
         return str(clock.minimum(freq, governor))
 
 
-def _template_online(template: Mode, targets: Mapping[tuple[str, str], Target], board: ModeBoard) -> dict[int, bool]:
-    found = ((targets.get((s.param, s.argument)), s.value) for s in template.settings)
+def _template_online(template: Mode, roles: Mapping[tuple[str, str], FileRole], board: ModeBoard) -> dict[int, bool]:
+    found = ((roles.get((s.param, s.argument)), s.value) for s in template.settings)
     return {t.cpu: v.strip() != "0" for t, v in found if t is not None and t.kind == "online"}
 
 
@@ -319,13 +305,13 @@ def _require_known(wanted: Configuration, board: ModeBoard) -> None:
     """Raise for options and levels that the board lacks."""
     known: dict[str, Sequence[OptionValue]] = {g.option: range(len(g.cpus) + 1) for g in board.cores}
     for clock in board.clocks:
-        known[clock.freq_option] = clock.levels
+        known[clock.freq] = clock.levels
         if board.has_governors:
-            known[clock.governor_option] = (FIXED, clock.governor, *clock.governors)
+            known[clock.governor] = (FIXED, clock.found.governor, *clock.governors)
     if board.emc:
-        known[_EMC] = board.emc.levels
+        known[EMC_FREQ] = board.emc.levels
         if board.has_governors:
-            known[_EMC_GOVERNOR] = (FIXED, UNLOCKED)
+            known[EMC_GOVERNOR] = (FIXED, MANAGED)
     for name, value in wanted.items():
         if name not in known:
             raise OptionValueError(
@@ -338,29 +324,29 @@ def _require_known(wanted: Configuration, board: ModeBoard) -> None:
             )
 
 
-def _require_slots(values: _Values, targets: set[Target], wanted: Configuration, board: ModeBoard) -> None:
+def _require_slots(values: _Values, roles: set[FileRole], wanted: Configuration, board: ModeBoard) -> None:
     """Raise where the file has no PARAM for what has to be said."""
     for cpu, on in values.desired.items():
-        if not on and cpu not in board.kept_off and Target("online", cpu) not in targets:
+        if not on and cpu not in board.kept_off and FileRole("online", cpu) not in roles:
             group = board.group_of(cpu)
             raise _no_param(group.option if group else "", f"cpu{cpu}/online")
     for clock in board.clocks:
-        if clock.freq_option not in wanted or not values.is_on(clock):
+        if clock.freq not in wanted or not values.is_on(clock):
             continue
-        kinds = {t.kind for t in targets if _hits(t, clock)}
-        pinned = wanted.get(clock.governor_option) == FIXED
+        kinds = {t.kind for t in roles if _hits(t, clock)}
+        pinned = wanted.get(clock.governor) == FIXED
         for end in ("max", "min") if pinned else ("max",):
             if not any(k.endswith(end) for k in kinds):
-                raise _no_param(clock.freq_option, f"its {end}imum")
-    capped = board.emc is not None and board.emc.has_cap and wanted.get(_EMC)
-    if capped and Target("emc_cap") not in targets:
-        raise _no_param(_EMC, "the cap of the memory clock")
+                raise _no_param(clock.freq, f"its {end}imum")
+    capped = board.emc is not None and board.emc.cap and wanted.get(EMC_FREQ)
+    if capped and FileRole("emc_cap") not in roles:
+        raise _no_param(EMC_FREQ, "the cap of the memory clock")
 
 
-def _hits(target: Target, clock: ModeClock) -> bool:
+def _hits(role: FileRole, clock: LimitedClock) -> bool:
     if clock.cpus:
-        return target.kind.startswith("cpu") and target.cpu in clock.cpus
-    return target.kind.startswith("gpu")
+        return role.kind.startswith("cpu") and role.cpu in clock.cpus
+    return role.kind.startswith("gpu")
 
 
 def _no_param(option: str, what: str) -> OptionValueError:
@@ -373,17 +359,17 @@ def _no_param(option: str, what: str) -> OptionValueError:
 _RANKS = {"online": 0, "cpu_min": 1, "cpu_max": 2, "gpu_min": 3, "gpu_max": 4, "emc_cap": 5}
 
 
-def _rank(target: Target) -> tuple[int, int, int]:
+def _rank(role: FileRole) -> tuple[int, int, int]:
     """Where a line stands in a mode: cores before their clocks, clusters one by one, minimum before maximum."""
-    rank = _RANKS[target.kind]
-    return (1, target.cpu, rank) if target.kind.startswith("cpu") else (rank, target.cpu, 0)
+    rank = _RANKS[role.kind]
+    return (1, role.cpu, rank) if role.kind.startswith("cpu") else (rank, role.cpu, 0)
 
 
-def _place(result: Sequence[Setting], targets: Mapping[tuple[str, str], Target], target: Target) -> int:
-    """Return the index behind the last line that stands before `target`'s."""
+def _place(result: Sequence[ModeLine], roles: Mapping[tuple[str, str], FileRole], role: FileRole) -> int:
+    """Return the index behind the last line that stands before `role`'s."""
     place = 0
     for index, setting in enumerate(result):
-        other = targets.get((setting.param, setting.argument))
-        if other is not None and _rank(other) < _rank(target):
+        other = roles.get((setting.param, setting.argument))
+        if other is not None and _rank(other) < _rank(role):
             place = index + 1
     return place

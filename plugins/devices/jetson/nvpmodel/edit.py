@@ -7,16 +7,17 @@ from collections.abc import Iterator
 from tuner.errors import OptionValueError
 from tuner.ports import FileEdit, FileEntry
 from tuner.profiles import Profile
+from tuner.profiles.text import heading, one_line
 from tuner.space import Configuration
 
-from ....exporters.text import heading, one_line
-from .board import FIXED, ModeBoard
+from ..layout import EMC_GOVERNOR, FIXED
+from .board import ModeBoard
 from .conf import Document, Edit, Mode, add_or_replace_mode, parse, with_default
 from .convert import COMMENT_WIDTH, completed, is_ours, mode_settings, read_mode, remarks_of, unsaid_minima
 
 
 def edit_file(
-    profile: Profile, text: str, board: object, name: str | None, own_name: str, make_default: bool
+    profile: Profile, text: str, board: object, *, name: str | None, own_name: str, make_default: bool
 ) -> FileEdit:
     """Return `text` with the profile as mode `name`; None: as `own_name`, with ``TUNER_`` where a vendor has that.
 
@@ -120,12 +121,12 @@ def _notes(before: Document, edit: Edit, profile: Profile, board: ModeBoard, tem
             f"{template.ident} {template.name}."
         )
     yield from _mask_notes(edit.document, edit.mode, board)
-    if wanted.get("emc_governor") == FIXED:
+    if wanted.get(EMC_GOVERNOR) == FIXED:
         yield "A mode caps the memory clock and cannot lock it; `tuner profile apply` locks it."
     for clock in board.clocks:
-        governor = wanted.get(clock.governor_option, FIXED)
-        if governor not in (FIXED, clock.governor):
-            yield f"A mode does not switch governors: {clock.governor_option} {governor} is noted in it only."
+        governor = wanted.get(clock.governor, FIXED)
+        if governor not in (FIXED, clock.found.governor):
+            yield f"A mode does not switch governors: {clock.governor} {governor} is noted in it only."
     runtime = ", ".join(profile.configuration("workload"))
     if runtime:
         yield one_line(f"Not in a power mode, set them in your program: {runtime}.")

@@ -7,14 +7,18 @@ are never touched, the default mode only if asked. A name keeps to [A-Z0-9_], wh
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from tuner.boards.board import Board, load_board
 from tuner.errors import OptionValueError, UnknownBoardError
 from tuner.ports import FileEdit, FileEntry
 from tuner.profiles import IMPORTED, Profile
+from tuner.profiles.text import heading, one_line, value_text
+from tuner.profiles.validate import require_board, require_valid
+from tuner.space import Configuration
 
-from ....exporters.board import Line, model_lines
-from ....exporters.text import heading, one_line
+from .conf import ModeLine
 from .edit import edit_file, read_entry
 
 
@@ -31,7 +35,7 @@ class NvpmodelExporter:
             OptionValueError: a mode of this file cannot say the profile.
             MalformedFileError, UsageError: the file or the name is not fit for it.
         """
-        return edit_file(profile, text, board, name, mode_name(profile), make_default)
+        return edit_file(profile, text, board, name=name, own_name=mode_name(profile), make_default=make_default)
 
     def import_entry(self, text: str, entry: str, board: object) -> FileEntry:
         """Return one mode of an nvpmodel file, by name or id, as options.
@@ -49,11 +53,10 @@ class NvpmodelExporter:
         """
         board = _board(profile)
         mode_id = int(board.nvpmodel["free_id"])
-        lines = model_lines(profile, board)
+        lines = _lines(profile, board)
         comments = [*heading(profile), *_how_to_use(mode_id, lines, profile)]
         head = f"< POWER_MODEL ID={mode_id} NAME={mode_name(profile)} >"
-        body = [f"{line.param} {line.arg} {line.value}" for line in lines]
-        return "\n".join([*(f"# {c}" for c in comments), head, *body]) + "\n"
+        return "\n".join([*(f"# {c}" for c in comments), head, *(line.text for line in lines)]) + "\n"
 
 
 def mode_name(profile: Profile) -> str:
@@ -79,7 +82,47 @@ def _no_nvpmodel(profile: Profile) -> OptionValueError:
     )
 
 
-def _how_to_use(mode_id: int, lines: list[Line], profile: Profile) -> list[str]:
+def _lines(profile: Profile, board: Board) -> list[ModeLine]:
+    """Return the lines for the profile's options, in the board file's order.
+
+    Lines of a PARAM whose options the profile does not name are left out.
+
+    Raises:
+        WrongBoardError, OptionValueError: the profile does not fit the board, or names an option that
+            the board file has no line for.
+    """
+    require_board(profile, board.name)
+    require_valid(profile, board.options)
+    chosen = profile.configuration("board")
+    settings: Sequence[Mapping[str, Any]] = board.nvpmodel["settings"]
+    options = {s.get("option") for s in settings}
+    without = next((name for name in chosen if name not in options), None)
+    if without is not None:
+        raise OptionValueError(
+            f"Option '{without}' of board '{board.name}' has no file that this format could name.",
+            "Use `tuner profile apply`.",
+        )
+    used = {s["param"] for s in settings if s.get("option") in chosen}
+    if not used:
+        raise OptionValueError(
+            f"Profile '{profile.name}' sets nothing on the board.", "Export it as json, or as shell."
+        )
+    return [
+        ModeLine(s["param"], s["arg"], _text(s, chosen))
+        for s in settings
+        if s["param"] in used and ("fixed" in s or s["option"] in chosen)
+    ]
+
+
+def _text(setting: Mapping[str, Any], chosen: Configuration) -> str:
+    if "fixed" in setting:
+        return str(setting["fixed"])
+    value = chosen[setting["option"]]
+    values = setting.get("values")
+    return str(values[str(value)]) if values else value_text(value)
+
+
+def _how_to_use(mode_id: int, lines: Sequence[ModeLine], profile: Profile) -> list[str]:
     params = ", ".join(dict.fromkeys(line.param for line in lines))
     comments = [
         f"Append it to a copy of /etc/nvpmodel.conf, then: nvpmodel -f COPY -m {mode_id}",

@@ -262,6 +262,16 @@ class NoMeter:
         """Return no time: there is no window."""
         return 0.0
 
+    def settle_s(self) -> float:
+        """Return no time: nothing is shown late."""
+        return 0.0
+
+    def power_w(self) -> None:
+        """Return None: there is no sensor."""
+
+    def close(self) -> None:
+        """Do nothing."""
+
     def begin(self) -> None:
         """Refuse.
 

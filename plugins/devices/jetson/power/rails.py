@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ..files import Files
+from ..files import Files, number_of, text_of
 
 _HWMON = "/sys/class/hwmon"
 #: The same chips under several names, depending on release; the first that finds any is taken.
@@ -96,12 +96,12 @@ def find_chips(files: Files) -> tuple[Chip, ...]:
 def running_average(cycle_s: float, samples: int, known: bool, text: str) -> Timing:
     """Return the timing of an INA3221: each cycle, old + (new - old) / samples."""
     window_s = cycle_s * samples
-    return Timing(cycle_s, window_s, window_s, 10, known, text)
+    return Timing(update_s=cycle_s, averaging_s=window_s, lag_s=window_s, window_updates=10, known=known, text=text)
 
 
 def block_average(block_s: float, known: bool, text: str) -> Timing:
     """Return the timing of an INA238: the mean of each block, shown until the next is complete."""
-    return Timing(block_s, block_s, block_s / 2, 200, known, text)
+    return Timing(update_s=block_s, averaging_s=block_s, lag_s=block_s / 2, window_updates=200, known=known, text=text)
 
 
 #: What drivers do where no file says it: R35's `nvpower.sh`; the shortest conversions of NVIDIA's driver
@@ -114,15 +114,15 @@ INA238_DEFAULT = block_average(3 * 1052e-6 * 16, False, "assumed, the driver's d
 def _hwmon_chips(files: Files) -> Sequence[Chip]:
     chips = []
     for path in files.glob(f"{_HWMON}/hwmon*/name"):
-        driver, folder = _text(files, path), path.rpartition("/")[0]
+        driver, folder = text_of(files, path), path.rpartition("/")[0]
         if driver not in _HWMON_DRIVERS:
             continue
         rails, disabled = [], []
         for label_path in files.glob(f"{folder}/in*_label"):
-            match, label = _LABEL.search(label_path), _text(files, label_path)
+            match, label = _LABEL.search(label_path), text_of(files, label_path)
             if match is None or int(match[1]) > _CHANNELS or label in ("", _NOT_CONNECTED):
                 continue
-            if _text(files, f"{folder}/in{match[1]}_enable") == "0":
+            if text_of(files, f"{folder}/in{match[1]}_enable") == "0":
                 disabled.append(label)
             else:
                 rails.append(_hwmon_rail(files, folder, int(match[1]), label))
@@ -141,7 +141,7 @@ def _hwmon_timing(files: Files, driver: str, folder: str) -> Timing:
     """Return what `samples` and `update_interval` (ms, of all samples together) say."""
     if driver == "ina238":
         return INA238_DEFAULT
-    samples, interval_ms = _number(files, f"{folder}/samples"), _number(files, f"{folder}/update_interval")
+    samples, interval_ms = number_of(files, f"{folder}/samples"), number_of(files, f"{folder}/update_interval")
     if not samples or not interval_ms:
         return HWMON_DEFAULT
     return running_average(interval_ms / 1000 / samples, samples, True, "by samples and update_interval")
@@ -155,7 +155,7 @@ def _iio_chips(files: Files) -> Sequence[Chip]:
             break
     chips = []
     for folder, paths in labels.items():
-        found = {path.rpartition("_")[2]: _text(files, path) for path in paths}
+        found = {path.rpartition("_")[2]: text_of(files, path) for path in paths}
         rails = tuple(
             Rail(label, (f"{folder}/in_power{number}_input",), 1e-3)
             for number, label in found.items()
@@ -189,15 +189,3 @@ def _by_folder(paths: Sequence[str]) -> Mapping[str, list[str]]:
     for path in paths:
         found.setdefault(path.rpartition("/")[0], []).append(path)
     return found
-
-
-def _text(files: Files, path: str) -> str:
-    try:
-        return files.read_text(path).strip("\0\n\t ")
-    except OSError:
-        return ""
-
-
-def _number(files: Files, path: str) -> int | None:
-    text = _text(files, path)
-    return int(text) if text.isdigit() else None

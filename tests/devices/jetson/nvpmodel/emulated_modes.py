@@ -11,9 +11,10 @@ from tuner_emulator import nvpmodel
 from tuner_emulator.board import EmulatedBoard
 from tuner_emulator.spec import releases
 from tuner_plugins.devices.jetson.detect import hardware_of, identify
+from tuner_plugins.devices.jetson.discover import discover
 from tuner_plugins.devices.jetson.files import BoardFiles
-from tuner_plugins.devices.jetson.layout import discover
-from tuner_plugins.devices.jetson.nvpmodel.board import FIXED, UNLOCKED, ModeBoard, mode_board
+from tuner_plugins.devices.jetson.layout import FIXED, MANAGED
+from tuner_plugins.devices.jetson.nvpmodel.board import ModeBoard, mode_board
 
 _MINOR = {28: 2, 32: 7, 34: 1, 35: 4, 36: 4, 38: 2, 39: 0}
 #: (board, L4T) of all; the two 36.x differ by their "super" tables.
@@ -44,26 +45,10 @@ def case(name: str, l4t: str, gpu_used: bool = False, all_online: bool = True) -
         board.cpu.set_online(cpu, True)
     layout = discover(BoardFiles(board, hardware.writable(identity.release)), hardware)
     assert layout.clusters, layout.missing
-    governors = {c.name: _read(board, f"{c.policy}/scaling_governor") for c in layout.clusters}
-    floors = {c.name: int(_read(board, f"{c.policy}/scaling_min_freq")) for c in layout.clusters}
-    gpu_governors: list[str] = []
-    if layout.gpu:
-        folder = layout.gpu.folder
-        governors["gpu"], floors["gpu"] = (_read(board, f"{folder}/governor"), int(_read(board, f"{folder}/min_freq")))
-        gpu_governors = _read(board, f"{folder}/available_governors").split()
     modes = mode_board(
-        layout,
-        governors=governors,
-        floors=floors,
-        gpu_governors=gpu_governors,
-        snaps_cpu_limits=board.spec.release.snaps_cpu_limits,
-        active_mode=board.spec.default_mode,
+        layout, snaps_cpu_limits=board.spec.release.snaps_cpu_limits, active_mode=board.spec.default_mode
     )
     return Case(board, modes, board.tree_text(nvpmodel.CONF))
-
-
-def _read(board: EmulatedBoard, path: str) -> str:
-    return board.read_text(path).strip()
 
 
 @st.composite
@@ -77,11 +62,11 @@ def configurations(draw: st.DrawFn, modes: ModeBoard) -> dict[str, OptionValue]:
         online |= set(group.cpus[:count])
     for clock in modes.clocks:
         if not clock.cpus or online & set(clock.cpus):
-            chosen[clock.freq_option] = draw(st.sampled_from(clock.levels))
-            chosen[clock.governor_option] = draw(st.sampled_from((FIXED, *clock.governors)))
+            chosen[clock.freq] = draw(st.sampled_from(clock.levels))
+            chosen[clock.governor] = draw(st.sampled_from((FIXED, *clock.governors)))
     if modes.emc:
-        governor = chosen["emc_governor"] = draw(st.sampled_from((FIXED, UNLOCKED)))
-        if governor == FIXED or modes.emc.has_cap:
+        governor = chosen["emc_governor"] = draw(st.sampled_from((FIXED, MANAGED)))
+        if governor == FIXED or modes.emc.cap:
             chosen["emc_freq_hz"] = draw(st.sampled_from(modes.emc.levels))
     return chosen
 
@@ -95,13 +80,13 @@ def differences(case: Case, configuration: dict[str, OptionValue]) -> list[str]:
         if on != list(group.cpus[: int(configuration[group.option])]):
             wrong.append(f"{group.option}: {on} online")
     for clock in modes.clocks:
-        if clock.freq_option not in configuration:
+        if clock.freq not in configuration:
             continue
         low, high = (board.cpu.policy_of(clock.cpus[0]) if clock.cpus else board.gpu).limits()
         inside = [level for level in clock.levels if low <= level <= high]
-        pinned = configuration[clock.governor_option] == FIXED
-        if inside[-1] != configuration[clock.freq_option] or (pinned and len(inside) > 1):
-            wrong.append(f"{clock.freq_option}: {inside[0]} to {inside[-1]}")
-    if modes.emc and modes.emc.has_cap and board.emc.maximum_hz() != configuration["emc_freq_hz"]:
+        pinned = configuration[clock.governor] == FIXED
+        if inside[-1] != configuration[clock.freq] or (pinned and len(inside) > 1):
+            wrong.append(f"{clock.freq}: {inside[0]} to {inside[-1]}")
+    if modes.emc and modes.emc.cap and board.emc.maximum_hz() != configuration["emc_freq_hz"]:
         wrong.append(f"emc: {board.emc.maximum_hz()}")
     return wrong

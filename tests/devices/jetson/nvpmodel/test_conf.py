@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tuner.errors import MalformedFileError, UnknownModeError, UsageError
-from tuner_plugins.devices.jetson.nvpmodel.conf import Document, Setting, add_or_replace_mode, free_id, parse
+from tuner_plugins.devices.jetson.nvpmodel.conf import Document, ModeLine, add_or_replace_mode, free_id, parse
 
 #: Minimal, in the facts sheet's words; ids and default are the sheet's, so there is a gap below 5.
 TX2 = """\
@@ -91,9 +91,9 @@ def test_what_the_examples_say() -> None:
     assert exotic.params[1].paths("MAX_FREQ")[0] == "/sys/devices/platform/17000000.gpu/devfreq_dev/max_freq"
     (mode,) = exotic.modes
     assert (mode.ident, mode.name, exotic.default) == (0, "A", "0")
-    assert mode.settings[1] == Setting("UNKNOWN", "THING", "with more words")
+    assert mode.settings[1] == ModeLine("UNKNOWN", "THING", "with more words")
     raw = parse(RAW)
-    assert raw.modes[0].settings[1] == Setting("", "/sys/devices/system/cpu/cpu0/cpufreq/scaling_max_freq", "2035200")
+    assert raw.modes[0].settings[1] == ModeLine("", "/sys/devices/system/cpu/cpu0/cpufreq/scaling_max_freq", "2035200")
     assert [m.name for m in raw.modes] == ["MAXN", "MAXQ"]
     assert parse(EXAMPLES["crlf"]).find("TUNED").settings == parse(TX2).find("5").settings
     assert [s.argument for s in parse(ORIN_MODE).find("9").masks] == ["FBP_PG_MASK", "TPC_PG_MASK"]
@@ -164,7 +164,7 @@ def _files(draw: st.DrawFn) -> str:
 @settings(max_examples=400)
 @given(_files())
 def test_an_edit_touches_its_block_only(text: str) -> None:
-    document, wanted = parse(text), [Setting("GPU", "MAX_FREQ", "5")]
+    document, wanted = parse(text), [ModeLine("GPU", "MAX_FREQ", "5")]
     edit = add_or_replace_mode(document, "A", wanted, comments=["ours"])
     after = edit.document
     assert [s for s in edit.mode.settings if not s.is_mask] == wanted
@@ -184,7 +184,7 @@ def test_an_edit_touches_its_block_only(text: str) -> None:
 
 
 def added(text: str, name: str = "NEW", **more: object) -> Document:
-    return add_or_replace_mode(parse(text), name, [Setting("EMC", "MAX_FREQ", "0")], **more).document  # type: ignore[arg-type]
+    return add_or_replace_mode(parse(text), name, [ModeLine("EMC", "MAX_FREQ", "0")], **more).document  # type: ignore[arg-type]
 
 
 STOCK = TX2.replace("ID=5 NAME=TUNED", "ID=0 NAME=MAXN").replace("DEFAULT=5", "DEFAULT=0")
@@ -224,7 +224,7 @@ def test_the_default_is_only_changed_when_asked() -> None:
 
 def test_a_mode_of_the_name_is_replaced_where_it_stands() -> None:
     first = added(STOCK, comments=["one"])
-    second = add_or_replace_mode(first, "NEW", [Setting("EMC", "MAX_FREQ", "9")], comments=["two"])
+    second = add_or_replace_mode(first, "NEW", [ModeLine("EMC", "MAX_FREQ", "9")], comments=["two"])
     assert second.replaced
     assert second.document.text == first.text.replace("# one\nEMC MAX_FREQ 0", "# two\nEMC MAX_FREQ 9")
 
@@ -233,11 +233,15 @@ def test_masks_are_the_active_modes() -> None:
     masked = STOCK.replace("EMC MAX_FREQ 1331200000\n", "FBP FBP_PG_MASK 2\nTPC TPC_PG_MASK 240\n").replace(
         "< PM_CONFIG", "< POWER_MODEL ID=1 NAME=B >\nTPC TPC_PG_MASK 252\n< PM_CONFIG"
     )
-    mask = Setting("TPC", "TPC_PG_MASK", "252")
-    fbp, tpc = Setting("FBP", "FBP_PG_MASK", "2"), Setting("TPC", "TPC_PG_MASK", "240")
+    mask = ModeLine("TPC", "TPC_PG_MASK", "252")
+    fbp, tpc = ModeLine("FBP", "FBP_PG_MASK", "2"), ModeLine("TPC", "TPC_PG_MASK", "240")
     assert added(masked).find("NEW").masks == (fbp, tpc), "the default mode's where no other is named"
     assert added(masked, active=1).find("NEW").masks == (mask,)
-    wanted = [Setting("CPU_ONLINE", "CORE_3", "1"), Setting("TPC", "TPC_PG_MASK", "0"), Setting("GPU", "MAX_FREQ", "1")]
+    wanted = [
+        ModeLine("CPU_ONLINE", "CORE_3", "1"),
+        ModeLine("TPC", "TPC_PG_MASK", "0"),
+        ModeLine("GPU", "MAX_FREQ", "1"),
+    ]
     edit = add_or_replace_mode(parse(masked), "NEW", wanted)
     assert edit.mode.settings == (wanted[0], fbp, tpc, wanted[2])
     with pytest.raises(UnknownModeError):

@@ -15,7 +15,7 @@ from tuner.errors import OptionValueError
 from tuner.ports import EntryImporter, FileEdit, IntoExporter
 from tuner.profiles import Profile, ProfileOption
 from tuner_plugins.devices.jetson.nvpmodel.board import ModeBoard
-from tuner_plugins.devices.jetson.nvpmodel.conf import active_mode, parse
+from tuner_plugins.devices.jetson.nvpmodel.conf import active_id, parse
 
 
 def profile_of(configuration: dict[str, object], **changes: object) -> Profile:
@@ -109,4 +109,4 @@ def test_no_name_of_a_profile_breaks_the_file() -> None:
     [("pmode:0002 fmode:fanNull\n", 2), ("pmode:0010\nfmode:quiet\n", 10), ("pmode: 0008", 8), ("", None)],
 )
 def test_the_status_file(text: str, ident: int | None) -> None:
-    assert active_mode(text) == ident
+    assert active_id(text) == ident

@@ -6,7 +6,7 @@ import pytest
 
 from tests.devices.jetson.nvpmodel.jtop_expectations import complaints
 from tuner.errors import MalformedFileError, UsageError
-from tuner_plugins.devices.jetson.nvpmodel.conf import Setting, add_or_replace_mode, parse
+from tuner_plugins.devices.jetson.nvpmodel.conf import ModeLine, add_or_replace_mode, parse
 
 HEAD = """\
 < PARAM TYPE=FILE NAME=TPC_POWER_GATING >
@@ -41,17 +41,17 @@ def test_the_stand_in_knows_the_traps(text: str, complaint: str) -> None:
 
 
 def test_no_trap_is_walked_into() -> None:
-    edit = add_or_replace_mode(parse(GOOD + END), "TUNED", [Setting("GPU", "MAX_FREQ", "408000000")])
+    edit = add_or_replace_mode(parse(GOOD + END), "TUNED", [ModeLine("GPU", "MAX_FREQ", "408000000")])
     assert complaints(edit.document.text) == []
     assert edit.mode.ident == 2
-    assert edit.mode.masks == (Setting("TPC_POWER_GATING", "TPC_PG_MASK", "252"),), "the default mode's"
+    assert edit.mode.masks == (ModeLine("TPC_POWER_GATING", "TPC_PG_MASK", "252"),), "the default mode's"
     assert edit.document.default == "1"
 
 
 def test_a_gap_is_filled_so_that_places_are_ids_again() -> None:
     gap = GOOD.replace("ID=1", "ID=2") + "< PM_CONFIG DEFAULT=0 >\n"
     assert complaints(gap) != []
-    edit = add_or_replace_mode(parse(gap), "TUNED", [Setting("GPU", "MAX_FREQ", "408000000")])
+    edit = add_or_replace_mode(parse(gap), "TUNED", [ModeLine("GPU", "MAX_FREQ", "408000000")])
     assert edit.mode.ident == 1
     assert complaints(edit.document.text) == []
 

@@ -8,31 +8,65 @@ import pytest
 
 from tests.devices.jetson.nvpmodel.test_conf import ORIN_MODE, TX2
 from tuner.boards.board import load_board
+from tuner.boards.hardware import CoreGroup
 from tuner.errors import OptionValueError
+from tuner_plugins.devices.jetson.layout import Found, LimitedClock, LockedClock
 from tuner_plugins.devices.jetson.nvpmodel.board import (
+    FileRole,
     ModeBoard,
-    ModeCores,
-    ModeEmc,
-    Target,
-    cpu_clock,
     cpu_range,
-    gpu_clock,
     gpu_range,
     of_board_file,
-    target_of,
+    role_of,
 )
 from tuner_plugins.devices.jetson.nvpmodel.conf import add_or_replace_mode, parse
 from tuner_plugins.devices.jetson.nvpmodel.convert import mode_settings, read_modes, remarks_of
 
 KERNEL = ("schedutil", "performance")
+OLD_CAP, NEW_CAP = "/sys/kernel/nvpmodel_emc_cap/emc_iso_cap", "/sys/kernel/nvpmodel_clk_cap/emc"
+
+
+def cores(*cpus: int) -> CoreGroup:
+    return CoreGroup("cpu_cores_online", cpus, 1)
+
+
+def cpu_clock(prefix: str, cpus: tuple[int, ...], levels: tuple[int, ...], low: int) -> LimitedClock:
+    return LimitedClock(
+        domain=f"policy{cpus[0]}",
+        freq=f"{prefix}_freq_khz",
+        governor=f"{prefix}_governor",
+        folder="",
+        levels=levels,
+        governors=KERNEL,
+        found=Found(low, levels[-1], "schedutil"),
+        cpus=cpus,
+    )
+
+
+def gpu_clock(levels: tuple[int, ...]) -> LimitedClock:
+    return LimitedClock(
+        domain="gpu",
+        freq="gpu_freq_hz",
+        governor="gpu_governor",
+        folder="",
+        levels=levels,
+        governors=("nvhost_podgov", "performance"),
+        found=Found(levels[0], levels[-1], "nvhost_podgov"),
+    )
+
+
+def emc(levels: tuple[int, ...], cap: str = NEW_CAP) -> LockedClock:
+    return LockedClock("emc", "emc_freq_hz", "emc_governor", "bwmgr", levels, cap=cap)
+
+
 NANO = ModeBoard(
-    (ModeCores("cpu_cores_online", (0, 1, 2, 3, 4, 5)),),
+    (cores(0, 1, 2, 3, 4, 5),),
     (
-        cpu_clock("cpu", (0, 1, 2, 3), (115_200, 729_600, 1_344_000, 1_728_000), "schedutil", KERNEL, 729_600),
-        cpu_clock("cpu_cluster1", (4, 5), (115_200, 729_600, 1_344_000, 1_728_000), "schedutil", KERNEL, 729_600),
+        cpu_clock("cpu", (0, 1, 2, 3), (115_200, 729_600, 1_344_000, 1_728_000), 729_600),
+        cpu_clock("cpu_cluster1", (4, 5), (115_200, 729_600, 1_344_000, 1_728_000), 729_600),
     ),
-    gpu_clock((306_000_000, 612_000_000, 1_020_000_000), "nvhost_podgov", ("nvhost_podgov", "performance")),
-    ModeEmc((204_000_000, 665_600_000, 2_133_000_000, 3_199_000_000)),
+    gpu_clock((306_000_000, 612_000_000, 1_020_000_000)),
+    emc((204_000_000, 665_600_000, 2_133_000_000, 3_199_000_000)),
 )
 WHOLE = {
     "cpu_cores_online": 6,
@@ -160,7 +194,7 @@ def test_cores_that_are_no_first_ones_of_the_order() -> None:
         "it has cores 0,2,3,4,5 online, and cpu_cores_online brings them online in the order 0,1,2,3,4,5"
     )
     assert read(SUPER.replace("CORE_0 1", "CORE_0 0", 1), name="15W") == "it takes cpu0 offline"
-    fewer = replace(NANO, cores=(ModeCores("cpu_cores_online", (0, 1, 2, 3)),), clusters=NANO.clusters[:1])
+    fewer = replace(NANO, cores=(cores(0, 1, 2, 3),), clusters=NANO.clusters[:1])
     assert read(SUPER, fewer, "15W") == "it brings cpu4 online, which no option does here now"
     assert read(SUPER, fewer, "7W") == read(SUPER, name="7W")
 
@@ -209,7 +243,7 @@ def test_gpu_limits_go_up_to_a_level() -> None:
 )
 def test_emc_caps_mean_different_things_by_file(old_file: bool, cap: str, level: int) -> None:
     assert NANO.emc is not None
-    board = replace(NANO, emc=replace(NANO.emc, cap_zero_is_none=old_file))
+    board = replace(NANO, emc=replace(NANO.emc, cap=OLD_CAP if old_file else NEW_CAP))
     found = read(SUPER.replace("EMC MAX_FREQ 2133000000", f"EMC MAX_FREQ {cap}"), board, "15W")
     assert isinstance(found, dict)
     assert found["emc_freq_hz"] == level
@@ -254,7 +288,7 @@ def test_a_mode_that_somebody_edits_means_what_its_lines_say(
 
 def test_without_a_cap_file_the_lock_is_in_the_comment_alone() -> None:
     assert NANO.emc is not None
-    board = replace(NANO, emc=replace(NANO.emc, has_cap=False))
+    board = replace(NANO, emc=replace(NANO.emc, cap=""))
     locked = {**WHOLE, "emc_freq_hz": 665_600_000, "emc_governor": "fixed"}
     assert read(export(locked, board=board), board) == locked
     free = {k: v for k, v in WHOLE.items() if k != "emc_freq_hz"}
@@ -309,9 +343,9 @@ def test_an_old_raw_file() -> None:
 def test_the_sheets_examples() -> None:
     board = replace(
         NANO,
-        cores=(ModeCores("cpu_cores_online", (0, 3)),),
-        clusters=(cpu_clock("cpu", (0, 3), (345_600, 1_267_200, 2_035_200), "schedutil", KERNEL),),
-        emc=ModeEmc((1_331_200_000, 1_866_000_000), cap_zero_is_none=True),
+        cores=(cores(0, 3),),
+        clusters=(cpu_clock("cpu", (0, 3), (345_600, 1_267_200, 2_035_200), 345_600),),
+        emc=emc((1_331_200_000, 1_866_000_000), OLD_CAP),
     )
     assert read(TX2, board, "TUNED") == {
         "cpu_cores_online": 2,
@@ -327,30 +361,30 @@ def test_the_sheets_examples() -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "target"),
+    ("path", "role"),
     [
-        (f"{_CPU}/cpu12/online", Target("online", 12)),
-        (f"{_CPU}/cpufreq/policy4/scaling_min_freq", Target("cpu_min", 4)),
-        (f"{_CPU}/cpu3/cpufreq/scaling_max_freq", Target("cpu_max", 3)),
-        ("/sys/devices/gpu.0/devfreq/57000000.gpu/max_freq", Target("gpu_max")),
-        ("/sys/devices/17000000.gv11b/devfreq_dev/min_freq", Target("gpu_min")),
-        ("/sys/class/devfreq/gpu-gpc-0/max_freq", Target("gpu_max")),
+        (f"{_CPU}/cpu12/online", FileRole("online", 12)),
+        (f"{_CPU}/cpufreq/policy4/scaling_min_freq", FileRole("cpu_min", 4)),
+        (f"{_CPU}/cpu3/cpufreq/scaling_max_freq", FileRole("cpu_max", 3)),
+        ("/sys/devices/gpu.0/devfreq/57000000.gpu/max_freq", FileRole("gpu_max")),
+        ("/sys/devices/17000000.gv11b/devfreq_dev/min_freq", FileRole("gpu_min")),
+        ("/sys/class/devfreq/gpu-gpc-0/max_freq", FileRole("gpu_max")),
         ("/sys/class/devfreq/gpu-nvd-0/max_freq", None),
         ("/sys/devices/platform/host1x/15340000.vic/devfreq/15340000.vic/max_freq", None),
-        ("/sys/kernel/nvpmodel_clk_cap/emc", Target("emc_cap")),
+        ("/sys/kernel/nvpmodel_clk_cap/emc", FileRole("emc_cap")),
         ("/sys/kernel/nvpmodel_clk_cap/vic", None),
         (f"{_CPU}/cpu0/cpufreq/scaling_available_frequencies", None),
         ("/sys/devices/17000000.gpu/tpc_pg_mask", None),
     ],
 )
-def test_paths(path: str, target: Target | None) -> None:
-    assert target_of(path) == target
+def test_paths(path: str, role: FileRole | None) -> None:
+    assert role_of(path) == role
 
 
 def test_a_board_files_description() -> None:
     board = of_board_file(load_board("jetson-tx2"))
     assert board is not None
-    assert board.cores == (ModeCores("cpu_cores_online", (0, 3, 4, 5)),)
+    assert [(g.option, g.cpus) for g in board.cores] == [("cpu_cores_online", (0, 3, 4, 5))]
     assert board.kept_off == (1, 2)
     assert board.clusters[0].cpus == (0, 3, 4, 5)
     assert board.emc is not None

@@ -62,12 +62,12 @@ def test_a_mode_reads_as_what_it_does_to_the_board(name: str, l4t: str) -> None:
 def other_minima(board: Case, configuration: dict[str, OptionValue]) -> Iterator[str]:
     """Yield the options of clocks whose lowest level now is not the one that the configuration has by itself."""
     for clock in board.modes.clocks:
-        if clock.freq_option in configuration:
+        if clock.freq in configuration:
             low, high = (board.board.cpu.policy_of(clock.cpus[0]) if clock.cpus else board.board.gpu).limits()
-            freq, governor = configuration[clock.freq_option], configuration[clock.governor_option]
+            freq, governor = configuration[clock.freq], configuration[clock.governor]
             lowest = [next(f for f in clock.levels if f >= n) for n in (low, clock.minimum(int(freq), str(governor)))]
             if min(lowest[0], high) != min(lowest[1], high):
-                yield clock.freq_option
+                yield clock.freq
 
 
 @every_board

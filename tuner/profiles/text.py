@@ -1,8 +1,8 @@
-"""What exporters share: comments that cannot break out of their line, values as text."""
+"""Profiles as text of other formats: comments that cannot break out of their line, and values."""
 
 from __future__ import annotations
 
-from tuner.profiles import Profile
+from tuner.profiles.profile import Profile
 from tuner.space import OptionValue
 
 
