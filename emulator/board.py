@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from tuner.ports import Clock
-from tuner_plugins.devices.jetson.nvpmodel.conf import active_mode
+from tuner_plugins.devices.jetson.nvpmodel.conf import active_id
 
 from . import nvpmodel
 from .clock import VirtualClock
@@ -337,7 +337,7 @@ class EmulatedBoard(Hardware):
             if l4t is None:
                 for path, text in kept.items():
                     self.replace_text(path, text)
-                ident = active_mode(kept[nvpmodel.STATUS])
+                ident = active_id(kept[nvpmodel.STATUS])
                 ident = self.spec.default_mode if ident is None else ident
                 mask = nvpmodel.mask_of(self, ident)
                 self.gpu.tpc_mask = mask if self.spec.tpc else 0

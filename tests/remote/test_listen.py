@@ -83,7 +83,7 @@ def test_one_session_after_the_other_each_put_back(machine: Machine, service: Se
     assert stat.S_IMODE(place.stat().st_mode) == 0o600
     for _ in range(2):
         session = connected(place)
-        assert session.request("apply", target=TARGET) == {"values": TARGET}
+        assert session.request("apply", target=TARGET) == {"values": TARGET, "wrote": True}
         assert machine.limits() == ["345600", "345600"]
         with pytest.raises(DeviceBusyError, match="Another session"):
             connected(place)
@@ -197,7 +197,10 @@ def test_a_member_of_the_group_sets_the_board_and_may_not_write_its_files(
     limit = machine.root / CPU / "cpufreq/policy0/scaling_max_freq"
     command = [sys.executable, "-c", _MEMBER, place, limit]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.stdout.splitlines() == ['{"id":2,"ok":{"values":{"cpu_max_freq_khz":345600}}}', "denied"], done.stderr
+    assert done.stdout.splitlines() == [
+        '{"id":2,"ok":{"values":{"cpu_max_freq_khz":345600},"wrote":true}}',
+        "denied",
+    ], done.stderr
     session = connected(place)  # waits until the board has been put back
     session.close()
     assert machine.files() == before

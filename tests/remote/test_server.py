@@ -68,7 +68,8 @@ def test_hello_tells_all_that_the_board_has(peer: Peer) -> None:
 
 def test_apply_verify_read_and_restore(peer: Peer, device: FakeDevice, tmp_path: Path) -> None:
     target = {"cores": 2, "share": 0.5}
-    assert peer.ask("apply", target=target) == {"values": target}
+    assert peer.ask("apply", target=target) == {"values": target, "wrote": True}
+    assert peer.ask("apply", target=target) == {"values": target, "wrote": False}
     assert peer.ask("read", options=["cores", "governor"]) == {"values": {"cores": 2, "governor": "ondemand"}}
     assert peer.ask("verify", target=target) == {"values": target}
     device.values["cores"] = 1

@@ -28,7 +28,8 @@ def active_mode(files: Files) -> ActiveMode | None:
     ident = active_id(text_of(files, STATUS))
     if ident is None:
         return None
-    return ActiveMode(ident, next((m.name for m in parse(conf_text(files)).modes if m.ident == ident), ""))
+    mode = parse(conf_text(files)).by_id(ident)
+    return ActiveMode(ident, mode.name if mode else "")
 
 
 def conf_text(files: Files) -> str:

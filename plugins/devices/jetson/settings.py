@@ -22,8 +22,8 @@ from __future__ import annotations
 
 import errno
 import re
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, Mapping  # noqa: UP035 - a base class, and Python 3.8 cannot subscript collections.abc's
 
 from tuner.errors import DeviceError, TunerError
 

@@ -119,17 +119,21 @@ class Document:
         """The mode that the board boots into, None where the file does not say."""
         return next((m for m in self.modes if self.default in (str(m.ident), m.name)), None)
 
+    def by_id(self, ident: int | None) -> Mode | None:
+        """Return the mode of an id, None where there is none."""
+        return next((m for m in self.modes if m.ident == ident), None)
+
     def find(self, mode: str) -> Mode:
         """Return a mode by its name or its id.
 
         Raises:
             UnknownModeError: there is none; names all, the nearest first.
         """
-        by_name = [m for m in self.modes if m.name == mode]
-        by_id = [m for m in self.modes if mode.isdecimal() and m.ident == int(mode)]
-        for found in (*by_name, *by_id):
-            return found
-        raise UnknownModeError(mode, [(str(m.ident), m.name) for m in self.modes])
+        by_name = next((m for m in self.modes if m.name == mode), None)
+        found = by_name or self.by_id(int(mode) if mode.isdecimal() else None)
+        if found is None:
+            raise UnknownModeError(mode, [(str(m.ident), m.name) for m in self.modes])
+        return found
 
 
 @dataclass(frozen=True)

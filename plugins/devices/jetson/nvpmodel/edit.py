@@ -80,8 +80,7 @@ def _mode_board(board: object) -> ModeBoard:
 
 def _template(document: Document, board: ModeBoard) -> Mode | None:
     """Return the mode that the board is in: what was measured was measured under its other lines."""
-    active = [m for m in document.modes if m.ident == board.active_mode]
-    return next(iter((*active, *filter(None, [document.default_mode]), *document.modes)), None)
+    return document.by_id(board.active_mode) or document.default_mode or next(iter(document.modes), None)
 
 
 def _vendors_mode(document: Document, name: str) -> Mode | None:
@@ -143,7 +142,7 @@ def _mask_notes(document: Document, mode: Mode, board: ModeBoard) -> Iterator[st
     if not mode.masks:
         return
     shown = ", ".join(f"{m.argument} {m.value}" for m in mode.masks)
-    active = next((m for m in document.modes if m.ident == board.active_mode), document.default_mode)
+    active = document.by_id(board.active_mode) or document.default_mode
     if active is not None and active.masks and _values(active) != _values(mode):
         theirs = ", ".join(f"{m.argument} {m.value}" for m in active.masks)
         yield (
