@@ -84,15 +84,15 @@ def _block(spec: BoardSpec, mode: StockMode, first: int) -> list[str]:
 
 def mask_of(board: EmulatedBoard, ident: int) -> int:
     """Return the mask of powered-off TPCs of a mode in the file in /etc; the present mask if it names none."""
-    modes = [mode for mode in parse(board.tree_text(CONF)).modes if mode.ident == ident]
-    masks = [setting.value for mode in modes for setting in mode.settings if setting.argument == "TPC_PG_MASK"]
+    mode = parse(board.tree_text(CONF)).by_id(ident)
+    masks = [line.value for line in mode.masks if line.argument == "TPC_PG_MASK"] if mode else []
     return int(masks[0]) if masks else board.gpu.tpc_mask
 
 
 def run(board: EmulatedBoard, ident: int, chroot: bool) -> str:
     """Do what ``nvpmodel -m ident`` does, from the file in /etc; return what it prints."""
     document = parse(board.tree_text(CONF))
-    mode = next((mode for mode in document.modes if mode.ident == ident), None)
+    mode = document.by_id(ident)
     if mode is None:
         return f"NVPM ERROR: invalid mode {ident}\n"
     if chroot:

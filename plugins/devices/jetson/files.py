@@ -7,7 +7,7 @@ import fnmatch
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Protocol
 
 from tuner.errors import DeviceError, PermissionDeniedError
 from tuner.rooted import Root
@@ -45,69 +45,18 @@ class Files(Protocol):
         ...
 
 
-class Reader(Protocol):
-    """One file that is read again and again. Errors are `OSError`s."""
-
-    def read(self) -> str:
-        """Return its text as it is now."""
-        ...
-
-    def close(self) -> None:
-        """Close it."""
-        ...
-
-
-@runtime_checkable
-class KeepsOpen(Protocol):
-    """Files that can be read again without being opened again."""
-
-    def open_reader(self, path: str) -> Reader:
-        """Open a file for reading it often."""
-        ...
-
-
-class DescriptorReader:
-    """A file held open: one `pread` from its start per reading, which sysfs answers with the value now."""
-
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
-
-    def read(self) -> str:
-        """Return its text as it is now."""
-        return os.pread(self._descriptor, _VALUE_SIZE, 0).decode(errors="replace")
-
-    def close(self) -> None:
-        """Close it; once is enough."""
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
-
-
-class PathReader:
-    """A file of `Files` that hold nothing open."""
-
-    def __init__(self, files: Files, path: str) -> None:
-        self._files, self._path = files, path
-
-    def read(self) -> str:
-        """Return its text as it is now."""
-        return self._files.read_text(self._path)
-
-    def close(self) -> None:
-        """Do nothing."""
-
-
-def open_reader(files: Files, path: str) -> Reader:
-    """Return a reader of a file, held open where `files` can."""
-    return files.open_reader(path) if isinstance(files, KeepsOpen) else PathReader(files, path)
-
-
 def text_of(files: Files, path: str) -> str:
-    """Return a file's text without blanks, newline and NUL at its ends; ``""`` where it does not answer."""
-    try:
-        return files.read_text(path).strip("\0\n\t ")
-    except OSError:
-        return ""
+    """Return a file's text without blanks, newline and NUL at its ends; ``""`` where it does not answer.
+
+    Tegra's zones and sensors answer EAGAIN now and then under load: a file that does is asked once more.
+    """
+    for _ in range(2):
+        try:
+            return files.read_text(path).strip("\0\n\t ")
+        except OSError as error:
+            if error.errno != errno.EAGAIN:
+                break
+    return ""
 
 
 def number_of(files: Files, path: str) -> int | None:
@@ -145,9 +94,36 @@ class RootedFiles:
         """Return whether the kernel lets this process open the file for writing; nothing is written."""
         return self._root.allows(path, os.O_WRONLY)
 
-    def open_reader(self, path: str) -> Reader:
-        """Open a file for reading it often."""
-        return DescriptorReader(self._root.open(path, os.O_RDONLY))
+    def open(self, path: str) -> int:
+        """Return a descriptor for reading the file."""
+        return self._root.open(path, os.O_RDONLY)
+
+
+class Reader:
+    """One file that is read again and again, held open where it is this machine's. Errors are `OSError`s.
+
+    sysfs answers each reading from the start of an open file with the value now.
+
+    Args:
+        files: The board's files.
+        path: Of the file.
+    """
+
+    def __init__(self, files: Files, path: str) -> None:
+        self._files, self._path = files, path
+        self._descriptor = files.open(path) if isinstance(files, RootedFiles) else None
+
+    def read(self) -> str:
+        """Return its text now."""
+        if self._descriptor is None:
+            return self._files.read_text(self._path)
+        return os.pread(self._descriptor, _VALUE_SIZE, 0).decode(errors="replace")
+
+    def close(self) -> None:
+        """Close it; may be called again."""
+        if self._descriptor is not None and self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
 
 
 class BoardFiles:

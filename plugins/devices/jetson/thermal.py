@@ -6,12 +6,11 @@ Nothing is raised for a file that does not answer; it is missing.
 
 from __future__ import annotations
 
-import errno
 import re
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from .files import Files
+from .files import Files, number_of, text_of
 
 _THERMAL = "/sys/class/thermal"
 _HWMON = "/sys/class/hwmon"
@@ -41,8 +40,7 @@ class ThermalReader:
     def zones(self) -> Mapping[str, float | None]:
         """Return degrees Celsius by zone type; None for a zone that is powered down or does not answer.
 
-        Tegra's zones answer EAGAIN now and then under load, and always while powered down: asked twice.
-        A negative temperature is how some say that they are off.
+        A zone that is powered down answers EAGAIN, or a negative temperature.
         """
         return MappingProxyType({kind: self._celsius(path) for kind, path in self._zones.items()})
 
@@ -67,28 +65,12 @@ class ThermalReader:
         return MappingProxyType(self._numbers(self._counters))
 
     def _celsius(self, path: str) -> float | None:
-        value = self._number(path)
+        value = number_of(self._files, path)
         return None if value is None or value < 0 else value / 1000
 
     def _numbers(self, paths: Mapping[str, str]) -> dict[str, int]:
-        found = {name: self._number(path) for name, path in paths.items()}
+        found = {name: number_of(self._files, path) for name, path in paths.items()}
         return {name: value for name, value in found.items() if value is not None}
-
-    def _number(self, path: str) -> int | None:
-        try:
-            return int(_read_again(self._files, path))
-        except (OSError, ValueError):
-            return None
-
-
-def _read_again(files: Files, path: str) -> str:
-    """Return a file's text, asking once more after EAGAIN."""
-    try:
-        return files.read_text(path)
-    except OSError as error:
-        if error.errno != errno.EAGAIN:
-            raise
-    return files.read_text(path)
 
 
 def _by_type(files: Files, pattern: str, value: str) -> dict[str, str]:
@@ -96,7 +78,7 @@ def _by_type(files: Files, pattern: str, value: str) -> dict[str, str]:
     found: dict[str, str] = {}
     for path in sorted(files.glob(pattern), key=_number_in):
         folder = path.rpartition("/")[0]
-        kind = _name(files, path)
+        kind = text_of(files, path)
         if kind:
             found[kind if kind not in found else f"{kind} ({_number_in(path)})"] = f"{folder}/{value}"
     return found
@@ -104,18 +86,11 @@ def _by_type(files: Files, pattern: str, value: str) -> dict[str, str]:
 
 def _oc_files(files: Files) -> dict[str, str]:
     for path in files.glob(f"{_HWMON}/hwmon*/name"):
-        if _name(files, path) == _OC_DRIVER:
+        if text_of(files, path) == _OC_DRIVER:
             folder = path.rpartition("/")[0]
             paths = {name: f"{folder}/{name}_event_cnt" for name in _OC_COUNTERS}
             return {name: counter for name, counter in paths.items() if files.exists(counter)}
     return {}
-
-
-def _name(files: Files, path: str) -> str:
-    try:
-        return _read_again(files, path).strip("\0\n ")
-    except OSError:
-        return ""
 
 
 def _number_in(path: str) -> int:

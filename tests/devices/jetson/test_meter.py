@@ -10,7 +10,7 @@ from tuner.boards.hardware import load_hardware, parse_hardware
 from tuner.errors import DeviceError, MeasurementError
 from tuner.ports import Unsupported
 from tuner_emulator.board import EmulatedBoard
-from tuner_plugins.devices.jetson.files import RootedFiles, open_reader
+from tuner_plugins.devices.jetson.files import Reader, RootedFiles
 from tuner_plugins.devices.jetson.power.meter import JetsonMeter
 from tuner_plugins.devices.jetson.power.pace import measured_update_s
 from tuner_plugins.devices.jetson.power.rails import decode_configuration, find_chips
@@ -233,7 +233,7 @@ def test_closed_in_a_window_it_starts_anew() -> None:
 
 def test_a_reader_holds_its_file_open_and_reads_anew(tmp_path: Path) -> None:
     (tmp_path / "value").write_text("1\n")
-    reader = open_reader(RootedFiles(tmp_path), "/value")
+    reader = Reader(RootedFiles(tmp_path), "/value")
     assert reader.read() == "1\n"
     with (tmp_path / "value").open("r+") as stream:
         stream.write("2\n")

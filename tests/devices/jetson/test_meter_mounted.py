@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from tests.emulator.test_mounted import Mount, mounted, put
+from tests.emulator.test_mounted import Mount, mounted
 from tuner.boards.hardware import load_hardware
 from tuner_plugins.devices.jetson.files import RootedFiles
 from tuner_plugins.devices.jetson.power.meter import JetsonMeter
@@ -54,17 +54,6 @@ def test_energy_over_a_mount_agrees_within_one_percent(mounted: Mount, name: str
     assert reading.duration_s >= window_s
     meter.close()
     assert len(os.listdir("/proc/self/fd")) < len(descriptors)
-
-
-def test_the_lag_is_measured_over_a_mount(mounted: Mount) -> None:
-    root = mounted("jetson-orin-nano", "--l4t", "36.4", "--load", "idle")
-    load = root / ".emulator/load"
-    meter = JetsonMeter.find(RootedFiles(root), load_hardware("jetson-orin-nano"), RealTime())
-    assert isinstance(meter, JetsonMeter)
-    found_s = meter.calibrate(lambda: put(load, "constant 1"), lambda: put(load, "idle"))
-    assert found_s == pytest.approx(0.43, rel=0.2)
-    assert "confirmed by a load step" in meter.provenance()
-    meter.close()
 
 
 def test_a_zone_that_never_answers_over_a_mount(mounted: Mount) -> None:

@@ -17,7 +17,7 @@ from tuner.space import Configuration, OptionValue
 
 from ..layout import EMC_FREQ, EMC_GOVERNOR, FIXED, MANAGED, LimitedClock, LockedClock
 from .board import FileRole, ModeBoard, cpu_range, gpu_range, roles_of
-from .conf import Document, Mode, ModeLine, parse
+from .conf import Document, Mode, ModeLine
 
 #: Begins a comment that carries what lines cannot; also the mark of a mode that tuner wrote.
 REMARK = "tuner options:"
@@ -46,13 +46,6 @@ class ModeReading:
 
 class _NotSayableError(Exception):
     """The board's options cannot say a mode."""
-
-
-def read_modes(text: str, board: ModeBoard) -> list[tuple[str, Configuration | str]]:
-    """Return each mode of an nvpmodel.conf: its name, and its configuration or why there is none."""
-    document = parse(text)
-    readings = [read_mode(document, mode, board) for mode in document.modes]
-    return [(r.mode.name, r.reason or r.configuration) for r in readings]
 
 
 def read_mode(document: Document, mode: Mode, board: ModeBoard) -> ModeReading:
@@ -240,7 +233,7 @@ def mode_settings(
     wanted = completed(configuration, board)
     _require_known(wanted, board)
     roles = roles_of(document)
-    values = _Values(wanted, board, _template_online(template, roles, board))
+    values = _Values(wanted, board, _template_online(template, roles))
     _require_slots(values, set(roles.values()), wanted, board)
     result: list[ModeLine] = []
     written: set[tuple[str, str]] = set()
@@ -296,7 +289,7 @@ class _Values:
         return str(clock.minimum(freq, governor))
 
 
-def _template_online(template: Mode, roles: Mapping[tuple[str, str], FileRole], board: ModeBoard) -> dict[int, bool]:
+def _template_online(template: Mode, roles: Mapping[tuple[str, str], FileRole]) -> dict[int, bool]:
     found = ((roles.get((s.param, s.argument)), s.value) for s in template.settings)
     return {t.cpu: v.strip() != "0" for t, v in found if t is not None and t.kind == "online"}
 

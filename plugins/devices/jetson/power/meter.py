@@ -15,11 +15,10 @@ from tuner.ports.workload import EnergyReading
 
 from ...host.actuator import typed
 from ..files import TRANSIENT, Files
-from .lag import LOAD_S, corrected, measured_lag_s
 from .open_rails import OpenRails
 from .pace import Pace, lag_s, pace_of, with_measured_update
 from .rails import Chip, find_chips
-from .sampling import EnergyWindow, PowerSample, sampler_for
+from .sampling import EnergyWindow, PowerSample, sample_every
 
 NAME = "jetson"
 #: Readings of a sample at a window's ends before the window goes without.
@@ -43,8 +42,7 @@ class JetsonMeter:
         self._total, self._clock = total, clock
         self._chips = tuple(chips)
         self._rails = OpenRails(files, chips)
-        self._sampler = sampler_for(clock)
-        self._measured_chips: dict[Chip, list[str]] = {}
+        self._stop_sampling: Callable[[], None] | None = None
         self._lags_s: dict[str, float] = {}
         self._known_pace: Pace | None = None
         self._window: EnergyWindow | None = None
@@ -101,11 +99,11 @@ class JetsonMeter:
             DeviceError, PermissionDeniedError: the sensor's files cannot be opened.
         """
         pace = self._pace()
-        self._sampler.stop()
+        self._end_sampling()
         self._fatal = None
         self._window = EnergyWindow(self._clock.now_s())
         self._take(_ATTEMPTS)
-        self._sampler.start(self._take, pace.period_s)
+        self._stop_sampling = sample_every(self._clock, pace.period_s, self._take)
 
     def end(self) -> EnergyReading:
         """End the window.
@@ -114,7 +112,7 @@ class JetsonMeter:
             MeasurementError: none was begun; it is shorter than the sensor's average; too few samples.
             DeviceError, PermissionDeniedError: the sensor is gone.
         """
-        self._sampler.stop()
+        self._end_sampling()
         if self._window is None:
             raise MeasurementError("Power was read without a window.", "Report this.")
         self._take(_ATTEMPTS)
@@ -122,36 +120,6 @@ class JetsonMeter:
         if self._fatal is not None:
             raise typed(self._fatal, self._folder, "read")
         return window.close(self._clock.now_s(), self._pace().shortest_s)
-
-    def calibrate(self, start: Callable[[], None], stop: Callable[[], None]) -> float | None:
-        """Measure how far the sensor trails behind with a step of the load, and go by that from now on.
-
-        What the sensor's files say stays where the step confirms it within 20%. Worth its seven seconds where
-        `provenance` says that the average is assumed.
-
-        Args:
-            start: Starts a load that draws much more than the board does now.
-            stop: Ends it at once; is called again in the end, whatever happened.
-
-        Returns:
-            The lag in seconds; None where the step was too small to tell, and nothing has changed.
-
-        Raises:
-            DeviceError, PermissionDeniedError: the sensor's files cannot be opened.
-        """
-        self._pace()
-        try:
-            start()
-            self._clock.sleep(LOAD_S)
-            found_s = measured_lag_s(self.power_w, self._clock, stop)
-        finally:
-            stop()
-        if found_s:
-            chips = self._measured_chips.items()
-            self._known_pace = self._paced(
-                {replace(chip, timing=corrected(chip.timing, found_s)): labels for chip, labels in chips}
-            )
-        return found_s
 
     # --- more -------------------------------------------------------------------------------------
 
@@ -172,7 +140,7 @@ class JetsonMeter:
 
     def close(self) -> None:
         """End a window that is open and let go of the files; usable again afterwards."""
-        self._sampler.stop()
+        self._end_sampling()
         self._window = None
         self._rails.close()
 
@@ -197,14 +165,10 @@ class JetsonMeter:
             labels: dict[Chip, list[str]] = {}
             for label in self._total.total:
                 labels.setdefault(home[label], []).append(label)
-            self._known_pace = self._paced({self._measured(c, names): names for c, names in labels.items()})
+            chips = {self._measured(chip, names): names for chip, names in labels.items()}
+            self._lags_s = {label: lag_s(chip.timing) for chip, names in chips.items() for label in names}
+            self._known_pace = pace_of(list(chips))
         return self._known_pace
-
-    def _paced(self, chips: dict[Chip, list[str]]) -> Pace:
-        """Take over the timing of chips (with their labels of the total); return their pace."""
-        self._measured_chips = chips
-        self._lags_s = {label: lag_s(chip.timing) for chip, labels in chips.items() for label in labels}
-        return pace_of(list(chips))
 
     def _measured(self, chip: Chip, labels: Sequence[str]) -> Chip:
         """Return `chip` with the update period that its `labels` show."""
@@ -216,6 +180,11 @@ class JetsonMeter:
                 return None
 
         return replace(chip, timing=with_measured_update(chip.timing, values, self._clock))
+
+    def _end_sampling(self) -> None:
+        stop, self._stop_sampling = self._stop_sampling, None
+        if stop is not None:
+            stop()
 
     def _take(self, attempts: int = 1) -> None:
         """Add a sample to the window; at its ends, which weigh more, a failed one is tried again."""

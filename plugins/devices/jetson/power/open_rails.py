@@ -6,42 +6,8 @@ import errno
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
-from ..files import Files, Reader, open_reader
-from .rails import Chip, Rail
-
-
-class RailReader:
-    """One rail with its files held open."""
-
-    def __init__(self, files: Files, rail: Rail) -> None:
-        self._unit_w = rail.unit_w
-        self._readers: list[Reader] = []
-        try:
-            for path in rail.factors:
-                self._readers.append(open_reader(files, path))
-        except OSError:
-            self.close()
-            raise
-
-    def power_w(self) -> float:
-        """Return the power shown now; voltage and current are read right after one another.
-
-        Raises:
-            OSError: a file does not answer; EIO as well where what it answers is no number.
-        """
-        power_w = self._unit_w
-        for reader in self._readers:
-            text = reader.read()
-            try:
-                power_w *= int(text)
-            except ValueError as error:
-                raise OSError(errno.EIO, f"{text!r} is no number") from error
-        return power_w
-
-    def close(self) -> None:
-        """Close the files."""
-        for reader in self._readers:
-            reader.close()
+from ..files import Files, Reader
+from .rails import Chip
 
 
 class OpenRails:
@@ -53,8 +19,9 @@ class OpenRails:
     """
 
     def __init__(self, files: Files, chips: Sequence[Chip]) -> None:
-        self._files, self._chips = files, tuple(chips)
-        self._readers: dict[str, RailReader] = {}
+        self._files = files
+        self._rails = {rail.label: rail for chip in reversed(chips) for rail in reversed(chip.rails)}
+        self._readers: dict[str, list[Reader]] = {}
 
     def open(self) -> None:
         """Open every rail, once.
@@ -65,36 +32,40 @@ class OpenRails:
         if self._readers:
             return
         try:
-            for chip in self._chips:
-                for rail in chip.rails:
-                    if rail.label not in self._readers:
-                        self._readers[rail.label] = RailReader(self._files, rail)
+            for label, rail in self._rails.items():
+                self._readers[label] = []
+                for path in rail.factors:
+                    self._readers[label].append(Reader(self._files, path))
         except OSError:
             self.close()
             raise
 
     def power_w(self, label: str) -> float:
-        """Return the power that a rail shows now.
+        """Return the power that a rail shows now; voltage and current are read right after one another.
 
         Raises:
-            OSError: it does not answer, or what it answers is no number.
+            OSError: it does not answer; EIO as well where what it answers is no number.
         """
-        if not self._readers:
-            self.open()
-        return self._readers[label].power_w()
+        self.open()
+        power_w = self._rails[label].unit_w
+        for reader in self._readers[label]:
+            text = reader.read()
+            try:
+                power_w *= int(text)
+            except ValueError as error:
+                raise OSError(errno.EIO, f"{text!r} is no number") from error
+        return power_w
 
     def powers_w(self) -> Mapping[str, float]:
         """Return the power of every rail that answers now."""
         found: dict[str, float] = {}
-        with suppress(OSError):
-            self.open()
-        for label, reader in list(self._readers.items()):
+        for label in self._rails:
             with suppress(OSError):
-                found[label] = reader.power_w()
+                found[label] = self.power_w(label)
         return found
 
     def close(self) -> None:
-        """Close the files; they are opened anew when asked for."""
+        """Close the files; they are opened again when asked for."""
         readers, self._readers = self._readers, {}
-        for reader in readers.values():
+        for reader in (reader for pair in readers.values() for reader in pair):
             reader.close()

@@ -104,73 +104,38 @@ class EnergyWindow:
 # --- when ----------------------------------------------------------------------------------------
 
 
-class Sampler(Protocol):
-    """Calls a function at a period."""
-
-    def start(self, take: Callable[[], None], period_s: float) -> None:
-        """Begin to call `take`."""
-        ...
-
-    def stop(self) -> None:
-        """End it; `take` is not running afterwards. Does nothing where nothing was started."""
-        ...
-
-
 @runtime_checkable
 class TickingClock(Protocol):
-    """A clock of virtual time that calls back while somebody sleeps on it."""
+    """A clock of virtual time that calls back while a caller sleeps on it."""
 
     def every(self, period_s: float, call: Callable[[], None]) -> Callable[[], None]:
         """Call `call` each `period_s` of its time; return what ends that."""
         ...
 
 
-def sampler_for(clock: Clock) -> Sampler:
-    """Return what samples on `clock`: its ticks, or a thread where its time passes by itself."""
-    return TickSampler(clock) if isinstance(clock, TickingClock) else ThreadSampler(clock)
+def sample_every(clock: Clock, period_s: float, take: Callable[[], None]) -> Callable[[], None]:
+    """Call `take` each `period_s` of `clock`: at its ticks, or in a thread where its time is real.
 
+    The thread keeps its period and never catches up what it missed.
 
-class TickSampler:
-    """Samples in virtual time."""
+    Returns:
+        What ends it; `take` is not running afterwards.
+    """
+    if isinstance(clock, TickingClock):
+        return clock.every(period_s, take)
+    done = threading.Event()
 
-    def __init__(self, clock: TickingClock) -> None:
-        self._clock = clock
-        self._cancel: Callable[[], None] | None = None
-
-    def start(self, take: Callable[[], None], period_s: float) -> None:
-        """Begin."""
-        self._cancel = self._clock.every(period_s, take)
-
-    def stop(self) -> None:
-        """End."""
-        if self._cancel is not None:
-            self._cancel()
-            self._cancel = None
-
-
-class ThreadSampler:
-    """Samples in real time, in a thread that keeps its period and never catches up what it missed."""
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._done = threading.Event()
-        self._thread: threading.Thread | None = None
-
-    def start(self, take: Callable[[], None], period_s: float) -> None:
-        """Begin."""
-        self._done.clear()
-        self._thread = threading.Thread(target=self._run, args=(take, period_s), name="power-sampler", daemon=True)
-        self._thread.start()
-
-    def stop(self) -> None:
-        """End, and wait for the thread."""
-        self._done.set()
-        if self._thread is not None:
-            self._thread.join()
-            self._thread = None
-
-    def _run(self, take: Callable[[], None], period_s: float) -> None:
-        due_s = self._clock.now_s() + period_s
-        while not self._done.wait(max(0.0, due_s - self._clock.now_s())):
+    def run() -> None:
+        due_s = clock.now_s() + period_s
+        while not done.wait(max(0.0, due_s - clock.now_s())):
             take()
-            due_s = max(due_s + period_s, self._clock.now_s())
+            due_s = max(due_s + period_s, clock.now_s())
+
+    thread = threading.Thread(target=run, name="power-sampler", daemon=True)
+    thread.start()
+
+    def stop() -> None:
+        done.set()
+        thread.join()
+
+    return stop

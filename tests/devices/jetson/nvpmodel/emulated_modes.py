@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from hypothesis import strategies as st
 
-from tuner.space import OptionValue
+from tuner.space import Configuration, OptionValue
 from tuner_emulator import nvpmodel
 from tuner_emulator.board import EmulatedBoard
 from tuner_emulator.spec import releases
@@ -15,6 +15,8 @@ from tuner_plugins.devices.jetson.discover import discover
 from tuner_plugins.devices.jetson.files import BoardFiles
 from tuner_plugins.devices.jetson.layout import FIXED, MANAGED
 from tuner_plugins.devices.jetson.nvpmodel.board import ModeBoard, mode_board
+from tuner_plugins.devices.jetson.nvpmodel.conf import parse
+from tuner_plugins.devices.jetson.nvpmodel.convert import read_mode
 
 _MINOR = {28: 2, 32: 7, 34: 1, 35: 4, 36: 4, 38: 2, 39: 0}
 #: (board, L4T) of all; the two 36.x differ by their "super" tables.
@@ -49,6 +51,13 @@ def case(name: str, l4t: str, gpu_used: bool = False, all_online: bool = True) -
         layout, snaps_cpu_limits=board.spec.release.snaps_cpu_limits, active_mode=board.spec.default_mode
     )
     return Case(board, modes, board.tree_text(nvpmodel.CONF))
+
+
+def read_modes(text: str, board: ModeBoard) -> dict[str, Configuration | str]:
+    """Return each mode of an nvpmodel.conf: its name, and its configuration or why there is none."""
+    document = parse(text)
+    readings = [read_mode(document, mode, board) for mode in document.modes]
+    return {r.mode.name: r.reason or r.configuration for r in readings}
 
 
 @st.composite

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from tests.devices.jetson.nvpmodel.emulated_modes import read_modes
 from tests.devices.jetson.nvpmodel.test_conf import ORIN_MODE, TX2
 from tuner.boards.board import load_board
 from tuner.boards.hardware import CoreGroup
@@ -20,7 +21,7 @@ from tuner_plugins.devices.jetson.nvpmodel.board import (
     role_of,
 )
 from tuner_plugins.devices.jetson.nvpmodel.conf import add_or_replace_mode, parse
-from tuner_plugins.devices.jetson.nvpmodel.convert import mode_settings, read_modes, remarks_of
+from tuner_plugins.devices.jetson.nvpmodel.convert import mode_settings, remarks_of
 
 KERNEL = ("schedutil", "performance")
 OLD_CAP, NEW_CAP = "/sys/kernel/nvpmodel_emc_cap/emc_iso_cap", "/sys/kernel/nvpmodel_clk_cap/emc"
@@ -149,7 +150,7 @@ def export(configuration: dict[str, object], text: str = SUPER, board: ModeBoard
 
 
 def read(text: str, board: ModeBoard = NANO, name: str = "NEW") -> object:
-    return dict(read_modes(text, board))[name]
+    return read_modes(text, board)[name]
 
 
 def test_a_super_files_modes() -> None:

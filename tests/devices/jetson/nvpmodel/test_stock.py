@@ -8,19 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.devices.jetson.nvpmodel.emulated_modes import ALL, IDS, Case, case, configurations, differences
+from tests.devices.jetson.nvpmodel.emulated_modes import ALL, IDS, Case, case, configurations, differences, read_modes
 from tests.devices.jetson.nvpmodel.jtop_expectations import complaints
 from tuner.space import OptionValue
 from tuner_emulator import nvpmodel
 from tuner_plugins.devices.jetson.nvpmodel.board import ModeBoard
 from tuner_plugins.devices.jetson.nvpmodel.conf import add_or_replace_mode, parse
-from tuner_plugins.devices.jetson.nvpmodel.convert import (
-    mode_settings,
-    read_mode,
-    read_modes,
-    remarks_of,
-    unsaid_minima,
-)
+from tuner_plugins.devices.jetson.nvpmodel.convert import mode_settings, read_mode, remarks_of, unsaid_minima
 
 every_board = pytest.mark.parametrize(("name", "l4t"), ALL, ids=IDS)
 
@@ -50,7 +44,7 @@ def test_a_mode_reads_as_what_it_does_to_the_board(name: str, l4t: str) -> None:
     modes = case(name, l4t).board.spec.modes
     for mode in modes:
         board = case(name, l4t)
-        reading = dict(read_modes(board.stock, board.modes))[mode.name]
+        reading = read_modes(board.stock, board.modes)[mode.name]
         assert not isinstance(reading, str), reading
         assert "ERROR" not in board.board.nvpmodel(mode.ident)
         assert differences(board, dict(reading)) == [], mode.name
@@ -77,7 +71,7 @@ def test_an_exported_mode_comes_back_and_does_what_it_says(name: str, l4t: str, 
     board: Case = case(name, l4t, gpu_used=True, all_online=data.draw(st.booleans()))
     configuration = data.draw(configurations(board.modes))
     text = exported(board.stock, board.modes, dict(configuration))
-    assert dict(read_modes(text, board.modes))["TUNED"] == configuration
+    assert read_modes(text, board.modes)["TUNED"] == configuration
     assert complaints(text) == []
     board.board.replace_text(nvpmodel.CONF, text)
     printed = board.board.nvpmodel(parse(text).find("TUNED").ident)
