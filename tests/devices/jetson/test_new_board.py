@@ -23,7 +23,7 @@ def test_the_robot_is_known_and_nothing_else_is_written() -> None:
     board = EmulatedBoard("jetson-orin-nx", "36.4")
     files = BoardFiles(board, hardware.writable(36))
     layout = discover(files, hardware)
-    assert [c.prefix for c in layout.clusters] == ["cpu", "cpu_cluster1"]
+    assert [c.freq for c in layout.clusters] == ["cpu_freq_khz", "cpu_cluster1_freq_khz"]
     assert layout.gpu is not None
     assert layout.emc is not None
     assert {m.name for m in layout.missing} == {"gpu_tpc_mask"}
