@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from tuner.errors import Interrupted, OptionValueError, OverheatedError, TunerError, VerifyError
 from tuner.events import Notice, SensorReading, TrialPhase, TrialReading
 from tuner.measurement.trial import Measurement, Measurer
-from tuner.ports import Control, Device, Guard, Guarded, GuardVerdict, Settling
+from tuner.ports import Control, Guard, Guarded, GuardVerdict, Settling
 from tuner.session.session import Session
 from tuner.space import Configuration, ConfigurationSpace, OptionValue
 
