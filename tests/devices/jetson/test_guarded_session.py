@@ -28,6 +28,7 @@ from tuner.session.trial import TrialResult, run_trial
 from tuner.space import OptionValue
 from tuner.study.study import StudyStore
 from tuner_emulator.board import EmulatedBoard
+from tuner_emulator.tree import FileNode
 from tuner_plugins.devices.jetson.detect import identify
 from tuner_plugins.devices.jetson.device import JetsonDevice, open_board
 from tuner_plugins.devices.jetson.guard import JetsonGuard
@@ -46,7 +47,9 @@ class HeatedDevice(JetsonDevice):
         self.files = EmulatedBoard("jetson-orin-nano", "36.4", seed=3, eagain_rate=0)
         if stuck_cap_hz is not None:
             self.files.emc.set_new_cap(stuck_cap_hz)
-            self.files.emc.set_new_cap = lambda value: None  # type: ignore[method-assign]
+            cap = self.files.tree.find("/sys/kernel/nvpmodel_clk_cap/emc")
+            assert isinstance(cap, FileNode)
+            cap.write = lambda text: None
         files = MortalFiles(self.files)
         identity = identify(files)
         assert identity is not None
