@@ -11,7 +11,6 @@ from importlib.resources import as_file, files
 from pathlib import Path
 
 from tuner import __version__
-from tuner.cli._profile_into import supported
 from tuner.profiles import IMPORTED, Profile, ProfileOption, write_profile
 from tuner_emulator.board import EmulatedBoard
 from tuner_emulator.nvpmodel import CONF, STATUS
@@ -19,7 +18,7 @@ from tuner_emulator.spec import releases, spec_of
 from tuner_plugins.devices.jetson.nvpmodel.conf import parse
 from tuner_plugins.devices.jetson.nvpmodel.convert import read_mode
 
-from .boards import MortalFiles, open_device
+from .boards import MortalFiles, open_device, space_of
 
 CREATED = "2026-11-28T00:00:00+00:00"
 with as_file(files("tuner_profiles")) as _package:
@@ -39,7 +38,7 @@ def vendor_profiles(name: str) -> Iterator[Profile]:
     """Yield a profile of each mode that is a configuration of the board's options."""
     board = widest(name)
     device = open_device(MortalFiles(board))
-    units = {option.name: option.unit for option in supported(device)}
+    units = {option.name: option.unit for option in space_of(device).options}
     document = parse(board.tree_text(CONF))
     release = spec_of(name).release.text
     for mode in document.modes:
