@@ -234,8 +234,8 @@ class FakeClient:
     stop_session = pause_session = resume_session = show_session
 
     def session_events(self, *_: object) -> Iterator[dict[str, Any]]:
-        told = [*hostile_events(), SessionFailed(time.time(), "TunerError", HOSTILE, HOSTILE, 1)]
-        for number, event in enumerate(told, 1):
+        reported = [*hostile_events(), SessionFailed(time.time(), "TunerError", HOSTILE, HOSTILE, 1)]
+        for number, event in enumerate(reported, 1):
             yield {"id": number, **event.to_json()}
 
     follow_session = session_events

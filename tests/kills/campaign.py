@@ -1,4 +1,4 @@
-"""Many cases on one place, each drawn from (seed, number) alone, so that any of them can be run again by itself."""
+"""Many cases on one place, each drawn from (seed, number) alone, so that any of them can be run again alone."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _RESTORE = Victim("-m tuner restore")
 
 @dataclass(frozen=True)
 class Verdict:
-    """What became of a case: a line to print, whether there was a kill, and what is wrong (else ``""``)."""
+    """The result of a case: a line to print, whether there was a kill, and what is wrong (else ``""``)."""
 
     line: str
     killed: bool
@@ -43,7 +43,7 @@ class Campaign:
         self._mounts = 0
 
     def run(self, numbers: Sequence[int]) -> Iterator[Verdict]:
-        """Run the cases of these numbers; a place that one left dirty is mounted afresh."""
+        """Run the cases of these numbers; a place that one left dirty is mounted again."""
         left = list(numbers)
         while left:
             with self._standing() as place:
@@ -70,11 +70,11 @@ class Campaign:
             head = f"{head} {plan.when(course)}"
             killed = self._kill(case, SCENARIOS[what], plan, course)
         except CaseError as error:
-            trouble = f"{head}\n  {'; '.join(case.told)}\n  {error}"
+            trouble = f"{head}\n  {'; '.join(case.history)}\n  {error}"
         finally:
             case.close(self._keep and bool(trouble))
         outcome = "" if killed else " (it had ended before)"
-        return Verdict(f"{head}{outcome}: {'; '.join(case.told)}", killed, trouble)
+        return Verdict(f"{head}{outcome}: {'; '.join(case.history)}", killed, trouble)
 
     def _kill(self, case: Case, scenario: Scenario, plan: Plan, course: Course) -> bool:
         scenario.prepare(case)
@@ -93,7 +93,7 @@ class Campaign:
             plan = Plan("step", case.rng.random(), Plan.draw(case.rng, _RESTORE).signals, 0.05)
             course = Course(8, 8, 1.0)
             strike(case, lambda c, hook: c.start(c.tuner("restore"), hook), _RESTORE, plan, course)
-            case.told.append("so did a restore that was killed")
+            case.history.append("so did a restore that was killed")
         case.must("restore")
 
     def _allowed(self, scenario: Scenario) -> list[tuple[str, ...]]:

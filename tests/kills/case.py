@@ -36,13 +36,13 @@ class Case:
         place: The board.
         folder: All that the case writes is below it.
         rng: Everything random of the case.
-        told: What happened, in order.
+        history: What happened, in order.
     """
 
     place: Place
     folder: Path
     rng: random.Random
-    told: list[str] = field(default_factory=list)
+    history: list[str] = field(default_factory=list)
     mark: str = field(default_factory=lambda: secrets.token_hex(8))
 
     def __post_init__(self) -> None:
@@ -149,12 +149,12 @@ class Case:
         if dirty:
             if dirty not in complete:
                 raise CaseError("after the recovery these are not as they were:\n" + "\n".join(dirty))
-            self.told.append("the profile is complete")
+            self.history.append("the profile is complete")
             self.must("profile", "apply", str(self.profile()), "--revert")
             if self.place.dirty():
                 raise CaseError("after --revert these are not as they were:\n" + "\n".join(self.place.dirty()))
         else:
-            self.told.append("as before")
+            self.history.append("as before")
         self._check_leftovers()
 
     def _check_leftovers(self) -> None:

@@ -47,7 +47,7 @@ class Scenario:
         victim: Who gets the signal.
         launch: Starts what is killed.
         prepare: What has to be done before.
-        recover: What the service does by itself after; `tuner restore` follows in any case.
+        recover: What the service does afterwards without `tuner restore`, which follows in any case.
         before: What `tuner profile` has applied when the kill comes: ``""``, ``first``.
         after: What it has applied when nothing goes wrong.
         weight: How often it is drawn, against the others.
@@ -120,7 +120,7 @@ def _daemon_recovers(case: Case) -> None:
         eventually(lambda: not case.processes("-m tuner daemon"), lambda: "the killed daemon does not end")
         _start_daemon(case, None)
     for line in case.must("status", "--json").splitlines():
-        case.told.append(f"status {line[:60]}")
+        case.history.append(f"status {line[:60]}")
     case.run("attach", "--plain")
     _end(case, "-m tuner start")  # a client that lost its daemon waits two minutes for the next one
     _end(case, "-m tuner daemon")

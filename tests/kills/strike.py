@@ -118,7 +118,7 @@ def count(case: Case, launch: Launch, victim: Victim) -> Course:
 
 
 def strike(case: Case, launch: Launch, victim: Victim, plan: Plan, course: Course) -> bool:
-    """Run something and kill the victim meanwhile; return whether there was somebody to kill.
+    """Run something and kill the victim during it; return whether there was a process to kill.
 
     Raises:
         CaseError: the run does not end.
@@ -140,7 +140,7 @@ def strike(case: Case, launch: Launch, victim: Victim, plan: Plan, course: Cours
         process.wait(PATIENCE_S)
     except subprocess.TimeoutExpired:
         raise CaseError("what was killed does not end") from None
-    case.told.append(f"it ended with {process.returncode}")
+    case.history.append(f"it ended with {process.returncode}")
     return struck is not None
 
 
@@ -161,7 +161,7 @@ def _struck_by_hook(case: Case, process: subprocess.Popen[str], hook: dict[str, 
     if not _wait(process, lambda: record.exists() and record.read_text().endswith("\n")):
         return None
     pid, _, change = record.read_text().partition(" ")
-    case.told.append(change.strip().replace(str(case.folder), ""))
+    case.history.append(change.strip().replace(str(case.folder), ""))
     if hook["whom"] == "parent":
         with contextlib.suppress(OSError):
             return parent_of(int(pid))

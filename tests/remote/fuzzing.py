@@ -65,7 +65,7 @@ _HOSTILE: tuple[Any, ...] = (
 
 @dataclass
 class Tally:
-    """What became of the messages."""
+    """How many messages were sent, accepted and refused, and how many writes they caused."""
 
     messages: int = 0
     accepted: int = 0
@@ -152,7 +152,7 @@ class RecordingFiles(MortalFiles):
 
 
 def _send(server: Server, messages: int, seed: int, check: Callable[[bytes, bool], int]) -> Tally:
-    """Send messages and close; `check` is told each line and whether it was refused, and counts the writes."""
+    """Send messages and close; `check` receives each line and whether it was refused, and returns the number of writes."""
     rng, tally = random.Random(seed), Tally()
     hello = json.loads(server.answer(b'{"id":0,"do":"hello","version":1,"heartbeat_s":null}'))["ok"]
     check(b"hello", False)

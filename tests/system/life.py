@@ -61,7 +61,7 @@ def upgrade(scene: Scene) -> None:
 
 
 def sigkill_daemon(scene: Scene) -> None:
-    """Kill the daemon, and let nobody restart it: the actuator puts the board back by itself."""
+    """Kill the daemon, and keep systemd from restarting it: the actuator restores the board alone."""
     scene.drop_in("tuner", "[Service]\nRestart=no")
     scene.machine.run("systemctl kill --signal=KILL --kill-whom=main tuner.service")
     until(lambda: scene.board.dirty() == "", "the board is put back without the daemon")

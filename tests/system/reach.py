@@ -33,7 +33,7 @@ def _overwrite(path: str) -> None:
 
 
 def _open(path: str) -> None:
-    """Open to write, and write nothing: somebody else may be writing."""
+    """Open to write, and write nothing: another process may be writing."""
     open(path, "r+b").close()
 
 

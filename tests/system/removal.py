@@ -43,7 +43,7 @@ def remove(scene: Scene) -> None:
     scene.session = scene.machine.run(START, user="alice").strip()
     scene.wait_for_trials(2)
     scene.machine.run("cp /var/lib/dpkg/info/tuner.postrm /root/postrm")
-    # A journal that nobody can restore from keeps the package, and with it the only program that can.
+    # A journal from which nothing can be restored keeps the package, and with it the only program that can.
     scene.machine.run("echo damaged >/var/lib/tuner-actuator/journals/host.journal")
     scene.dpkg("--remove tuner", code=1)
     scene.machine.run("tuner --version && tuner restore --discard host --yes")

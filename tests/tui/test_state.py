@@ -141,5 +141,5 @@ def test_a_line_tells_clocks_that_ran_elsewhere_than_set_and_why_a_trial_does_no
     assert line.level == "warning"
     assert line.text == ("#8 infeasible, 3, cpu_freq_khz ran at 862 MHz: throttled 2 times (cpu-thermal reached 91 °C)")
     assert "ran at" not in after([dataclasses.replace(finished, throttled=0)]).lines[-1].text
-    told = finished.to_json()
-    assert (told["throttled"], told["effective"]["cpu_freq_khz"], told["asked"]) == (2, 862000, {})
+    values = finished.to_json()
+    assert (values["throttled"], values["effective"]["cpu_freq_khz"], values["asked"]) == (2, 862000, {})
