@@ -4,7 +4,7 @@
 
 Needs root, FUSE, openssh-server and openssh-client. The board is EMULATED and mounted; server and session are on this
 machine. A cut kills every ssh client of the session with SIGKILL while it runs trials; then the session must end with
-exit code 51, the actuator at the other end must end without help, nothing of the board may be dirty, and the same command
+exit code 51, the actuator at the other end must end too, nothing of the board may be dirty, and the same command
 must go on with every finished trial.
 """
 

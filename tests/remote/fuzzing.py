@@ -152,7 +152,7 @@ class RecordingFiles(MortalFiles):
 
 
 def _send(server: Server, messages: int, seed: int, check: Callable[[bytes, bool], int]) -> Tally:
-    """Send messages and close; `check` receives each line and whether it was refused, and returns the number of writes."""
+    """Send messages and close; `check` gets each line and whether it was refused, and counts the writes."""
     rng, tally = random.Random(seed), Tally()
     hello = json.loads(server.answer(b'{"id":0,"do":"hello","version":1,"heartbeat_s":null}'))["ok"]
     check(b"hello", False)
