@@ -7,9 +7,13 @@ import shlex
 from itertools import pairwise
 from pathlib import Path
 
+import click
 import pytest
 
 from tests.cli.conftest import Run, Tuner
+from tuner.cli.out import as_called
+from tuner.control.journal import Contents, Header, create, journal_path
+from tuner.errors import DaemonUnreachableError
 
 _QUOTED = re.compile(r"`(tuner [^`]*)`")
 
@@ -71,3 +75,38 @@ def test_what_is_said_before_there_is_anything_can_be_run(tuner: Tuner, argument
         _, *words = shlex.split(command)
         run = tuner(*words, "--help")
         assert run.code == 0, (command, run.err)
+
+
+@pytest.mark.parametrize(
+    ("text", "typed"),
+    [
+        ("Run `tuner restore`.", "Run `tuner restore --sysroot '/a b'`."),
+        ("`tuner restore --list` shows", "`tuner restore --list --sysroot '/a b'` shows"),
+        ("`TUNER_STATE_DIR='/x y' tuner restore`", "`TUNER_STATE_DIR='/x y' tuner restore --sysroot '/a b'`"),
+        ("`tuner profile apply --revert`", "`tuner profile apply --revert --sysroot '/a b'`"),
+        ("`tuner doctor --sysroot /b` and `tuner stop x`", "`tuner doctor --sysroot /b` and `tuner stop x --socket s`"),
+        ("`tuner study list`, `systemctl start tuner`", "`tuner study list`, `systemctl start tuner`"),
+        ("tuner restore", "tuner restore"),
+    ],
+)
+def test_an_advised_command_has_the_flags_of_the_call_that_matter_to_it(text: str, typed: str) -> None:
+    with click.Context(click.Command("x")) as context:
+        assert as_called(text) == text
+        context.meta.update(sysroot="/a b", socket="s")
+        assert as_called(text) == typed
+    assert as_called(text) == text
+
+
+def test_advice_of_an_error_has_the_socket(tuner: Tuner) -> None:
+    run = tuner("stop", "--socket", "no.sock")
+    assert run.code == DaemonUnreachableError.exit_code
+    assert "tuner daemon --socket no.sock" in advised(run)
+
+
+def test_doctor_advises_to_restore_the_board_that_it_looked_at(tuner: Tuner, tmp_path: Path) -> None:
+    journals = tmp_path / "state" / "journals"
+    journals.mkdir(parents=True)
+    header = Header("emulated:jetson-tx2", "", 1, "")
+    create(journal_path(journals, header.device), Contents(header, {"cpu_cores_online": 4}))
+    run = tuner("doctor", "--json", "--sysroot", ".", env={"TUNER_STATE_DIR": str(tmp_path / "state")})
+    assert "tuner restore --sysroot ." in [check["remedy"] for check in run.events[0]]

@@ -60,6 +60,30 @@ def test_a_session_is_left_watched_paused_and_stopped(shared_daemon: Daemon) -> 
     assert again.returncode == 130
 
 
+@pytest.mark.parametrize("idle", [False, True], ids=["events come", "nothing comes"])
+def test_a_follower_ends_when_its_output_is_closed(shared_daemon: Daemon, idle: bool) -> None:
+    session = detached(shared_daemon, "5000")
+    with shared_daemon.client() as client:
+        if idle:
+            client.pause_session(session)
+            until(lambda: client.show_session(session).state == "paused", "it is paused")
+        follower = subprocess.Popen(
+            [sys.executable, "-m", "tuner", "attach", session, "--json"],
+            env=shared_daemon.env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        assert follower.stdout is not None
+        assert json.loads(follower.stdout.readline())["event"] == "started"
+        follower.stdout.close()
+        assert follower.wait(PATIENCE_S) == 0
+        assert follower.stderr is not None
+        assert follower.stderr.read() == b""
+        follower.stderr.close()
+        assert not client.show_session(session).ended
+    stop(shared_daemon, session)
+
+
 def test_start_beside_a_daemon_ends_as_in_the_foreground(shared_daemon: Daemon) -> None:
     output = shared_daemon.root / "mine.toml"
     done = shared_daemon.tuner("start", *CHEAP, "--budget", "5", "--output", str(output))

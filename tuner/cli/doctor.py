@@ -6,12 +6,12 @@ import os
 import platform
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 
 import click
 
-from tuner.cli.out import say_json, say_table
+from tuner.cli.out import as_called, say_json, say_table, with_flags
 from tuner.errors import TunerError
 from tuner.ports import Device, PowerMeter, Supported
 from tuner.space import Option
@@ -33,7 +33,7 @@ class Check:
 @click.option("--json", "as_json", is_flag=True, help="Write a JSON list.")
 def command(as_json: bool) -> int:
     """Report what works on this machine, what does not, and what to do."""
-    checks = list(run_checks())
+    checks = [replace(check, remedy=as_called(check.remedy)) for check in run_checks()]
     if as_json:
         say_json([asdict(c) for c in checks])
     else:
@@ -113,7 +113,7 @@ def _journals() -> Iterator[Check]:
         yield Check("restore journals", OK, "none is left over")
     for journal in found:
         why = journal.problems[0] if journal.problems else f"a session on {journal.device} was killed"
-        remedy = "tuner restore --list" if journal.problems else "tuner restore"
+        remedy = f"tuner {with_flags('restore --list' if journal.problems else 'restore')}"
         yield Check("restore journals", WARNING, why, remedy)
 
 

@@ -8,11 +8,12 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from typing import Any
 
 import click
 
 from tuner import __version__
-from tuner.cli.out import say
+from tuner.cli.out import as_called, say
 from tuner.errors import TunerError
 from tuner.files import of_os_error
 from tuner.printable import traceback_lines
@@ -58,6 +59,14 @@ class LazyGroup(click.Group):
         command: click.Command = getattr(import_module(f"tuner.cli.{module}"), attribute)
         add_sysroot(command)
         return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; what its error advises can be typed as it is."""
+        try:
+            return super().invoke(ctx)
+        except TunerError as error:
+            error.what, error.hint = as_called(error.what), as_called(error.hint)
+            raise
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from tuner.cli.out import say
+from tuner.cli.out import FLAGS, say
 from tuner.config.load import load
 from tuner.config.settings import BY_KEY, SETTINGS, Setting
 from tuner.config.values import Settings
@@ -56,8 +56,10 @@ def effective(params: Mapping[str, Any]) -> Settings:
     What of a file was ignored is said once for each command.
     """
     meta = _command_meta()
-    given = {SYSROOT: meta.get(SYSROOT), **{key: value for key, value in params.items() if key in BY_KEY}}
-    found = load(given, os.environ, working_dir())
+    kept = {key: params.get(key) or meta.get(key) for key in FLAGS}
+    meta.update(kept)
+    given = {key: value for key, value in params.items() if key in BY_KEY}
+    found = load({**given, **kept}, os.environ, working_dir())
     if found.ignored and meta.get("ignored") != found.ignored:
         meta["ignored"] = found.ignored
         say(f"warning: {found.ignored}", err=True)

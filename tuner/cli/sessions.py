@@ -7,7 +7,7 @@ import sys
 import click
 
 from tuner.cli.options import SOCKET
-from tuner.cli.out import say, say_json
+from tuner.cli.out import require_reader, say, say_json
 from tuner.cli.watching import connect, pick, watch
 
 _SESSION = click.argument("session", required=False)
@@ -89,7 +89,7 @@ def logs(session: str | None, socket: str | None, follow: bool, after: int, as_j
     face = PlainFace(sys.stdout)
     with connect(socket) as client:
         found = pick(client, session, ended_too=True).id
-        events = client.follow_session(found, after) if follow else client.session_events(found, after)
+        events = client.follow_session(found, after, require_reader) if follow else client.session_events(found, after)
         for values in events:
             if as_json:
                 say_json(values)
@@ -99,6 +99,8 @@ def logs(session: str | None, socket: str | None, follow: bool, after: int, as_j
                 say(f"error: {event.what} {event.hint}")
             elif event is not None:
                 face(event)
+            if face.reader_left:
+                raise BrokenPipeError
         view = client.show_session(found)
         if view.state == "damaged" and not as_json:
             say(f"error: {view.reason}")

@@ -52,7 +52,7 @@ def _submit(settings: Settings, as_json: bool, plain: bool, detach: bool) -> int
         )
     lists = {k: list(v) if isinstance(v, tuple) else v for k, v in chosen.items()}
     cwd = paths.working_dir()
-    with connect(settings.socket) as client:
+    with connect() as client:
         session = client.create_session(SessionRequest(settings=lists, cwd=str(cwd) if cwd else None))
         if not detach:
             waits = f" waits: {session.reason}" if session.reason else ""

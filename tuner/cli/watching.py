@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from tuner.cli.options import effective
-from tuner.cli.out import say
+from tuner.cli.out import require_reader, say
 from tuner.daemon.probe import daemon_answers
 from tuner.errors import DaemonUnreachableError, InfeasibleError, Interrupted, UnknownSessionError, UsageError
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tuner.events import Event, SessionFinished
 
 
-def connect(socket: str | None) -> DaemonClient:
+def connect(socket: str | None = None) -> DaemonClient:
     """Return a client of the daemon that the settings name.
 
     Raises:
@@ -102,12 +102,14 @@ def _draw(client: DaemonClient, session: str, seen: _Position, as_json: bool, pl
     from tuner.tui.choose import choose_face
 
     with choose_face(as_json, plain, sys.stdout) as sink:
-        for values in client.follow_session(session, seen.last):
+        for values in client.follow_session(session, seen.last, require_reader):
             seen.last = int(values["id"])
             event = parse_event(values)
             if event is None:
                 continue
             sink(event)
+            if getattr(sink, "reader_left", False):
+                raise BrokenPipeError
             if isinstance(event, (SessionFinished, SessionFailed)):
                 seen.end = event
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -74,8 +74,17 @@ class DaemonClient:
         """End a session."""
         return self._session("POST", session, "/stop")
 
-    def session_events(self, session: str, after: int = 0, follow: bool = False) -> Iterator[dict[str, Any]]:
-        """Yield a session's events, each with its `id`; ends when the session or the connection does."""
+    def session_events(
+        self, session: str, after: int = 0, follow: bool = False, idle: Callable[[], None] = lambda: None
+    ) -> Iterator[dict[str, Any]]:
+        """Yield a session's events, each with its `id`; ends when the session or the connection does.
+
+        Args:
+            session: Its id.
+            after: Id of the last event that was seen.
+            follow: Wait for what comes until the session ends.
+            idle: Called while nothing comes, several times a minute.
+        """
         params: dict[str, Any] = {"after": after, "follow": follow}
         timeout = httpx.Timeout(SILENCE_S, connect=5.0)
         with (
@@ -88,9 +97,15 @@ class DaemonClient:
             for line in response.iter_lines():
                 if line.strip():
                     yield self._event(line)
+                else:
+                    idle()
 
-    def follow_session(self, session: str, after: int = 0) -> Iterator[dict[str, Any]]:
+    def follow_session(
+        self, session: str, after: int = 0, idle: Callable[[], None] = lambda: None
+    ) -> Iterator[dict[str, Any]]:
         """Yield a session's events until it has ended, across restarts of the daemon; misses none.
+
+        `idle` is called while nothing comes, several times a minute.
 
         Raises:
             DaemonUnreachableError: the daemon stayed away.
@@ -98,7 +113,7 @@ class DaemonClient:
         gone_s: float | None = None
         while True:
             try:
-                for event in self.session_events(session, after, follow=True):
+                for event in self.session_events(session, after, follow=True, idle=idle):
                     gone_s = None
                     after = int(event["id"])
                     yield event

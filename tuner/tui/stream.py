@@ -19,11 +19,15 @@ class LineFace:
 
     Args:
         stream: Where to write.
+
+    Attributes:
+        reader_left: The stream is a pipe, and its other end was closed.
     """
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self._quiet = False
+        self.reader_left = False
         self._ascii_only = not is_unicode(getattr(stream, "encoding", None))
 
     def __enter__(self) -> Self:
@@ -46,7 +50,8 @@ class LineFace:
 
     def _fall_silent(self, error: OSError) -> None:
         self._quiet = True
-        if error.errno != errno.EPIPE and self._stream is not sys.stderr:
+        self.reader_left = error.errno == errno.EPIPE
+        if not self.reader_left and self._stream is not sys.stderr:
             with contextlib.suppress(OSError, ValueError):
                 sys.stderr.write(f"tuner: the log ends here, writing it failed: {printable(str(error))}\n")
         # What is still buffered would fail again when the interpreter closes the stream.
