@@ -41,7 +41,7 @@ def user_path(text: str) -> Path:
     """Return the path that a user wrote; ``~`` is the home directory, and itself where there is none."""
     try:
         return Path(text).expanduser()
-    except RuntimeError:  # `~name` of nobody, or no home directory
+    except RuntimeError:  # `~name` of no user, or no home directory
         return Path(text)
 
 

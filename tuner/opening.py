@@ -42,11 +42,15 @@ def open_device(spec: str, context: OpenContext) -> Opened:
     if spec == "auto":
         return _open_auto(context)
     name, argument = registry.split_spec(spec)
+    return Opened(_plugin(name, spec).open(argument, context), f"--device {spec}")
+
+
+def _plugin(name: str, spec: str) -> DevicePlugin:
     try:
         plugin: DevicePlugin = registry.create("devices", name)
     except UnknownNameError as error:
         raise type(error)(spec, device_names()) from error
-    return Opened(plugin.open(argument, context), f"--device {spec}")
+    return plugin
 
 
 def is_elsewhere(address: str, spec: str) -> bool:
@@ -60,12 +64,8 @@ def is_elsewhere(address: str, spec: str) -> bool:
     """
     if not address.startswith("unix:") or spec == "auto":
         return True
-    name, _ = registry.split_spec(spec)
-    try:
-        plugin = registry.load("devices", name)
-        return isinstance(plugin, BoardSide) and plugin.board_side
-    except UnknownNameError as error:
-        raise type(error)(spec, device_names()) from error
+    plugin = _plugin(registry.split_spec(spec)[0], spec)
+    return isinstance(plugin, BoardSide) and plugin.board_side
 
 
 def open_board(address: str, spec: str, context: OpenContext) -> Opened:

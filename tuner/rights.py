@@ -35,9 +35,10 @@ class Rights:
 
     @contextlib.contextmanager
     def taken(self) -> Iterator[None]:
-        """Have these rights and no others in the block, in all threads. (The real user stays: nobody can signal us.)
+        """Have these rights and no others in the block, in all threads.
 
-        The kernel forgets what `prctl(PR_SET_PDEATHSIG)` asked for.
+        The real user stays: others cannot send signals to this process. The kernel forgets what
+        `prctl(PR_SET_PDEATHSIG)` asked for.
 
         Raises:
             PermissionDeniedError: this process may not take them.
@@ -72,7 +73,7 @@ def rights_of(uid: int | None) -> Rights:
     """Return with which rights to open what a client named.
 
     Args:
-        uid: The client; None for one of whom only a token is known, who may open what everybody may.
+        uid: The client; None for one with a token only, who may open what all users may.
     """
     if os.geteuid() != 0 or uid == 0:
         return OWN  # only root has more rights than its clients, and can take theirs

@@ -18,7 +18,7 @@ _MOST_LINKS = 40
 
 
 class Root:
-    """A directory that stands for ``/``. Paths are absolute ones below it; errors are `OSError`s.
+    """A directory in the place of ``/``. Paths are absolute ones below it; errors are `OSError`s.
 
     Args:
         path: The directory; of ``/`` itself all is opened as always.
@@ -32,7 +32,7 @@ class Root:
         """Return a descriptor of the file at `path`; never creates one."""
         if self._is_machine:
             return os.open(path, flags | os.O_CLOEXEC)
-        # A pipe in a tree that somebody made must not be waited for.
+        # A pipe in such a tree must not be waited for.
         return self._walk(path, flags | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
 
     def read(self, path: str, limit_bytes: int = 1 << 16) -> bytes:

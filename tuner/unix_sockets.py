@@ -87,7 +87,7 @@ class ServiceManager:
     def __init__(self) -> None:
         address = os.environ.get("NOTIFY_SOCKET", "")
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        with contextlib.suppress(OSError):  # nobody listens: what is sent is lost
+        with contextlib.suppress(OSError):  # no systemd listens: what is sent is lost
             self._socket.connect("\0" + address[1:] if address.startswith("@") else address)
 
     def tell(self, text: str) -> None:

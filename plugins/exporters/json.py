@@ -22,15 +22,5 @@ class JsonExporter:
 
 def as_dict(profile: Profile) -> dict[str, Any]:
     """Return the profile as JSON-able values, the schema version first."""
-    fields = {f.name: _plain(getattr(profile, f.name)) for f in dataclasses.fields(profile)}
+    fields = dataclasses.asdict(profile)
     return {"schema_version": fields.pop("schema_version"), **fields}
-
-
-def _plain(value: Any) -> Any:
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return dataclasses.asdict(value)
-    if isinstance(value, tuple):
-        return list(value)
-    if hasattr(value, "items"):
-        return {key: _plain(one) for key, one in value.items()}
-    return value

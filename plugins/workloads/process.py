@@ -25,7 +25,7 @@ _CHUNK = 1 << 16
 #: Longest answer, in bytes: the latencies of millions of inferences.
 _LONGEST_ANSWER = 64 << 20
 _STDERR_TAIL = 1 << 14
-#: How long a child that was told to end may take before it is killed.
+#: How long a process that has to end may take before it is killed.
 _GRACE_S = 2.0
 #: How ssh ends when the connection broke, or could not be made.
 _SSH_BROKE = 255
@@ -168,7 +168,7 @@ class WorkloadProcess:
         if self._elsewhere and code == _SSH_BROKE:
             return BoardLostError(
                 f"The connection to the board's workload broke.{self._last_words()}",
-                "The board puts itself back by itself; wait until it is reachable again.",
+                "The board puts itself back; wait until it is reachable again.",
             )
         return WorkloadCrashedError(
             f"{self._what} {describe_exit(code)}.{self._last_words()}",

@@ -32,7 +32,7 @@ def serve(handlers: Mapping[str, Handler], parent_pid: int | None) -> None:
     """
     if parent_pid is not None:
         die_with(parent_pid)
-    # Ctrl-C is the tuner's to handle; a terminal sends it to nobody here anyway (own session).
+    # Ctrl-C is the tuner's to handle; a terminal does not send it here anyway (own session).
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)

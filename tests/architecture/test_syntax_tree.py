@@ -30,8 +30,6 @@ UNFINISHED: frozenset[str] = frozenset(
         "plugins/strategies/transfer/prior.py",
         "plugins/strategies/transfer/strategy.py",
         "tuner/bench/cases.py",
-        "tuner/daemon/app.py",
-        "tuner/daemon/server.py",
         "tuner/models/trees.py",
         "tuner/search/matching.py",
         "tuner/search/observations.py",

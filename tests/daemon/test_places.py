@@ -30,14 +30,14 @@ class Queue(Supervisor):
 
 
 def client_of(tmp_path: Path, peer: Peer, **own: Any) -> TestClient:
+    device, sysroot = own.get("device", "auto"), own.get("sysroot")
     service = Service(
-        Queue(SessionFiles(tmp_path / "sessions"), own.get("device", "auto")),
-        ProfileStore(tmp_path / "profiles"),
-        Tasks(),
-        Policy(7, 0, frozenset({"command"}), True),
-        own.get("device", "auto"),
-        time.monotonic(),
-        sysroot=own.get("sysroot"),
+        supervisor=Queue(SessionFiles(tmp_path / "sessions"), device, {"sysroot": sysroot}),
+        profiles=ProfileStore(tmp_path / "profiles"),
+        tasks=Tasks(),
+        policy=Policy(7, 0, frozenset({"command"}), True),
+        device=device,
+        started_s=time.monotonic(),
     )
     app = create_app(service)
 

@@ -22,7 +22,7 @@ from tuner.daemon.files import SessionFiles
 from tuner.daemon.http_status import status_of
 from tuner.daemon.models import ErrorBody
 from tuner.daemon.profile_store import ProfileStore
-from tuner.daemon.settings import effective, own_board, parse_settings
+from tuner.daemon.settings import effective, parse_settings, with_own
 from tuner.daemon.supervisor import Supervisor
 from tuner.daemon.tasks import Tasks
 from tuner.error_codec import error_from_json
@@ -40,12 +40,12 @@ def test_an_error_arrives_as_the_error_that_it_was(kind: type[TunerError]) -> No
 
 def test_the_client_has_every_operation_of_the_openapi_document(tmp_path: Path) -> None:
     service = Service(
-        Supervisor(SessionFiles(tmp_path), "auto"),
-        ProfileStore(tmp_path),
-        Tasks(),
-        Policy(None, 0, frozenset()),
-        "auto",
-        time.monotonic(),
+        supervisor=Supervisor(SessionFiles(tmp_path), "auto"),
+        profiles=ProfileStore(tmp_path),
+        tasks=Tasks(),
+        policy=Policy(None, 0, frozenset()),
+        device="auto",
+        started_s=time.monotonic(),
     )
     document = create_app(service).openapi()
     operations = {
@@ -119,11 +119,11 @@ def test_help_loads_nothing_of_the_daemon(argument: list[str]) -> None:
 @pytest.mark.parametrize("own", [None, "unix:/run/tuner-actuator.sock"])
 def test_a_session_cannot_name_another_board(address: str, own: str | None) -> None:
     with pytest.raises(UsageError, match="daemon's own board"):
-        own_board(parse_settings({"board": address}), own)
+        with_own(parse_settings({"board": address}), {"board": own})
 
 
 def test_a_sessions_board_is_the_daemons() -> None:
     own = "unix:/run/tuner-actuator.sock"
     for request in ({}, {"board": own}):
-        assert own_board(parse_settings(request), own)["board"] == own
-    assert "board" not in own_board(parse_settings({}), None)
+        assert with_own(parse_settings(request), {"board": own})["board"] == own
+    assert "board" not in with_own(parse_settings({}), {"board": None})

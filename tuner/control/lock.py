@@ -49,6 +49,13 @@ class DeviceLock:
         self.take()
         self.sign()
 
+    def __enter__(self) -> DeviceLock:
+        self.acquire()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
     def take(self) -> None:
         """Take the lock, without waiting; what is in the file stays.
 
@@ -72,7 +79,7 @@ class DeviceLock:
     def _opened(self) -> tuple[int, int]:
         """Return the lock file and the kind of lock that can be had on it.
 
-        Where the disk became read-only, nobody can begin a session, but what is set must be put back: a shared lock
+        Where the disk became read-only, no session can begin, but what is set must be put back: a shared lock
         keeps those out who could write.
         """
         try:
@@ -95,7 +102,7 @@ class DeviceLock:
         self._descriptor, self._signed = None, False
 
     def sign(self, note: str = "") -> None:
-        """Leave this process's id in the file, and a note for whoever finds it after this process was killed."""
+        """Leave this process's id in the file, and a note for the next owner, should this process be killed."""
         assert self._descriptor is not None, "only its owner signs"
         self._signed = True
         with contextlib.suppress(OSError):
@@ -103,7 +110,7 @@ class DeviceLock:
             os.pwrite(self._descriptor, f"{os.getpid()}\n{note}".rstrip().encode(), 0)
 
     def held(self) -> bool:
-        """Return whether anybody holds the lock now. Takes nothing."""
+        """Return whether a process holds the lock now. Takes nothing."""
         try:
             descriptor = os.open(self.path, _FLAGS | os.O_RDONLY)
         except OSError:

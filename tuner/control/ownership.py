@@ -31,9 +31,7 @@ def owned(actuator: Actuator, device_spec: str, journal_dir: Path) -> Iterator[N
         DiskFullError, PermissionDeniedError, StorageError: there can be no lock file.
     """
     with contextlib.ExitStack() as stack:
-        lock = DeviceLock(journal_dir, device_spec)
-        stack.callback(lock.release)
-        lock.acquire()
+        stack.enter_context(DeviceLock(journal_dir, device_spec))
         board = board_of(actuator)
         if board is not None:
             stack.enter_context(_board_owned(board, device_spec, journal_dir))
@@ -98,7 +96,7 @@ def _refuse_half_set(lock: DeviceLock, place: tuple[str, str]) -> None:
 
 
 def _lock_dir() -> Path:
-    """Return (and make) the folder of boards' locks: nobody else can write there, or could keep root out.
+    """Return (and make) the folder of boards' locks: no other user can write there, or could keep root out.
 
     Raises:
         PermissionDeniedError: there can be none, or it is another user's.

@@ -62,7 +62,7 @@ def recover(
 ) -> list[RestoreReport]:
     """Restore from every journal whose owner is dead (of `device_spec` only, where given).
 
-    A device that cannot be opened or restored, or that somebody has, is reported so, and its journal stays.
+    A device that cannot be opened or restored, or that is in use, is reported so, and its journal stays.
     """
     _drop_unfinished(journal_dir)
     chosen = [known for known in pending(journal_dir) if device_spec in (None, known.device)]
@@ -113,12 +113,8 @@ def discard(journal_dir: Path, known: KnownJournal) -> None:
         DeviceBusyError: a running process holds the device.
         DiskFullError, PermissionDeniedError, StorageError: it cannot be deleted.
     """
-    lock = DeviceLock(journal_dir, known.device)
-    lock.acquire()
-    try:
+    with DeviceLock(journal_dir, known.device):
         journal.remove(known.path)
-    finally:
-        lock.release()
 
 
 def is_of(
@@ -199,13 +195,9 @@ def _recover_one(
 
 def _drop_empty(journal_dir: Path, known: KnownJournal) -> RestoreReport | None:
     """Delete the journal of one who died before the first write; no device is needed for that."""
-    lock = DeviceLock(journal_dir, known.device)
-    lock.acquire()
-    try:
+    with DeviceLock(journal_dir, known.device):
         entry = journal.load(known.path)  # another may have begun and died since
         if entry is None or entry.originals or entry.problems:
             return None
         journal.remove(known.path)
-    finally:
-        lock.release()
     return RestoreReport(known.device)

@@ -16,15 +16,15 @@ from tuner.space import Configuration, OptionValue
 
 @dataclass(frozen=True)
 class RestoreReport:
-    """What became of a journal.
+    """The result of restoring from a journal.
 
     Attributes:
         device: The device's specification.
         restored: Option -> original value, which the device has now (read back).
         failed: Option -> why it could not be put back. Its original stays in the journal.
-        discarded: The device has restarted since and forgot the values by itself: nothing was written.
+        discarded: The device has restarted since and forgot the values: nothing was written.
         problems: Sentences on why the journal, or a part of it, could not be used. It is kept.
-        busy: Who has the device now, a sentence; ``""`` where nobody had, and it was put back.
+        busy: Who has the device now, a sentence; ``""`` where it was free.
     """
 
     device: str
@@ -170,8 +170,8 @@ def restore_journal(actuator: Actuator, device_spec: str, path: Path) -> Restore
     """Restore what a journal holds; the caller owns the device. None where there is no journal.
 
     The journal is deleted when all originals are back. Until then it keeps all of them: what reads as it
-    should may not stay so once the rest is put back (a cluster that wakes up forgets its limits). A damaged
-    journal stays as well: nobody knows what it no longer says.
+    should may not stay so once the rest is put back (a cluster that comes online forgets its limits). A damaged
+    journal stays as well: what it lost is unknown.
 
     Raises:
         FileVersionError, PermissionDeniedError, StorageError: the journal cannot be read; or all is put back, and

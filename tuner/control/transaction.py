@@ -226,7 +226,7 @@ class ControlSession:
         """
         older = journal.load(self._applied_path)
         if older is None or (older.header is not None and older.header.boot_id != self._actuator.boot_id()):
-            return journal.Journal(None, {})  # a device that restarted forgot those values by itself
+            return journal.Journal(None, {})  # a device that restarted has forgotten those values
         if older.problems:
             raise restore_error(RestoreReport(self._device, problems=journal.sentences(self._applied_path, older)))
         return older

@@ -16,7 +16,7 @@ _ARGUMENT_IS_NO_PLACE = frozenset({"emulated", "replay"})
 
 @dataclass(frozen=True)
 class Peer:
-    """Somebody at the other end of a connection; `uid` is None for a TCP client, known by its token only."""
+    """Who is at the other end of a connection; `uid` is None for a TCP client, known by its token only."""
 
     uid: int | None
     groups: frozenset[int]

@@ -6,6 +6,7 @@ import logging
 import os
 import time
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -22,7 +23,6 @@ from tuner.daemon.gate import PEER
 from tuner.daemon.http_status import status_of
 from tuner.daemon.models import Applied, DeviceFacts, ErrorBody, Health, ProfileView, SessionRequest, SessionView
 from tuner.daemon.profile_store import ProfileStore
-from tuner.daemon.settings import own_sysroot
 from tuner.daemon.shortage import is_shortage
 from tuner.daemon.supervisor import Supervisor
 from tuner.daemon.tasks import Tasks
@@ -43,9 +43,9 @@ ProfileName = Annotated[str, Path(max_length=255, description="as `GET /profiles
 _log = logging.getLogger("tuner.daemon")
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Service:
-    """What the routes work on. `facts` is the last answer of the device and when it came, `sysroot` the daemon's."""
+    """What the routes work on. `facts` is the last answer of the device and when it came."""
 
     supervisor: Supervisor
     profiles: ProfileStore
@@ -54,7 +54,6 @@ class Service:
     device: str
     started_s: float
     facts: tuple[float, DeviceFacts] | None = None
-    sysroot: str | None = None
 
 
 def create_app(service: Service) -> FastAPI:
@@ -77,33 +76,34 @@ def create_app(service: Service) -> FastAPI:
 def _handle_errors(app: FastAPI) -> None:
     @app.exception_handler(TunerError)
     async def typed(request: Request, error: TunerError) -> JSONResponse:
-        return JSONResponse(ErrorBody.of(error).model_dump(), status_of(error))
+        return _answer(error)
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])[:200]
-        usage = UsageError(f"The request's {where} cannot be: {first['msg']}.", "See /openapi.json.")
-        return JSONResponse(ErrorBody.of(usage).model_dump(), 422)
+        return _answer(UsageError(f"The request's {where} cannot be: {first['msg']}.", "See /openapi.json."))
 
     @app.exception_handler(HTTPException)
     async def refused(request: Request, error: HTTPException) -> JSONResponse:
         wrong = RequestError(f"{request.method} {request.url.path}: {error.detail}.", "See /openapi.json.")
-        return JSONResponse(ErrorBody.of(wrong).model_dump(), error.status_code, headers=error.headers)
+        return _answer(wrong, error.status_code, error.headers)
 
     @app.exception_handler(OSError)
     async def short(request: Request, error: OSError) -> JSONResponse:
         if not is_shortage(error):
             return await internal(request, error)
         _log.warning("%s %s cannot be answered now: %s", request.method, request.url.path, error)
-        busy = DaemonBusyError(f"The daemon is short of something: {error.strerror}.", "Try it again.")
-        return JSONResponse(ErrorBody.of(busy).model_dump(), status_of(busy))
+        return _answer(DaemonBusyError(f"The daemon is short of something: {error.strerror}.", "Try it again."))
 
     @app.exception_handler(Exception)
     async def internal(request: Request, error: Exception) -> JSONResponse:
         _log.error("%s %s failed", request.method, request.url.path, exc_info=error)
-        failed = TunerError("The daemon failed in a way it should not.", "Report what its log says.")
-        return JSONResponse(ErrorBody.of(failed).model_dump(), 500)
+        return _answer(TunerError("The daemon failed in a way it should not.", "Report what its log says."))
+
+
+def _answer(error: TunerError, status: int | None = None, headers: Mapping[str, str] | None = None) -> JSONResponse:
+    return JSONResponse(ErrorBody.of(error).model_dump(), status or status_of(error), headers=headers)
 
 
 def _add_sessions(app: FastAPI, service: Service) -> None:
@@ -118,7 +118,6 @@ def _add_sessions(app: FastAPI, service: Service) -> None:
         device = wanted.settings.get("device")
         if isinstance(device, str):
             service.policy.require_device(peer, device, service.device)
-        wanted.settings = own_sysroot(wanted.settings, service.sysroot)
         record = supervisor.create(wanted, peer.uid)
         _log.info("session %s made by %s", record.id, peer)
         return record

@@ -18,7 +18,7 @@ from tuner.daemon.files import STDERR, set_aside_unless
 MODULE = "tuner.daemon.session_process"
 #: How long the kernel may take to end a process that was killed; one that it holds (state D) is left to it.
 KILLED_S = 10.0
-#: How often an orphan is looked at; it is nobody's child any more, so nothing tells of its end.
+#: How often an orphan is looked at; it is no child of this process, so its end is not reported.
 ORPHAN_LOOK_S = 0.2
 
 _log = logging.getLogger("tuner.daemon")
@@ -29,7 +29,7 @@ class Child:
 
     Attributes:
         progressed_s: Monotonic time of its last sign of life.
-        suspending: It was told to end and to go on later.
+        suspending: It has to end, and its session goes on later.
         killed: Why it was killed by us, ``""`` where it was not.
     """
 
@@ -166,6 +166,11 @@ def _stderr(folder: Path) -> IO[bytes]:
     return (folder / STDERR).open("ab")
 
 
+def machine_boot_id() -> str:
+    """Return this machine's boot."""
+    return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+
+
 def process_start(pid: int) -> int | None:
     """Return when a process started (clock ticks since boot), None where there is none."""
     try:
@@ -196,8 +201,7 @@ def _processes_of(session: str) -> list[int]:
 async def _await_orphan(pid: int, started: int | None, grace_s: float) -> None:
     """Wait until a process has ended; kill it when its time is over.
 
-    Its stdin has ended with its daemon, so it is on its way out by itself. One that the kernel holds is left
-    to it after a while.
+    Its stdin has ended with its daemon, so it is about to end. One that cannot be killed is given up after a while.
     """
     begun_s, killed = time.monotonic(), False
     while started is not None and process_start(pid) == started:

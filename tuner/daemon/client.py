@@ -28,7 +28,7 @@ _T = TypeVar("_T")
 class DaemonClient:
     """Speaks to the daemon at a Unix socket. A context manager.
 
-    All methods raise `DaemonUnreachableError` where nobody answers, and otherwise what the daemon raised.
+    All methods raise `DaemonUnreachableError` where no daemon answers, and otherwise what the daemon raised.
 
     Args:
         path: The socket.

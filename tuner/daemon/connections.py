@@ -1,4 +1,4 @@
-"""How many connections the daemon takes, and from whom: some handles are always left for its own work."""
+"""How many connections the daemon takes from each user; some handles are always left for its own work."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections import Counter
 
 #: Connections at a time, where there are handles enough.
 MOST_CONNECTIONS = 128
-#: Connections that only root and the daemon's own user may take: nobody can keep them from stopping a session.
+#: Connections that only root and the daemon's own user may take: they can always stop a session.
 FOR_ROOT = 4
 #: Connections that are taken in one turn of the loop.
 ACCEPTED_AT_ONCE = 4

@@ -133,7 +133,7 @@ def check_log(path: Path) -> int:
     """Return the length of a log whose lines are all events; what a power cut tore at its end does not count.
 
     Raises:
-        StorageError: it is missing or no file, or a line that is an event follows one that is none.
+        StorageError: it is missing or no file, or an event follows a line that is no event.
         OSError: it cannot be opened now.
     """
     size, whole, torn = 0, 0, False

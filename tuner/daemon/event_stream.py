@@ -35,7 +35,7 @@ class EventStream(Response):
 
     def __init__(self, supervisor: Supervisor, session: str, after: int, follow: bool) -> None:
         super().__init__(headers={"cache-control": "no-store"})
-        del self.headers["content-length"]  # nobody knows it yet
+        del self.headers["content-length"]  # it is not known yet
         self._supervisor, self._session = supervisor, session
         self._after, self._follow = after, follow
 

@@ -111,7 +111,7 @@ def _with_peer(app: Any, peer: Peer, abort: Callable[[], None]) -> Any:
 
 
 class Gate:
-    """Refuses whom the policy does not know, and bodies that are too long or too slow.
+    """Refuses users that the policy does not allow, and bodies that are too long or too slow.
 
     Args:
         app: What is behind.

@@ -73,7 +73,7 @@ class Intake:
 
         Raises:
             StorageError: the log is damaged.
-            OSError: it cannot be opened now, or a process that nobody noted still writes.
+            OSError: it cannot be opened now, or a process that is not in the record still writes.
         """
         path = self._files.log_path(record.id)
         whole = check_log(path)
@@ -110,7 +110,7 @@ class Intake:
     # --- the record ------------------------------------------------------------------------------
 
     def set_state(self, record: SessionRecord, state: str, reason: str) -> None:
-        """Give a session another state; followers are told."""
+        """Give a session another state and wake its followers."""
         record.state = state  # type: ignore[assignment]
         record.reason, record.updated_s, record.phase = reason, time.time(), ""
         self.save(record)

@@ -1,4 +1,4 @@
-"""The sockets that the daemon listens at: made so that at no moment anybody can connect who may not."""
+"""The sockets that the daemon listens at; at no moment can a user connect who may not."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def open_socket(path: Path, gid: int | None) -> socket.socket:
 
     Raises:
         UsageError: something that is no socket is there, or the path is too long.
-        DaemonRunningError: somebody answers at it.
+        DaemonRunningError: another daemon answers at it.
         PermissionDeniedError: it cannot be made there.
     """
     try:

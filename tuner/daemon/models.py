@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from tuner.error_codec import error_to_json
 from tuner.errors import TunerError
 
-#: Lengths that a request may have. A shell line is the longest thing that anybody writes.
+#: Lengths that a request may have. A shell line is the longest.
 Text = Annotated[str, StringConstraints(max_length=4096)]
 Key = Annotated[str, StringConstraints(max_length=64)]
 Scalar = bool | int | float | Text
@@ -42,7 +42,7 @@ class ErrorBody(BaseModel):
 
 
 class SessionRequest(Model):
-    """A session that somebody wants.
+    """A request for a session.
 
     Attributes:
         settings: Keys of `tuner.toml`. What is missing has its default, `device` the daemon's; the daemon's

@@ -1,4 +1,4 @@
-"""What systemd is told (`Type=notify`), and when its watchdog is fed; silent where there is no systemd."""
+"""Reports to systemd (`Type=notify`) and its watchdog; nothing happens where there is no systemd."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Watchdog(ServiceManager):
     async def feed(self, stalled: Callable[[], str], status: Callable[[], str]) -> None:
         """Feed the watchdog for as long as something advances, or legitimately nothing has to.
 
-        Runs in the loop that serves clients and sessions: where that hangs, nobody feeds. Where it does not,
+        Runs in the loop that serves clients and sessions: where that hangs, the watchdog is not fed. Where it does not,
         `stalled` says what else does not advance, and then the watchdog is not fed either.
         """
         interval_s = (self.watchdog_s or 60.0) / 3

@@ -138,15 +138,15 @@ def _token(settings: Settings) -> str | None:
 async def _serve(settings: Settings, policy: Policy, token: str | None, sockets: list[socket.socket]) -> None:
     files = SessionFiles(paths.state_dir("daemon", "sessions").absolute())
     flags = ["--socket", settings.socket] if given(settings, "client") else []
-    supervisor = Supervisor(files, settings.device, settings.board, settings.stop_grace, flags)
+    own = {"board": settings.board, "sysroot": settings.sysroot}
+    supervisor = Supervisor(files, settings.device, own, settings.stop_grace, flags)
     service = Service(
-        supervisor,
-        ProfileStore(profiles_dir()),
-        Tasks(settings.sysroot),
-        policy,
-        settings.device,
-        time.monotonic(),
-        sysroot=settings.sysroot,
+        supervisor=supervisor,
+        profiles=ProfileStore(profiles_dir()),
+        tasks=Tasks(settings.sysroot),
+        policy=policy,
+        device=settings.device,
+        started_s=time.monotonic(),
     )
     server = _Server(
         uvicorn.Config(
@@ -188,7 +188,7 @@ async def _serve(settings: Settings, policy: Policy, token: str | None, sockets:
 
 
 def _note(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """Log what went wrong in the loop; being short of handles is told in a line."""
+    """Log what went wrong in the loop; a shortage of handles is one line."""
     error = context.get("exception")
     if isinstance(error, OSError) and is_shortage(error):
         _log.warning("%s: %s", context.get("message"), error)

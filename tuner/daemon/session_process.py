@@ -1,7 +1,7 @@
 """The process of one session: ``python -m tuner.daemon.session_process FOLDER``, started by the daemon.
 
 Events go to the session's log; one byte on the descriptor `--wake` tells the daemon that there are new ones,
-and is dropped when nobody reads, so that a daemon that hangs does not disturb a measurement. Commands come
+and is dropped when the daemon does not read, so that one that hangs does not disturb a measurement. Commands come
 line by line on stdin: ``pause``, ``resume``, ``stop``, ``suspend`` (stop, to go on later). The end of stdin
 is the end of the daemon, and counts as ``suspend``.
 """
@@ -41,12 +41,12 @@ GAP = 1000
 
 
 class LogSink:
-    """A sink into the event log. A suspended session's end is told as what it is: an interruption.
+    """A sink into the event log. The end of a suspended session is written as an interruption.
 
     Args:
         writer: The log.
         wake: Descriptor that gets a byte after each event, -1 for none.
-        suspended: Asked when an end is told.
+        suspended: Asked when an end is written: whether the session goes on later.
 
     Attributes:
         started: The session has begun.
@@ -68,7 +68,7 @@ class LogSink:
             before = self._writer.last_id
             self.full = self._writer.write(strict(event.to_json())) == before
         if self._wake >= 0:
-            with contextlib.suppress(OSError):  # full: it was woken already; closed: nobody listens
+            with contextlib.suppress(OSError):  # full: it was woken already; closed: the daemon is gone
                 os.write(self._wake, b"x")
 
 
@@ -173,7 +173,7 @@ def _enter(record: SessionRecord, sink: LogSink, rights: Rights) -> None:
 def _failed(sink: LogSink, error: TunerError) -> None:
     sink(SessionFailed.of(error))
     if sink.full:
-        # The exit status is all that can be told. Not by `sys.exit`: it ends with 120 where stderr's file is full too.
+        # Only the exit status is left. Not by `sys.exit`: it ends with 120 where stderr's file is full too.
         os._exit(DiskFullError.exit_code)
 
 

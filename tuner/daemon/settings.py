@@ -11,6 +11,10 @@ from tuner.errors import UnknownSettingError, UsageError
 
 #: Files of the daemon's own: no request chooses where it writes.
 _OWN = ("output", "storage")
+_WHY_OWN = {
+    "board": "The daemon's sessions tune the daemon's own board.",
+    "sysroot": "The daemon's sessions tune the board whose files the daemon itself was given.",
+}
 
 
 def parse_settings(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -38,34 +42,19 @@ def parse_settings(given: Mapping[str, Any]) -> dict[str, Any]:
     return parsed
 
 
-def own_board(settings: dict[str, Any], board: str | None) -> dict[str, Any]:
-    """Return a session's settings with the daemon's own `board`.
+def with_own(settings: Mapping[str, Any], own: Mapping[str, str | None]) -> dict[str, Any]:
+    """Return a session's settings with the daemon's own `board` and `sysroot` (key -> value, None for none).
 
-    Another address is refused: ``exec:`` runs a shell line and ``ssh:`` uses keys, both as the daemon's user.
-
-    Raises:
-        UsageError: the session names another board.
-    """
-    if settings.get("board") not in (None, board):
-        raise UsageError(
-            "The daemon's sessions tune the daemon's own board.",
-            "Leave 'board' out, or run the session with --foreground.",
-        )
-    return settings if board is None else {**settings, "board": board}
-
-
-def own_sysroot(settings: Mapping[str, Any], sysroot: str | None) -> dict[str, Any]:
-    """Return a session's settings with the daemon's own `sysroot`: its files are read and written as the daemon's user.
+    Others are refused, as the daemon's user would reach them: ``exec:`` runs a shell line, ``ssh:`` uses keys, and the
+    files below a `sysroot` are written.
 
     Raises:
-        UsageError: the session names another directory.
+        UsageError: the session names another.
     """
-    if settings.get("sysroot") not in (None, sysroot):
-        raise UsageError(
-            "The daemon's sessions tune the board whose files the daemon itself was given.",
-            "Leave 'sysroot' out, or run the session with --foreground.",
-        )
-    return dict(settings) if sysroot is None else {**settings, "sysroot": sysroot}
+    for key, value in own.items():
+        if settings.get(key) not in (None, value):
+            raise UsageError(_WHY_OWN[key], f"Leave '{key}' out, or run the session with --foreground.")
+    return {**settings, **{key: value for key, value in own.items() if value is not None}}
 
 
 def effective(stored: Mapping[str, Any], study: str) -> Settings:

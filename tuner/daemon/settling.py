@@ -1,4 +1,4 @@
-"""What becomes of a session whose process ended without telling an end: a decision, without doing anything."""
+"""Decisions on a session whose process ended without reporting an end. Pure: nothing is done here."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class ProcessEnd:
     Attributes:
         code: Exit status; negative: the signal that killed it.
         killed: Why it was killed by the daemon, ``""`` where it was not.
-        suspended: It was told to end and to go on later.
+        suspended: It had to end, and goes on later.
         trouble: What went wrong when the device was put back after it, ``""`` where nothing did.
         last_words: The last that it said on its standard error.
     """
@@ -68,7 +68,7 @@ class Next:
 
 
 def settle(record: SessionRecord, end: ProcessEnd, now_s: float) -> Next:
-    """Return what becomes of a session; notes crashes and a lost board in its record."""
+    """Return how a session goes on, or that it ends; notes crashes and a lost board in its record."""
     if record.wanted == "stop":
         how = f" Its process {end.killed}." if end.killed else ""
         return Next(error=stopped(record, f"The session was stopped.{how}{_also(end.trouble)}"))
@@ -102,7 +102,7 @@ def _board_gone(record: SessionRecord, now_s: float) -> Next:
         hint = f"See `journalctl -u tuner-actuator`. Go on with: {record.resume_command}"
         return Next(error=BoardLostError(f"The actuator was gone, {often}.", hint))
     wait_s = max(BOARD_RETRY_S, away_s / 4) if away_s else 0.0
-    return Next("the actuator was gone; it puts the board back by itself", wait_s)
+    return Next("the actuator was gone; it puts the board back", wait_s)
 
 
 def longest_silence_s(record: SessionRecord) -> float:

@@ -1,4 +1,4 @@
-"""The daemon's sessions: their queue, their processes, and what becomes of them."""
+"""The daemon's sessions: their queue and their processes, from the request to the end."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 from tuner.config.resume import resume_command
 from tuner.config.values import DEFAULTS
-from tuner.daemon.child import KILLED_S, Child, await_orphans, process_start, start_child
+from tuner.daemon.child import KILLED_S, Child, await_orphans, machine_boot_id, process_start, start_child
 from tuner.daemon.event_log import damaged
 from tuner.daemon.files import KEPT, SessionFiles
 from tuner.daemon.followers import Followers
 from tuner.daemon.intake import Intake
 from tuner.daemon.models import SessionRecord, SessionRequest
 from tuner.daemon.putting_back import LIMIT_S, is_needed, put_back
-from tuner.daemon.settings import own_board, parse_settings
+from tuner.daemon.settings import parse_settings, with_own
 from tuner.daemon.settling import IN_ORDER, ProcessEnd, internal_error, longest_silence_s, settle, stopped
 from tuner.daemon.shortage import RETRY_S, is_shortage, patiently
 from tuner.errors import SessionStateError, StorageError, TunerError, UnknownSessionError
@@ -35,18 +35,13 @@ LONGEST_GRACE_S = 30.0
 _log = logging.getLogger("tuner.daemon")
 
 
-def machine_boot_id() -> str:
-    """Return this machine's boot."""
-    return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-
-
 class Supervisor:
     """Runs sessions one at a time per device. All methods belong to the event loop's thread.
 
     Args:
         files: Where the sessions are kept.
         device: What a session tunes that names no device.
-        board: Address of the actuator that sets the board for all sessions; None where they do it themselves.
+        own: Settings that are the daemon's for all sessions: `board`, the actuator's address, and `sysroot`.
         grace_s: How long a session's process may take to end before it is killed.
         flags: What a command that goes on with a session has to name beside its settings (``--socket``).
 
@@ -59,11 +54,11 @@ class Supervisor:
         self,
         files: SessionFiles,
         device: str,
-        board: str | None = None,
+        own: Mapping[str, str | None] | None = None,
         grace_s: float = LONGEST_GRACE_S,
         flags: Sequence[str] = (),
     ) -> None:
-        self._files, self._device, self._board, self._grace_s = files, device, board, grace_s
+        self._files, self._device, self._own, self._grace_s = files, device, own or {}, grace_s
         self._flags = tuple(flags)
         self._boot = machine_boot_id()
         self._records: dict[str, SessionRecord] = {}
@@ -151,7 +146,7 @@ class Supervisor:
             SessionStateError: too many wait.
             DiskFullError, DaemonBusyError: it cannot be stored.
         """
-        settings = own_board(parse_settings(request.settings), self._board)
+        settings = with_own(parse_settings(request.settings), self._own)
         waiting = sum(r.state == "queued" for r in self._records.values())
         if waiting >= MAX_QUEUED:
             raise SessionStateError(f"{waiting} sessions wait already.", "Stop some, or wait until they have run.")
@@ -252,26 +247,24 @@ class Supervisor:
 
     def stalled(self) -> str:
         """Return what does not advance although it should, ``""`` where all is well."""
-        for session, child in self._children.items():
-            if self._silent_s(session, child):
-                return f"session {session} gave no sign of life for {self._silent_s(session, child):.0f} s"
-        return ""
+        return next((f"session {session} {how}" for session, _, how in self._silent()), "")
 
     def tend(self) -> str:
         """End what has stalled: it counts as a crash. Return what does not advance even so."""
-        for session, child in self._children.items():
-            silent_s = self._silent_s(session, child)
-            if silent_s and child.killed:
+        for _, child, how in self._silent():
+            if child.killed:
                 return self.stalled()
-            if silent_s:
-                child.kill(f"gave no sign of life for {silent_s:.0f} s and was killed")
+            child.kill(f"{how} and was killed")
         return ""
 
-    def _silent_s(self, session: str, child: Child) -> float:
-        """Return for how long a process that should has said nothing, 0 where that is in order."""
-        record = self._records[session]
-        silent_s = time.monotonic() - child.progressed_s
-        return silent_s if record.state != "paused" and silent_s > longest_silence_s(record) else 0.0
+    def _silent(self) -> list[tuple[str, Child, str]]:
+        """Return the processes that are silent for longer than they may be, each with how long that is."""
+        found = []
+        for session, child in self._children.items():
+            record, silent_s = self._records[session], time.monotonic() - child.progressed_s
+            if record.state != "paused" and silent_s > longest_silence_s(record):
+                found.append((session, child, f"gave no sign of life for {silent_s:.0f} s"))
+        return found
 
     # --- queue ----------------------------------------------------------------------------------
 

@@ -98,7 +98,7 @@ def revert(context: OpenContext, path: str, force: str = "") -> dict[str, Any]:
         report = revert_applied(device.actuator, device.spec, journal_dir(), force == "force")
         if not report.complete:
             raise restore_error(report)
-        note = "the device has restarted since and forgot the profile by itself" if report.discarded else ""
+        note = "the device has restarted since and forgot the profile" if report.discarded else ""
         return {"device": device.spec, "options": dict(report.restored), "note": note or "put back"}
 
 

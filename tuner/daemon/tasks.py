@@ -8,9 +8,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-import sys
 from typing import Any
 
+from tuner.daemon.child import start_module
 from tuner.daemon.putting_back import put_back
 from tuner.error_codec import error_from_json
 from tuner.errors import Interrupted, TunerError
@@ -18,7 +18,7 @@ from tuner.strict_json import parse_json
 
 #: Longest time of a job; a device that hangs must not hang the daemon's clients.
 LIMIT_S = 120.0
-#: How long a job that is told to end has for putting the device back.
+#: How long a job that has to end may take to put the device back.
 GRACE_S = 20.0
 
 
@@ -28,7 +28,7 @@ class Tasks:
     Args:
         sysroot: Where the board's files lie; None for this machine.
         limit_s: Longest time of a job.
-        grace_s: How long one that is told to end has for putting the device back.
+        grace_s: How long one that has to end may take to put the device back.
     """
 
     def __init__(self, sysroot: str | None = None, limit_s: float = LIMIT_S, grace_s: float = GRACE_S) -> None:
@@ -50,16 +50,11 @@ class Tasks:
 
     async def _process(self, owner_uid: int | None, *arguments: str) -> tuple[bytes, int | None]:
         """Run a job's process, for as long as it may; return what it wrote and its status."""
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
+        process = await start_module(
             "tuner.daemon.task_process",
-            f"--owner={'' if owner_uid is None else owner_uid}",
-            *self._where,
-            *arguments,
+            [f"--owner={'' if owner_uid is None else owner_uid}", *self._where, *arguments],
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
-            start_new_session=True,
         )
         output = asyncio.create_task(process.communicate())
         try:
@@ -69,7 +64,7 @@ class Tasks:
         return (await output)[0], process.returncode
 
     async def _end(self, process: asyncio.subprocess.Process) -> None:
-        """Tell a job to put back what it set and to end; kill it where it does not."""
+        """Have a job put back what it set and end; kill it where it does not."""
         if process.returncode is not None:
             return
         for number, grace_s in ((signal.SIGTERM, self._grace_s), (signal.SIGKILL, None)):
@@ -81,7 +76,7 @@ class Tasks:
                 return
 
     async def _ended(self, verb: str, code: int | None) -> str:
-        """Put back what a job left that did not end by itself; return a sentence on both."""
+        """Put back what a job left that was killed or failed; return a sentence on both."""
         how = f"The job '{verb}' ended with status {code}."
         if verb == "facts":
             return how

@@ -26,7 +26,7 @@ class Sensors:
 
 @dataclass(frozen=True)
 class PowerMode:
-    """A stock mode: a name and the configuration that it stands for."""
+    """A stock mode: a name and its configuration."""
 
     name: str
     configuration: Configuration
@@ -34,7 +34,7 @@ class PowerMode:
 
 @runtime_checkable
 class Device(Protocol):
-    """A board or something that stands for one. Opened for one session; `close` releases it."""
+    """A board, or a model or a table in its place. Opened for one session; `close` releases it."""
 
     spec: str
     board: str

@@ -64,7 +64,7 @@ def board_target(profile: Profile, device: Device) -> dict[str, OptionValue]:
         if isinstance(probe, Unsupported) and probe.name in target:
             raise OptionValueError(
                 f"Option '{probe.name}' cannot be set here: {probe.reason}.",
-                probe.remedy or "Mend that, or use a profile without it.",
+                probe.remedy or "Fix that, or use a profile without it.",
             )
     require_valid(profile, [p.option for p in probes if isinstance(p, Supported)])
     return target

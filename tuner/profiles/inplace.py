@@ -61,7 +61,7 @@ def replace_file(old: TextFile, text: str) -> Path:
     The backup is made once: where there is one, it is an older original, and stays.
 
     Raises:
-        DeviceBusyError: somebody changed the file since it was read.
+        DeviceBusyError: another program changed the file since it was read.
         DiskFullError, PermissionDeniedError, FileMissingError: it cannot be written; what was there stays.
     """
     with write_errors(old.path):

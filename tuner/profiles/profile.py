@@ -40,7 +40,7 @@ class Profile:
     """A configuration, what it promises and where it comes from.
 
     Attributes:
-        name: For people; the study's name unless somebody renamed it.
+        name: For people; the study's name unless it was renamed.
         board: Name of the board that it was made for.
         device: Specification of the device that it was measured on (``emulated:jetson-tx2``).
         environment: What else was the same for all trials: workload, meter, releases.

@@ -21,12 +21,12 @@ from tuner.ports.workload import PowerMeter
 from tuner.remote.protocol import probe_to_json
 from tuner.space import Option, OptionValue
 
-#: Opens the device afresh; its meters are the second part.
+#: Opens the device; the second part are its meters.
 Opener = Callable[[], "tuple[Device, Sequence[PowerMeter]]"]
 
 
 class OwnedBoard:
-    """A device that is held: nobody else may write to it until `close`, which puts everything back.
+    """A device that is held: no other process may write to it until `close`, which puts everything back.
 
     Args:
         opener: Opens the device. Called again where a dead owner's values had to be put back first, since

@@ -56,7 +56,7 @@ class Channel:
             ready, _, _ = select.select([self._read_fd, *others], [], [], left_s)
             if not ready:
                 raise ChannelTimeoutError
-            if self._read_fd in ready:  # first: a peer that is gone keeps nobody else waiting
+            if self._read_fd in ready:  # first: a peer that is gone keeps no other waiting
                 self._read()
             for descriptor in ready:
                 if descriptor != self._read_fd and others[descriptor]():

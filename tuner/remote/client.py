@@ -50,7 +50,7 @@ def open_board(text: str, device: str, context: OpenContext) -> RemoteDevice:
     Raises:
         UsageError: no address. BoardUnreachableError, PermissionDeniedError: it cannot be had.
         BoardUnsupportedError: the actuator that is a service there has another device.
-        DeviceBusyError, RestoreError: it is somebody's, or cannot be put back as it was.
+        DeviceBusyError, RestoreError: another session has it, or it cannot be put back as it was.
     """
     address = parse_address(text)
     archive = b"" if address.socket_path else bundle.build()
@@ -71,7 +71,7 @@ def _greeted(address: Address, archive: bytes, arguments: Sequence[str], stop: S
     """Connect. A service that dies before it has said who it is, is restarted: it is asked again, for a while.
 
     Raises:
-        BoardUnreachableError: nobody is there, or nobody stays long enough.
+        BoardUnreachableError: no actuator answers, or none stays long enough.
     """
     deadline_s = time.monotonic() + _RESTART_S
     link: Link | None = address.connect(archive, arguments)

@@ -102,7 +102,7 @@ class Connection:
         while not self._closed.wait(period_s):
             try:
                 self.request("ping")
-            except (TunerError, OSError):  # whoever asks next is told
+            except (TunerError, OSError):  # the next request raises it
                 return
 
     def _reply(self) -> dict[str, Any]:
@@ -145,7 +145,7 @@ class Connection:
             why = f"gave no answer within {_REPLY_S:g} s" if silent else "is gone"
             return BoardLostError(
                 f"The connection to '{self._where}' {why}{f' ({said})' if said else ''}.",
-                "The board puts itself back by itself; wait until it is reachable again.",
+                "The board puts itself back; wait until it is reachable again.",
             )
         if "sudo:" in said:
             return PermissionDeniedError(

@@ -36,7 +36,7 @@ def serve(path: str, group: str | None, open_board: Callable[[], OwnedBoard], si
     """
     gid = _group_id(group)
     listener = socket.socket(fileno=3) if from_systemd() else bind(path, gid)
-    with contextlib.suppress(TunerError):  # what a dead owner left is put back before anybody asks
+    with contextlib.suppress(TunerError):  # what a dead owner left is put back before the first session
         open_board().close()
     ServiceManager().tell("READY=1")
     code = 0
@@ -56,10 +56,10 @@ def serve(path: str, group: str | None, open_board: Callable[[], OwnedBoard], si
 def bind(path: str, gid: int | None) -> socket.socket:
     """Return a socket that listens at `path`, for its owner (and a group) only.
 
-    A socket that is there already is replaced only where nobody answers at it.
+    A socket that is there already is replaced only where no actuator answers at it.
 
     Raises:
-        DeviceBusyError: somebody answers. UsageError: something else is there.
+        DeviceBusyError: another actuator answers. UsageError: something else is there.
         PermissionDeniedError: it may not be made there.
     """
     try:

@@ -123,7 +123,7 @@ def _made(where: str, *arguments: object) -> Any:
 
 
 def _state_dir() -> str:
-    """Return where tuner keeps its state for this user when it runs here by itself: one lock for both."""
+    """Return where tuner keeps its state for this user when it runs on the board: both use one lock."""
     home = os.environ.get("TUNER_STATE_DIR")
     return home or os.path.join(pwd.getpwuid(os.geteuid()).pw_dir, ".local", "state", "tuner")
 

@@ -25,7 +25,7 @@ from tuner.remote.protocol import (
 
 #: A peer that takes no reply for so long is gone.
 SEND_TIMEOUT_S = 30.0
-#: A peer has so long for its first message: until then the board is nobody's.
+#: A peer has so long for its first message: until then the board is free.
 HELLO_TIMEOUT_S = 30.0
 
 
@@ -112,7 +112,7 @@ class Server:
         """Put the board back, which is too hot, then tell the peer; the session goes on."""
         reason = self._alarm.take()
         if self._board is not None:
-            with contextlib.suppress(TunerError):  # what resists is told when the peer asks to restore
+            with contextlib.suppress(TunerError):  # what fails is reported when the peer asks to restore
                 self._board.restore()
         with contextlib.suppress(ChannelClosedError, ChannelTimeoutError):
             channel.send(encode({"event": ALARM, "reason": reason}), SEND_TIMEOUT_S)

@@ -28,7 +28,7 @@ class SignalPipe:
         return self._read
 
     def stop(self) -> bool:
-        """Say that it is readable for good."""
+        """Say that waiting is over: it stays readable."""
         return True
 
 
@@ -48,7 +48,7 @@ def serve_one(server: Server, channel: Channel, signals: SignalPipe, watched: Wa
 
 
 def say(text: str) -> None:
-    """Say something to whoever runs the actuator."""
-    with contextlib.suppress(OSError):  # whoever reads it may be gone
+    """Print a line on standard error."""
+    with contextlib.suppress(OSError):  # its reader may be gone
         sys.stderr.write(f"tuner actuator: {printable(text)}\n")
         sys.stderr.flush()

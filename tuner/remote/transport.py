@@ -20,7 +20,7 @@ from tuner.errors import BoardUnreachableError, BoardUnsupportedError, MissingDe
 
 #: Seconds until ssh gives up connecting; until it calls a silent connection dead (interval times count).
 _CONNECT_S, _ALIVE_INTERVAL_S, _ALIVE_COUNT = 10, 5, 3
-#: Seconds that a program has to end by itself.
+#: Seconds that a program has to end.
 _END_S = 10
 _OLDEST = (3, 8)
 _PYTHONS = ("python3", *(f"python3.{minor}" for minor in range(14, 7, -1)))
@@ -56,7 +56,7 @@ class Link:
         read_fd: Where its lines come from.
         write_fd: Where ours go.
         hang_up: Says that nothing more comes; what runs on the board then puts it back and hangs up, too.
-        close: Ends it for good.
+        close: Ends it.
         process: The local program that carries them; None for a socket.
     """
 
@@ -76,7 +76,7 @@ class Address:
         prefix: Command that takes a shell line as its last argument; empty for a socket.
         socket_path: Of an actuator that is a service; ``""`` for a command.
         is_local: The shell line runs on this machine, under this very Python.
-        sudo: Root's rights are taken by ``sudo -n`` where whoever logs in is not root.
+        sudo: Root's rights are taken by ``sudo -n`` where the user who logs in is not root.
     """
 
     text: str
@@ -134,7 +134,7 @@ class Address:
             ) from error
         assert process.stdin is not None
         data = len(archive).to_bytes(8, "big") + archive
-        with contextlib.suppress(BrokenPipeError):  # why it died is told when it is asked something
+        with contextlib.suppress(BrokenPipeError):  # the first request finds out why it died
             while data:
                 data = data[process.stdin.write(data) or 0 :]
         return process
@@ -199,7 +199,7 @@ def _socket_link(path: str) -> Link:
 def end(process: subprocess.Popen[bytes]) -> None:
     """Close a program's input and output and wait until it is gone; never raises for a dead one.
 
-    One that does not end by itself is asked to (an actuator puts its board back then), and killed at last.
+    One that does not end gets SIGTERM (an actuator then puts its board back), and is killed at last.
     """
     for stream in (process.stdin, process.stdout):
         with contextlib.suppress(OSError):

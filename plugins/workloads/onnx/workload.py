@@ -120,7 +120,7 @@ class OnnxWorkload:
 
 @dataclass(frozen=True, kw_only=True)
 class _LoadRequest:
-    """What a child is told to load."""
+    """What a process has to load."""
 
     model: str
     shapes: Mapping[str, Sequence[int]]
