@@ -51,9 +51,9 @@ def with_own(settings: Mapping[str, Any], own: Mapping[str, str | None]) -> dict
     Raises:
         UsageError: the session names another.
     """
-    for key, value in own.items():
-        if settings.get(key) not in (None, value):
-            raise UsageError(_WHY_OWN[key], f"Leave '{key}' out, or run the session with --foreground.")
+    for key, why in _WHY_OWN.items():
+        if settings.get(key) not in (None, own.get(key)):
+            raise UsageError(why, f"Leave '{key}' out, or run the session with --foreground.")
     return {**settings, **{key: value for key, value in own.items() if value is not None}}
 
 
