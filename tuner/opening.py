@@ -53,6 +53,18 @@ def _plugin(name: str, spec: str) -> DevicePlugin:
     return plugin
 
 
+def open_chosen(context: OpenContext) -> Opened:
+    """Open the device that the settings name, on the board that they name.
+
+    Raises:
+        UnknownDeviceError: with the nearest names; anything that the plugin, or the connection, raises.
+    """
+    chosen = context.settings
+    if chosen.board and is_elsewhere(chosen.board, chosen.device):
+        return open_board(chosen.board, chosen.device, context)
+    return open_device(chosen.device, context)
+
+
 def is_elsewhere(address: str, spec: str) -> bool:
     """Return whether the actuator at `address` provides the device `spec`.
 
@@ -105,15 +117,12 @@ def device_names() -> Sequence[str]:
     return listed
 
 
-def open_workload(spec: str | None, device: Device, context: OpenContext) -> Workload:
-    """Return the device's own workload, else the one that `spec` names, else the reference network.
+def open_workload(spec: str | None, context: OpenContext) -> Workload:
+    """Return the workload that `spec` names, else the reference network, for a device without workloads of its own.
 
     Raises:
         UnknownWorkloadError: with the nearest names.
     """
-    own = device.own_workload(spec)
-    if own is not None:
-        return own
     name, argument = registry.split_spec(spec or "reference")
     workload: Workload = registry.create("workloads", name).open(argument, context)
     return workload

@@ -214,7 +214,8 @@ def _workload_options(profile: Profile, device: Device) -> list[Option]:
     if not profile.configuration("workload"):
         return []
     try:
-        workload = open_workload(profile.environment.get("workload"), device, open_context())
+        spec = profile.environment.get("workload")
+        workload = device.own_workload(spec) or open_workload(spec, open_context())
         return supported(workload)
     except TunerError:
         return []  # the caller reports which options stay unchecked

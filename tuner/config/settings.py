@@ -160,138 +160,113 @@ def _shown(raw: object) -> str:
     return f"'{shown}'" if isinstance(raw, str) else shown
 
 
-def _setting(key: str, type: Callable[[object], Any], metavar: str, help: str, **more: Any) -> Setting:
-    return Setting(key=key, type=type, default=getattr(DEFAULTS, key), metavar=metavar, help=help, **more)
+def _setting(key: str, metavar: str, help: str, type: Callable[[object], Any] = text, **more: Any) -> Setting:
+    return Setting(key=key, metavar=metavar, help=help, type=type, default=getattr(DEFAULTS, key), **more)
+
+
+def _place(key: str, metavar: str, help: str, **more: Any) -> Setting:
+    return _setting(key, metavar, help, names_place=True, **more)
 
 
 #: All settings, in the order of the help.
 SETTINGS: tuple[Setting, ...] = (
-    _setting("objective", text, "NAME", "What to minimise: energy, latency, power or edp."),
-    _setting(
-        "device", text, "SPEC", "What to tune: auto, jetson, host, emulated:BOARD or replay:TABLE.", names_place=True
-    ),
-    _setting(
+    _setting("objective", "NAME", "What to minimise: energy, latency, power or edp."),
+    _place("device", "SPEC", "What to tune: auto, jetson, host, emulated:BOARD or replay:TABLE."),
+    _place(
         "board",
-        text,
         "ADDRESS",
         "The board, if it is another machine: ssh://[user@]host[:port] or unix:SOCKET.",
         unset="this machine",
-        names_place=True,
     ),
-    _setting(
+    _place(
         "workload",
-        text,
         "SPEC",
         "What to run: onnx:PATH or 'command:SHELL LINE'.",
         unset="the device's own, else the reference network (synthetic weights)",
-        names_place=True,
     ),
-    _setting("strategy", text, "NAME", "Strategy of the search; `tuner list strategies` names them."),
+    _setting("strategy", "NAME", "Strategy of the search; `tuner list strategies` names them."),
     _setting(
         "learner",
-        text,
         "NAME",
         "Performance model of gs, dm, lms and nlms: rt, nn, or another that `tuner list models` names.",
     ),
+    _place("source", "FILE|TABLE|STUDY", "Measurements of another environment to start from; several allowed."),
+    _setting("constraint", "BOUND", "A bound on a metric, such as 'latency<=120ms'; several allowed."),
     _setting(
-        "source",
-        text,
-        "FILE|TABLE|STUDY",
-        "Measurements of another environment to start from; several allowed.",
-        names_place=True,
-    ),
-    _setting("constraint", text, "BOUND", "A bound on a metric, such as 'latency<=120ms'; several allowed."),
-    _setting(
-        "budget", amount, "N|PERCENT|TIME", "End of the session: trials (40), share of the space (2.44%) or time (30m)."
+        "budget",
+        "N|PERCENT|TIME",
+        "End of the session: trials (40), share of the space (2.44%) or time (30m).",
+        type=amount,
     ),
     _setting(
         "stop_when",
-        text,
         "BELIEF",
         "End early: 'gain<1%' (expected) or 'within 1%>=95%' (of the optimum).",
         unset="the budget only",
     ),
-    _setting("seed", count_from(0), "N", "Seed of everything random."),
-    _setting("study", name, "NAME", "Name of the study; an existing one is resumed.", unset="a new one"),
-    _setting(
+    _setting("seed", "N", "Seed of everything random.", type=count_from(0)),
+    _setting("study", "NAME", "Name of the study; an existing one is resumed.", type=name, unset="a new one"),
+    _place(
         "storage",
-        text,
         "URL|FILE",
         "Storage of the studies: an Optuna URL or a SQLite file.",
         unset="SQLite in the data directory",
-        names_place=True,
     ),
     _setting(
-        "precision", share, "SHARE", "Repeat until the median's confidence interval is narrower than this share of it."
+        "precision",
+        "SHARE",
+        "Repeat until the median's confidence interval is narrower than this share of it.",
+        type=share,
     ),
-    _setting("max_repeats", count_from(1), "N", "Maximum of repeats of one configuration."),
-    _setting("warmup_runs", count_from(0), "N", "Runs before the first measured one."),
-    _setting("timeout", duration_s, "TIME", "Longest time of one repeat; seconds, or with a unit (2m)."),
+    _setting("max_repeats", "N", "Maximum of repeats of one configuration.", type=count_from(1)),
+    _setting("warmup_runs", "N", "Runs before the first measured one.", type=count_from(0)),
+    _setting("timeout", "TIME", "Longest time of one repeat; seconds, or with a unit (2m).", type=duration_s),
     _setting(
         "trial_time",
-        duration_s,
         "TIME",
         "Measuring time after which a trial begins no further repeat; it has three in any case.",
+        type=duration_s,
     ),
-    _setting("inferences_per_run", count_from(1), "N", "Inferences in one run of a command workload."),
-    _setting("input_shape", text, "NAME=1x3x224x224", "Shape of a model input; several allowed."),
-    _setting(
-        "inputs", text, "FILE.npz", "Model inputs.", unset="synthetic, from the model's input shapes", names_place=True
-    ),
-    _setting(
-        "output", text, "FILE", "Where to write the profile.", unset="best.toml in the data directory", names_place=True
-    ),
+    _setting("inferences_per_run", "N", "Inferences in one run of a command workload.", type=count_from(1)),
+    _setting("input_shape", "NAME=1x3x224x224", "Shape of a model input; several allowed."),
+    _place("inputs", "FILE.npz", "Model inputs.", unset="synthetic, from the model's input shapes"),
+    _place("output", "FILE", "Where to write the profile.", unset="best.toml in the data directory"),
     _setting(
         "command_output",
-        choice("time", "metrics"),
         "time|metrics",
         "Result of a command workload: its run time, or the metrics that it prints.",
+        type=choice("time", "metrics"),
     ),
-    _setting(
-        "sysroot", text, "DIR", "Directory of the board's /sys, /proc and /etc.", unset="this machine", names_place=True
-    ),
-    _setting("meter", text, "NAME", "Power meter.", unset="the first that works here"),
-    _setting("socket", text, "PATH", "Where the daemon listens.", audience="client", names_place=True),
-    _setting(
-        "group",
-        text,
-        "NAME",
-        "Group whose members may use the daemon, beside root.",
-        audience="daemon",
-        names_place=True,
-    ),
-    _setting(
+    _place("sysroot", "DIR", "Directory of the board's /sys, /proc and /etc.", unset="this machine"),
+    _setting("meter", "NAME", "Power meter.", unset="the first that works here"),
+    _place("socket", "PATH", "Where the daemon listens.", audience="client"),
+    _place("group", "NAME", "Group whose members may use the daemon, beside root.", audience="daemon"),
+    _place(
         "root_only_workloads",
-        text,
         "NAME",
         "Workloads that only root may start through the daemon; several allowed, 'none' for no such limit.",
         audience="daemon",
-        names_place=True,
     ),
     _setting(
         "stop_grace",
-        duration_s,
         "TIME",
         "Time that a session's process has to end and restore its device before it is killed.",
+        type=duration_s,
         audience="daemon",
     ),
-    _setting(
+    _place(
         "listen",
-        text,
         "HOST:PORT",
         "TCP address to listen at as well; needs a token file.",
         unset="no TCP",
         audience="daemon",
-        names_place=True,
     ),
-    _setting(
+    _place(
         "token_file",
-        text,
         "FILE",
         "The bearer token of TCP clients; readable by its owner only.",
         unset="no token",
         audience="daemon",
-        names_place=True,
     ),
 )
 BY_KEY: dict[str, Setting] = {s.key: s for s in SETTINGS}

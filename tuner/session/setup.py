@@ -18,7 +18,7 @@ from tuner.events import Notice, SessionStarted, Sink
 from tuner.measurement.metrics import available_metrics
 from tuner.measurement.plan import MeasurementPlan
 from tuner.objective import parse_constraint, resolve_objective
-from tuner.opening import Opened, default_context, is_elsewhere, open_board, open_device, open_meter, open_workload
+from tuner.opening import default_context, open_chosen, open_device, open_meter, open_workload
 from tuner.ports import (
     Actuator,
     ControlledElsewhere,
@@ -92,11 +92,11 @@ def require_restored(unfinished: Sequence[RestoreReport], device: Device) -> Non
 
 def open_target(context: OpenContext) -> Target:
     """Open device, workload and meter, and build the space from what they answer to a probe."""
-    settings, opened = context.settings, _open(context)
-    device = opened.device
-    workload = open_workload(settings.workload, device, context)
-    own = device.own_workload(settings.workload) is not None
-    meter, missing = open_meter(device, settings.meter, own)
+    opened = open_chosen(context)
+    device, wanted = opened.device, context.settings.workload
+    own = device.own_workload(wanted)
+    workload = own or open_workload(wanted, context)
+    meter, missing = open_meter(device, context.settings.meter, own_only=own is not None)
     probes: list[Probe] = [*device.probe(), *workload.probe()]
     supported = [p for p in probes if isinstance(p, Supported)]
     space, baseline = build_space(device, supported)
@@ -112,13 +112,6 @@ def open_target(context: OpenContext) -> Target:
         unavailable={p.name: p.reason for p in probes if isinstance(p, Unsupported)},
         metrics=available_metrics(workload, meter, sensed),
     )
-
-
-def _open(context: OpenContext) -> Opened:
-    settings = context.settings
-    if settings.board and is_elsewhere(settings.board, settings.device):
-        return open_board(settings.board, settings.device, context)
-    return open_device(settings.device, context)
 
 
 def build_space(device: Device, supported: Sequence[Supported]) -> tuple[ConfigurationSpace, Configuration]:
