@@ -72,7 +72,7 @@ class EmulatedBoard(Hardware):
         self.clock: Clock = clock if clock is not None else VirtualClock()
         self.read_only_sys = read_only_sys
         self.latency = latency
-        self.counts = {"read": 0, "write": 0}
+        self.reads = self.writes = 0
         self.other_writers: dict[str, str] = {}
         self.writers: dict[int, None] = {}
         self.log: deque[str] = deque(maxlen=_LOG_LINES)
@@ -209,17 +209,19 @@ class EmulatedBoard(Hardware):
             self.advance()
             if node.is_control:
                 return act()
-            self.counts[kind] += 1
+            self.reads += kind == "read"
+            self.writes += kind == "write"
+            number = self.reads if kind == "read" else self.writes
             since_s = self.clock.now_s() - self.start_s
-            faults = self._schedule.due(kind, self.counts[kind], since_s, node.alias, path)
+            faults = self._schedule.due(kind, number, since_s, node.alias, path)
             try:
                 self._fail(faults, path)
                 result = act()
             except OSError as error:
-                number = error.errno or errno.EIO
-                name = errno.errorcode.get(number, "?")
+                code = error.errno or errno.EIO
+                name = errno.errorcode.get(code, "?")
                 self._note(kind, path, name if kind == "read" else f"{written} -> {name}")
-                raise oserror(number, path) from None
+                raise oserror(code, path) from None
             if kind == "write":
                 self._note(kind, path, written)
                 self.other_writers.pop(path, None)

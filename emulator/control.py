@@ -38,7 +38,7 @@ def add_controls(board: EmulatedBoard) -> None:
     add("workload_pid", lambda: f"{plant.load.text}\n", lambda text: board.set_load(f"pid {text.strip()}"))
     add("dirty", lambda: _lines(board.dirty()))
     add("log", lambda: _lines(board.log))
-    add("counts", lambda: f"reads {board.counts['read']}\nwrites {board.counts['write']}\n")
+    add("counts", lambda: f"reads {board.reads}\nwrites {board.writes}\n")
     add("faults", board.faults_text, board.set_faults)
     add("reboot", lambda: f"boots {board.boots}\n", lambda text: _reboot(board, text.split()))
     add("nvpmodel", lambda: board.tree_text(nvpmodel.STATUS), lambda text: _nvpmodel(board, text.split()))

@@ -81,7 +81,7 @@ class Emc:
                 self._add_override(tree)
         if self.spec.release.has_clk_cap:
             folder = Folder(tree, "/sys/kernel/nvpmodel_clk_cap", "emc", BPMP_S)
-            folder.number("emc", lambda: self.cap, self.set_new_cap, mode=0o664, alias="cap")
+            folder.number("emc", lambda: self.cap, lambda value: self.set_new_cap(value), mode=0o664, alias="cap")
         else:
             folder = Folder(tree, "/sys/kernel/nvpmodel_emc_cap", "emc", BPMP_S)
             folder.number("emc_iso_cap", lambda: self.cap, self.set_old_cap, mode=0o660, alias="cap")

@@ -1,6 +1,6 @@
 """The emulated boards' physics: latency, power and temperature as plain equations. No I/O, no state.
 
-Both faces of an emulated board use it: the device `emulated` and the board as files (`tuner-emulate-board`).
+The device `emulated` and the board as files (`tuner-emulate-board`) both use it.
 docs/emulator.md states the equations, where the coefficients come from and what is an assumption.
 Frequencies are in GHz here, work in gigacycles, so that work / frequency is seconds.
 """

@@ -17,7 +17,7 @@ from tuner_plugins.devices.emulated.physics import CORES, CPU, EMC, GPU, Utilisa
 _CPU = "/sys/devices/system/cpu"
 _DEBUG = "/sys/kernel/debug"
 #: Board -> release with the level tables of the board's file, CPUs in the order in which they come online, others.
-FACES = {"jetson-tx1": ("32.7", (0, 1, 2, 3), ()), "jetson-tx2": ("28.2", (0, 3, 4, 5), (1, 2))}
+BOARDS = {"jetson-tx1": ("32.7", (0, 1, 2, 3), ()), "jetson-tx2": ("28.2", (0, 3, 4, 5), (1, 2))}
 EMC_FILES = {
     "jetson-tx1": (f"{_DEBUG}/clk/override.emc/clk_update_rate", f"{_DEBUG}/clk/override.emc/clk_state"),
     "jetson-tx2": (f"{_DEBUG}/bpmp/debug/clk/emc/rate", f"{_DEBUG}/bpmp/debug/clk/emc/mrq_rate_locked"),
@@ -26,7 +26,7 @@ EMC_FILES = {
 
 def set_files(board: EmulatedBoard, configuration: dict[str, int]) -> None:
     """Set a configuration as a user of the files does: every clock pinned, the GPU powered."""
-    _, order, others = FACES[board.spec.name]
+    _, order, others = BOARDS[board.spec.name]
     for place, cpu in enumerate((*order, *others)):
         if cpu:
             board.write_text(f"{_CPU}/cpu{cpu}/online", str(int(place < configuration[CORES])))
@@ -46,8 +46,8 @@ def set_files(board: EmulatedBoard, configuration: dict[str, int]) -> None:
         board.write_text(path, str(value))
 
 
-@pytest.mark.parametrize("name", FACES)
-def test_both_faces_agree_on_power_at_100_random_configurations(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", BOARDS)
+def test_device_and_files_agree_on_power_at_100_random_configurations(name: str, tmp_path: Path) -> None:
     draw = random.Random(name)
     device = EmulatedDevicePlugin().open(name, context(tmp_path))
     space, physics = load_board(name).space, physics_of(load_board(name))
@@ -57,7 +57,7 @@ def test_both_faces_agree_on_power_at_100_random_configurations(name: str, tmp_p
         device.clock.sleep(draw.uniform(1, 100))
         sensed = device.sensors()
         assert sensed.temperature_c is not None
-        board = EmulatedBoard(name, FACES[name][0], latency=False)
+        board = EmulatedBoard(name, BOARDS[name][0], latency=False)
         set_files(board, configuration)  # type: ignore[arg-type]
         board.plant.temperature_c = sensed.temperature_c
         assert board.plant.power_w() == pytest.approx(sensed.power_w, rel=0.01), (configuration, "idle")
@@ -69,10 +69,10 @@ def test_both_faces_agree_on_power_at_100_random_configurations(name: str, tmp_p
         assert board.plant.power_w() == pytest.approx(expected_w, rel=0.01), (configuration, activity)
 
 
-@pytest.mark.parametrize("name", FACES)
-def test_heat_takes_the_same_share_of_clocks_on_both_faces(name: str) -> None:
+@pytest.mark.parametrize("name", BOARDS)
+def test_heat_takes_the_same_share_of_clocks_on_device_and_files(name: str) -> None:
     thermal = physics_of(load_board(name)).thermal
-    board = EmulatedBoard(name, FACES[name][0], latency=False)
+    board = EmulatedBoard(name, BOARDS[name][0], latency=False)
     board.set_load("constant 1")
     for over_k in (-1.0, 0.5, 3.0, 50.0):
         board.plant.temperature_c = thermal.throttle_c + over_k
