@@ -132,7 +132,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         outcome = cut_often(cuts, seed, Path(folder))
     print(f"{outcome.cuts} cuts, {outcome.changed_at_cut} of them with settings changed; the board (EMULATED) was put")
-    print(f"back each time by the actuator alone; {len(outcome.trials)} finished trials, none lost.")
+    print(f"back each time by the actuator process alone; {len(outcome.trials)} finished trials, none lost.")
 
 
 if __name__ == "__main__":

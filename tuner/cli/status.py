@@ -8,8 +8,10 @@ from typing import Any
 
 import click
 
-from tuner.cli.options import SOCKET, effective
+from tuner.cli.options import SOCKET
 from tuner.cli.out import say, say_json
+from tuner.cli.watching import connect, pick
+from tuner.errors import DaemonUnreachableError, PermissionDeniedError
 
 
 @click.command()
@@ -46,26 +48,19 @@ def command(wanted: str | None, socket: str | None, as_json: bool, show_all: boo
 
 def _daemon_sessions(socket: str | None, show_all: bool) -> list[dict[str, Any]]:
     """Return what the daemon has, the latest first; empty if it does not answer or this user may not use it."""
-    from tuner.daemon.probe import daemon_answers
-    from tuner.errors import PermissionDeniedError
-
-    path = effective({"socket": socket}).socket
     try:
-        if not daemon_answers(path):
-            return []
+        client = connect(socket)
+    except DaemonUnreachableError:
+        return []
     except PermissionDeniedError as error:
         say(str(error), err=True)
         return []
-    from tuner.daemon.client import DaemonClient
-
-    with DaemonClient(path) as client:
+    with client:
         views = client.list_sessions(500 if show_all else 10)
     return [v.model_dump(exclude={"settings"}) | {"session": v.id} for v in reversed(views)]
 
 
 def _one(session: str, socket: str | None, as_json: bool) -> None:
-    from tuner.cli.watching import connect, pick
-
     with connect(socket) as client:
         view = pick(client, session).model_dump()
     if as_json:
