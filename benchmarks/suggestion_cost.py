@@ -62,7 +62,7 @@ def measure(name: str, size: int, given: argparse.Namespace) -> dict:
     from tuner.bench.strategies import strategy_named
     from tuner.objective import LATENCY, Objective
     from tuner.ports import SourceData, StrategyContext
-    from tuner.search.space_sampler import Neighbourhood
+    from tuner.search.candidates import Candidates
     from tuner.space import ConfigurationSpace, Option
     from tuner.study.distributions import distributions
 
@@ -99,11 +99,11 @@ def measure(name: str, size: int, given: argparse.Namespace) -> dict:
                 value=value(indices),
             )
         )
-    near = Neighbourhood(space)
+    candidates = Candidates(space)
     times_ms = []
     for seed in range(given.suggestions + 1):
         start_s = time.perf_counter()
-        trial, indices = ask(study, strategy.sampler(replace(context, seed=seed)), near, seed)
+        trial, indices = ask(study, strategy.sampler(replace(context, seed=seed)), candidates, seed)
         times_ms.append(1e3 * (time.perf_counter() - start_s))
         study.tell(trial, value(indices))
     return {

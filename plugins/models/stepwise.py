@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tuner.models.estimator import Estimator, LogResponse, finite_array
-from tuner.sources.stepwise import StepwiseFit, Term, fit_stepwise, term_columns
+from tuner.sources.stepwise import StepwiseFit, Term, fit_stepwise
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -60,9 +60,7 @@ class StepwiseModel(Estimator):
         return tuple(self.names)
 
     def _wide(self, design: Floats) -> Floats:
-        position = {n: i for i, n in enumerate(self.fit_.names)}
-        terms = [tuple(position[n] for n in t.options) for t in self.fit_.terms]
-        return np.hstack([np.ones((len(design), 1)), term_columns(design, terms)])
+        return np.hstack([np.ones((len(design), 1)), self.fit_.columns(design)])
 
     def _estimate(self, design: Floats) -> tuple[Floats, Floats]:
         wide = self._wide(design)
@@ -91,7 +89,8 @@ class StepwiseModel(Estimator):
             numbers = finite_array([coefficient, p_value], 1)
             terms.append(Term(tuple(options), float(numbers[0]), float(numbers[1])))
         intercept, r2 = (float(finite_array(state[k], 0)) for k in ("intercept", "r2"))
-        self.fit_ = StepwiseFit(names, tuple(terms), intercept, r2, LogResponse.of_state(state["log"]).log)
+        log = LogResponse.of_state(state["log"]).log
+        self.fit_ = StepwiseFit(names=names, terms=tuple(terms), intercept=intercept, r2=r2, log=log)
         self.variance_ = float(finite_array(state["variance"], 0))
         self.spread_ = finite_array(state["spread"], 2)
         if self.spread_.shape != (len(terms) + 1,) * 2:

@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tuner.models.estimator import Estimator, LogResponse, finite_array
+from tuner.models.estimator import Estimator, finite_array
 from tuner.objective import Metric
 from tuner.ports import SourceData
 from tuner.search.candidates import Candidates
 from tuner.search.coordinates import axis
 from tuner.space import ConfigurationSpace, Option
 
-from ..strategies.transfer.guide import make_guide, response
-from ..strategies.transfer.kernels import LevelKernels
+from ..strategies.transfer.guide import make_guide
 from ..strategies.transfer.posterior import Posterior
-from ..strategies.transfer.prior import LONG, SHORT, Prior
+from ..strategies.transfer.prior import Prior
+from ..strategies.transfer.response import Response
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -55,15 +55,9 @@ class TransferModel(Estimator):
         options = tuple(Option(f"x{i}", tuple(float(v) for v in level)) for i, level in enumerate(levels))
         rows, at = (_indices(part, levels) for part in (self.rows_, design))
         prior = self._prior(options, np.vstack([rows, at]), source)
-        told, _ = response(self.values_)
-        prediction = Posterior(prior, prior.features(rows), told).predict(prior.features(at))
-        if np.all(self.values_ > 0):
-            return LogResponse(True).back(prediction.mean, prediction.deviation)
-        scale = 2.0 * (float(self.values_.std()) or 1.0)
-        if np.all(self.values_ < 0):
-            values, deviation = LogResponse(True).back(-prediction.mean, prediction.deviation)
-            return -values, deviation
-        return self.values_.mean() + scale * prediction.mean, scale * prediction.deviation
+        response = Response(self.values_)
+        prediction = Posterior(prior, prior.features(rows), response.values).predict(prior.features(at))
+        return response.back(prediction.mean, prediction.deviation)
 
     def _prior(self, options: tuple[Option, ...], rows: Any, source: Floats | None) -> Prior:
         axes = [axis(o) for o in options]
@@ -75,7 +69,7 @@ class TransferModel(Estimator):
             data = SourceData("source", options, configurations, values, (_METRIC,))
             guide = make_guide(data, "y", Candidates(space))
             guides = [] if guide is None else [guide]
-        return Prior((LevelKernels(axes, SHORT), LevelKernels(axes, LONG)), guides, axes)
+        return Prior(axes, guides)
 
     def state(self) -> dict[str, Any]:
         """Return the measurements: the mixture is conditioned on them whenever it predicts."""

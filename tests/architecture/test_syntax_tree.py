@@ -23,28 +23,9 @@ TREE = ("tuner", "plugins", "emulator", "benchmarks", "systemd", "tests")
 #: Modules and names that are on their way to these rules.
 UNFINISHED: frozenset[str] = frozenset(
     {
-        "plugins/strategies/opml19/source_models.py",
-        "plugins/strategies/transfer/effects.py",
-        "plugins/strategies/transfer/guide.py",
-        "plugins/strategies/transfer/posterior.py",
-        "plugins/strategies/transfer/prior.py",
-        "plugins/strategies/transfer/strategy.py",
-        "tuner/bench/cases.py",
-        "tuner/models/trees.py",
-        "tuner/search/matching.py",
-        "tuner/search/observations.py",
-        "tuner/sources/compare.py",
-        "tuner/sources/file.py",
-        "tuner/sources/knowledge.py",
-        "tuner/sources/learn.py",
-        "tuner/sources/stepwise.py",
-        "tuner/sources/study_data.py",
-        "tuner/tables/columns.py",
-        "tuner/tables/table.py",
-        "tuner/tables/text.py",
     }
 )
-TAKEN_TWICE: frozenset[str] = frozenset({"Column", "Knowledge", "Settings", "_Reader"})
+TAKEN_TWICE: frozenset[str] = frozenset({"Settings"})
 FUNCTION = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 

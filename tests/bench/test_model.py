@@ -14,7 +14,14 @@ KEYS = {"source", "target", "objective", "strategy", "learner", "seed", "measure
 
 
 def test_a_source_that_differs_by_a_factor_alone_predicts_the_rest(make_table) -> None:
-    case = Case(make_table("s", noise=0.0, scale=2.5), make_table("t", noise=0.0), "time", FAKE, "stepwise", 0)
+    case = Case(
+        source=make_table("s", noise=0.0, scale=2.5),
+        target=make_table("t", noise=0.0),
+        objective="time",
+        strategy=FAKE,
+        learner="stepwise",
+        seed=0,
+    )
     (row,) = model_rows(case, "10%")
     assert set(row) == KEYS
     assert row["measured"] == 7
@@ -23,7 +30,9 @@ def test_a_source_that_differs_by_a_factor_alone_predicts_the_rest(make_table) -
 
 def test_measured_rows_are_not_scored_unless_asked_for(make_table) -> None:
     # Two thirds of the rows are measured and predicted without error: the rest keeps its own error.
-    case = Case(None, make_table("t", noise=0.2), "time", "random", "stepwise", 0)
+    case = Case(
+        source=None, target=make_table("t", noise=0.2), objective="time", strategy="random", learner="stepwise", seed=0
+    )
     (unmeasured,), (on_all,) = model_rows(case, "48"), model_rows(case, "48", on_all=True)
     assert unmeasured["err_percent"] > 0
     assert on_all["err_percent"] != unmeasured["err_percent"]
@@ -31,15 +40,28 @@ def test_measured_rows_are_not_scored_unless_asked_for(make_table) -> None:
 
 def test_the_random_baseline_keeps_to_the_budget_and_repeats_itself(make_table) -> None:
     path = make_table("t")
-    first = model_rows(Case(None, path, "time", "random", "stepwise", 5), "12")
-    assert first == model_rows(Case(None, path, "time", "random", "stepwise", 5), "12")
+    first = model_rows(
+        Case(source=None, target=path, objective="time", strategy="random", learner="stepwise", seed=5), "12"
+    )
+    assert first == model_rows(
+        Case(source=None, target=path, objective="time", strategy="random", learner="stepwise", seed=5), "12"
+    )
     assert first[0]["measured"] == 12
     assert first[0]["source"] == "none"
-    assert first != model_rows(Case(None, path, "time", "random", "stepwise", 6), "12")
+    assert first != model_rows(
+        Case(source=None, target=path, objective="time", strategy="random", learner="stepwise", seed=6), "12"
+    )
 
 
 def test_a_design_beyond_the_budget_is_refused(make_table) -> None:
-    case = Case(make_table("s"), make_table("t"), "time", "tests.bench.fakes:Greedy", "stepwise", 0)
+    case = Case(
+        source=make_table("s"),
+        target=make_table("t"),
+        objective="time",
+        strategy="tests.bench.fakes:Greedy",
+        learner="stepwise",
+        seed=0,
+    )
     with pytest.raises(UsageError, match="budget of 7"):
         model_rows(case, "10%")
 

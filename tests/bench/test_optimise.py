@@ -30,7 +30,7 @@ KEYS = {
 
 
 def test_regret_is_of_the_best_measured_so_far() -> None:
-    case = Case(None, target := Path("t.csv"), "time", "x", "rt", 0)
+    case = Case(source=None, target=(target := Path("t.csv")), objective="time", strategy="x", learner="rt", seed=0)
     raw, smooth = [4.0, 2.0, 1.0, 1.1], [4.0, 2.1, 1.2, 1.0]
     rows = rows_of(case, Run((0, 1, 3, 2), (1.0, 3.0)), raw, smooth, 6)
     assert [r["evaluations"] for r in rows] == [5, 6]
@@ -44,7 +44,7 @@ def test_regret_is_of_the_best_measured_so_far() -> None:
 
 
 def test_what_was_not_reached_is_null() -> None:
-    case = Case(None, Path("t.csv"), "time", "x", "rt", 0)
+    case = Case(source=None, target=Path("t.csv"), objective="time", strategy="x", learner="rt", seed=0)
     (row,) = rows_of(case, Run((0,), ()), [4.0, 2.0], [4.0, 2.0], 1)
     assert row["evaluations_to_5_percent"] is None
     assert row["ask_ms_median"] is None
@@ -52,7 +52,7 @@ def test_what_was_not_reached_is_null() -> None:
 
 @pytest.mark.parametrize("strategy", ["random", "tpe", "TPESampler", "optuna.samplers:RandomSampler"])
 def test_rows_have_exactly_the_promised_keys(make_table, strategy: str) -> None:
-    case = Case(None, make_table("t"), "time", strategy, "rt", 3)
+    case = Case(source=None, target=make_table("t"), objective="time", strategy=strategy, learner="rt", seed=3)
     rows = optimise_rows(case, 12)
     assert [r["evaluations"] for r in rows] == [5, 10, 12]
     assert all(set(r) == KEYS for r in rows)
@@ -63,7 +63,7 @@ def test_rows_have_exactly_the_promised_keys(make_table, strategy: str) -> None:
 
 
 def test_no_row_is_measured_twice_and_the_table_ends_the_run(make_table) -> None:
-    case = Case(None, make_table("t"), "time", "random", "rt", 0)
+    case = Case(source=None, target=make_table("t"), objective="time", strategy="random", learner="rt", seed=0)
     target = target_table(case.target, "time")
     run = run_on_table(strategy_named("random"), context_of(case, target, 200), target, 200)
     assert sorted(run.measured) == list(range(72))
@@ -73,7 +73,14 @@ def test_no_row_is_measured_twice_and_the_table_ends_the_run(make_table) -> None
 
 
 def test_a_strategy_sees_the_source_and_its_seeds_come_first(make_table) -> None:
-    case = Case(make_table("source", noise=0.0, scale=3.0), make_table("target", noise=0.0), "time", "x", "rt", 0)
+    case = Case(
+        source=make_table("source", noise=0.0, scale=3.0),
+        target=make_table("target", noise=0.0),
+        objective="time",
+        strategy="x",
+        learner="rt",
+        seed=0,
+    )
     target = target_table(case.target, "time")
     run = run_on_table(SourceRanking(), context_of(case, target, 5), target, 5)
     best_first = sorted(range(72), key=lambda i: target.values[i])
@@ -86,14 +93,14 @@ def test_a_reversed_source_misleads_and_a_dropped_level_is_unseen(make_table) ->
     from tuner.bench.mislead import Drop
 
     case = Case(
-        make_table("source", noise=0.0),
-        make_table("target", noise=0.0),
-        "time",
-        "x",
-        "rt",
-        0,
-        "reversed",
-        (Drop("cpu_freq_khz", "high"),),
+        source=make_table("source", noise=0.0),
+        target=make_table("target", noise=0.0),
+        objective="time",
+        strategy="x",
+        learner="rt",
+        seed=0,
+        misleading="reversed",
+        drops=(Drop("cpu_freq_khz", "high"),),
     )
     (source,) = sources_of(case)
     assert next(o for o in source.options if o.name == "cpu_freq_khz").values == (1, 2, 3, 4)

@@ -23,7 +23,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeRegressor
 from sklearn.utils.estimator_checks import check_estimator
 
-from tuner import models
+from tuner import models, registry
 from tuner.errors import MalformedFileError, TunerError, UnknownModelError, UsageError
 from tuner.models.encoding import encode
 from tuner.models.persistence import from_document, to_document
@@ -41,7 +41,7 @@ def data(rows: int = 60, seed: int = 0) -> tuple[Any, Any]:
 
 
 def test_all_are_installed() -> None:
-    assert set(LEARNERS) <= set(models.learners())
+    assert set(LEARNERS) <= set(registry.names("models"))
 
 
 @pytest.mark.parametrize("name", LEARNERS)

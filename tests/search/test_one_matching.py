@@ -34,7 +34,14 @@ def source_of(options: list[Option], configurations: list[Configuration]) -> Sou
 
 
 def knowledge(data: SourceData) -> Knowledge:
-    return Knowledge(Origin("table", "k"), "2026-01-01T00:00:00+00:00", "0", data, len(data.configurations), {})
+    return Knowledge(
+        origin=Origin(kind="table", name="k"),
+        created="2026-01-01T00:00:00+00:00",
+        tuner_version="0",
+        data=data,
+        measured=len(data.configurations),
+        terms={},
+    )
 
 
 def said_by_all(source: SourceData, options: tuple[Option, ...], quantity: str | None) -> set[tuple[str, ...]]:

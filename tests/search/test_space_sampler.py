@@ -10,7 +10,8 @@ from tuner import registry
 from tuner.errors import SpaceExhaustedError
 from tuner.objective import LATENCY, Objective
 from tuner.ports import StrategyContext
-from tuner.search.space_sampler import Neighbourhood, SpaceSampler
+from tuner.search.candidates import Candidates
+from tuner.search.space_sampler import SpaceSampler
 from tuner.space import ConfigurationSpace, Option, configuration_key, table_space
 from tuner.study.distributions import from_params, suggest, to_params
 
@@ -25,10 +26,10 @@ def context(space: ConfigurationSpace, seed: int) -> StrategyContext:
 def exhaust(space: ConfigurationSpace, strategy: str, limit: int) -> list[dict[str, object]]:
     """Ask and tell until the space or `limit` ends; return the configurations."""
     study = optuna.create_study()
-    near, found = Neighbourhood(space), []
+    candidates, found = Candidates(space), []
     plugin = registry.create("strategies", strategy)
     for seed in range(limit):
-        study.sampler = SpaceSampler(plugin.sampler(context(space, seed)), near, seed)
+        study.sampler = SpaceSampler(plugin.sampler(context(space, seed)), candidates, seed)
         trial = study.ask()
         try:
             chosen = trial.relative_params
@@ -72,7 +73,7 @@ def test_a_huge_space_is_searched_without_being_stored(seed: int) -> None:
     import numpy as np
 
     space = ConfigurationSpace(tuple(Option(f"o{i}", tuple(range(6))) for i in range(26)))
-    near = Neighbourhood(space)
-    first = near.nearest_free([0] * 26, set(), np.random.default_rng(seed))
-    second = near.nearest_free([0] * 26, {first}, np.random.default_rng(seed))
+    candidates = Candidates(space)
+    first = candidates.nearest_free([0] * 26, set(), np.random.default_rng(seed))
+    second = candidates.nearest_free([0] * 26, {first}, np.random.default_rng(seed))
     assert first == (0,) * 26 != second

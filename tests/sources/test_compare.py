@@ -16,8 +16,15 @@ def knowledge(options, rows, values, metric: Metric = LATENCY, terms: tuple[Term
     names = [o.name for o in options]
     configurations = tuple(dict(zip(names, r, strict=True)) for r in rows)
     data = SourceData("k", tuple(options), configurations, {metric.name: tuple(values)}, (metric,))
-    fit = StepwiseFit(tuple(names), terms, 0.0, 0.9)
-    return Knowledge(Origin("table", "k"), "2026-01-01T00:00:00+00:00", "0", data, len(rows), {metric.name: fit})
+    fit = StepwiseFit(names=tuple(names), terms=terms, intercept=0.0, r2=0.9)
+    return Knowledge(
+        origin=Origin(kind="table", name="k"),
+        created="2026-01-01T00:00:00+00:00",
+        tuner_version="0",
+        data=data,
+        measured=len(rows),
+        terms={metric.name: fit},
+    )
 
 
 def test_the_same_environment_agrees_with_itself() -> None:

@@ -67,12 +67,20 @@ def example(**changes: object) -> Knowledge:
     names = tuple(c.name for c in columns_of(OPTIONS))
     terms = (Term(("gpu_freq_hz", "governor[performance]"), -0.25, 1e-9), Term(("rate",), 0.1, 0.04))
     known = Knowledge(
-        Origin("study", "s", "jetson-tx2", "onnx:m", "emulated:jetson-tx2", True, {"l4t": "32"}),
-        "2026-01-01T00:00:00+00:00",
-        "0.1.0",
-        data,
-        3,
-        {"latency_s": StepwiseFit(names, terms, 0.5, 0.9)},
+        origin=Origin(
+            kind="study",
+            name="s",
+            board="jetson-tx2",
+            workload="onnx:m",
+            device="emulated:jetson-tx2",
+            emulated=True,
+            facts={"l4t": "32"},
+        ),
+        created="2026-01-01T00:00:00+00:00",
+        tuner_version="0.1.0",
+        data=data,
+        measured=3,
+        terms={"latency_s": StepwiseFit(names=names, terms=terms, intercept=0.5, r2=0.9)},
     )
     return replace(known, **changes)
 
@@ -133,7 +141,7 @@ json_values = st.recursive(
 @settings(max_examples=300)
 @given(st.data())
 def test_nonsense_with_a_good_hash_is_refused(data: st.DataObject) -> None:
-    """Somebody may edit a file and mend its hash: any value anywhere is typed, or again a source."""
+    """A file may be edited and its hash fixed: any value anywhere is typed, or again a source."""
     document = json.loads(knowledge_text(example()))
     holder, key = document, data.draw(st.sampled_from(sorted(document)))
     while isinstance(holder[key], (dict, list)) and holder[key] and data.draw(st.booleans()):
@@ -158,8 +166,12 @@ def test_nonsense_with_a_good_hash_is_refused(data: st.DataObject) -> None:
         ({"rows": [[0, 0, 0]]}, "one level for each option"),
         ({"rows": []}, "'values'|one value|needs an option|measured"),
         ({"measured": 2}, "number of measured configurations"),
-        ({"extra": 1}, "the key 'extra' means nothing"),
-        ({"terms": {"power_w": {}}}, "a metric that is not there"),
+        ({"extra": 1}, "there is no key 'extra'"),
+        ({"measured": "3"}, "'measured' must be a whole number"),
+        ({"created": None}, "'created' must be text"),
+        ({"options": [{"name": "a"}]}, "the key 'options.0.values' is missing"),
+        ({"models": {"power_w": {}}}, "a metric that is not there"),
+        ({"terms": {"latency_s": {"formula": "y"}}}, "the key 'terms.latency_s.log' is missing"),
         ({"options": []}, "one level for each option"),
     ],
 )

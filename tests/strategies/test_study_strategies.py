@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from tests.vocabulary.test_space import spaces
 from tuner import registry
+from tuner.config.values import Settings
 from tuner.errors import TableError, UnitMismatchError, UnknownModelError, UsageError
 from tuner.objective import ENERGY, LATENCY, Metric, Objective
 from tuner.ports import ModellingStrategy, StrategyContext
@@ -71,7 +72,7 @@ def test_unusable_sources_and_learners_are_refused(name: str) -> None:
     with pytest.raises(TableError):
         strategy.check(replace(context, objective=Objective("energy", ENERGY)))
     with pytest.raises(UnknownModelError):
-        strategy.check(replace(context, settings={"learner": "oracle"}))
+        strategy.check(replace(context, settings=Settings(learner="oracle")))
 
 
 def test_a_line_is_found_and_a_falling_one_turns_the_source_round() -> None:
@@ -173,7 +174,7 @@ def test_shifts_predict_what_direct_transfer_cannot(shared_data: Path) -> None:
 
 def test_the_learner_is_a_setting() -> None:
     context = context_for(ORDINAL, (source(ORDINAL),))
-    chosen = replace(context, settings={"seed": 0, "learner": "stepwise"})
+    chosen = replace(context, settings=Settings(seed=0, learner="stepwise"))
     found = Driver(registry.create("strategies", "dm"), chosen, wrapped=False).run(6)
     assert len(set(found)) == 6
     assert context.objective.metric == LATENCY

@@ -17,7 +17,7 @@ from tuner.search.observations import Observations
 from tuner.space import Condition, ConfigurationSpace, Option, table_space
 from tuner.study.distributions import suggest
 from tuner.tables.table import read_table, table_source
-from tuner_plugins.strategies.transfer.landscape import Landscape
+from tuner_plugins.strategies.transfer.predictor import TransferPredictor
 from tuner_plugins.strategies.transfer.strategy import TransferSampler, TransferStrategy
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -42,8 +42,8 @@ class Target:
 
     def until_best(self, sources: tuple[SourceData, ...], most: int, seed: int = 0) -> tuple[int, Belief | None]:
         """Return after how many measurements the table's least value was found (`most` + 1: not)."""
-        land = Landscape(self.candidates, sources, self.quantity)
-        sampler = TransferSampler(self.space, seed=seed, landscape=land)
+        predictor = TransferPredictor(self.candidates, sources, self.quantity)
+        sampler = TransferSampler(self.space, seed=seed, predictor=predictor)
         rng, rows = np.random.default_rng(seed), []
         best = min(self.values.values())
         for count in range(1, most + 1):
@@ -59,13 +59,13 @@ class Target:
 def observations(rows: list[Any], values: list[float], width: int) -> Observations:
     n, none = len(rows), np.zeros((0, width), dtype=np.int64)
     return Observations(
-        np.array(rows, dtype=np.int64).reshape(n, width),
-        np.array(values),
-        np.zeros((n, 0)),
-        np.zeros(n),
-        np.full(n, np.nan),
-        none,
-        none,
+        indices=np.array(rows, dtype=np.int64).reshape(n, width),
+        values=np.array(values),
+        constraints=np.zeros((n, 0)),
+        violations=np.zeros(n),
+        relative_errors=np.full(n, np.nan),
+        failed=none,
+        pending=none,
     )
 
 
@@ -111,8 +111,8 @@ def test_of_two_sources_the_one_that_is_borne_out_counts(shared_data: Path) -> N
     target = Target(shared_data, "xception_600x600", "energy")
     good = source_of(shared_data)
     bad = replace(reversed_ranks(good, target.metric.name), name="bad")
-    land = Landscape(target.candidates, (bad, good), "energy")
-    sampler = TransferSampler(target.space, seed=0, landscape=land)
+    predictor = TransferPredictor(target.candidates, (bad, good), "energy")
+    sampler = TransferSampler(target.space, seed=0, predictor=predictor)
     rows = list(target.values)[::97]
     sampler.suggest(
         target.candidates, observations(rows, [target.values[r] for r in rows], 7), np.random.default_rng(0)
@@ -124,7 +124,9 @@ def test_of_two_sources_the_one_that_is_borne_out_counts(shared_data: Path) -> N
 
 def test_noise_is_no_source(shared_data: Path) -> None:
     target = Target(shared_data, "xception_600x600", "latency")
-    assert not Landscape(target.candidates, (shuffled(source_of(shared_data), target.metric.name),), "latency").guides
+    assert not TransferPredictor(
+        target.candidates, (shuffled(source_of(shared_data), target.metric.name),), "latency"
+    ).names
 
 
 def test_levels_that_the_source_never_saw_are_found(shared_data: Path) -> None:
@@ -165,8 +167,8 @@ def test_a_model_from_19_measurements(shared_data: Path, stem: str, quantity: st
 
 def test_a_belief_is_made_of_probabilities(shared_data: Path) -> None:
     target = Target(shared_data, "inceptionv3_400x400", "energy")
-    land = Landscape(target.candidates, (source_of(shared_data),), "energy")
-    sampler, gains = TransferSampler(target.space, seed=0, landscape=land), []
+    predictor = TransferPredictor(target.candidates, (source_of(shared_data),), "energy")
+    sampler, gains = TransferSampler(target.space, seed=0, predictor=predictor), []
     ordered = sorted(target.values, key=lambda r: -target.values[r])
     for rows in (ordered[:4], [*ordered[:4], *ordered[-20:]]):
         values = [target.values[r] for r in rows]

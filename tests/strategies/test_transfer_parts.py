@@ -15,13 +15,15 @@ from tuner.ports import SourceData
 from tuner.search.candidates import Candidates, free_mask, unique_rows
 from tuner.search.coordinates import axis
 from tuner.search.design import balanced_design
+from tuner.search.importance import variance_shares
 from tuner.search.matching import match
 from tuner.space import Condition, ConfigurationSpace, Option
-from tuner_plugins.strategies.transfer.effects import decompose, variance_shares
-from tuner_plugins.strategies.transfer.guide import make_guide, response
+from tuner_plugins.strategies.transfer.effects import decompose
+from tuner_plugins.strategies.transfer.guide import make_guide
 from tuner_plugins.strategies.transfer.kernels import LevelKernels
 from tuner_plugins.strategies.transfer.posterior import Posterior
-from tuner_plugins.strategies.transfer.prior import LONG, SHORT, Prior, combined
+from tuner_plugins.strategies.transfer.prior import SHORT, Prior, combined
+from tuner_plugins.strategies.transfer.response import Response
 
 METRIC = Metric("latency_s", "latency", "s")
 
@@ -89,7 +91,7 @@ def test_effects_rebuild_what_has_no_third_order() -> None:
     effects = decompose(rows, values, candidates.levels)
     # Levels are shrunk a little towards nothing, so not all of it comes back.
     assert effects.rest(rows, values).std() < 0.1 * values.std()
-    shares = dict(variance_shares(rows, values, candidates.levels))
+    shares = dict(variance_shares(rows, values))
     assert max(shares.values()) <= 1.0
     assert sum(shares.values()) == pytest.approx(1.0, abs=0.1)
 
@@ -106,7 +108,7 @@ def mixture(with_source: bool) -> tuple[Candidates, Prior]:
         assert guide is not None
         assert guide.signal > 0.95
         guides = [guide]
-    return candidates, Prior((LevelKernels(axes, SHORT), LevelKernels(axes, LONG)), guides, axes)
+    return candidates, Prior(axes, guides)
 
 
 @pytest.mark.parametrize("with_source", [True, False])
@@ -150,10 +152,18 @@ def test_a_source_whose_values_are_noise_is_no_guide() -> None:
 
 @given(st.lists(st.floats(-1e6, 1e6).filter(lambda v: v != 0), min_size=2, max_size=20))
 def test_the_response_keeps_the_order(values: list[float]) -> None:
-    told, slope = response(np.array(values))
+    response = Response(np.array(values))
     order = np.argsort(values, kind="stable")
-    assert np.all(np.diff(told[order]) >= -1e-12)
-    assert np.all(slope >= 0)
+    assert np.all(np.diff(response.values[order]) >= -1e-12)
+    assert np.all(response.slope >= 0)
+
+
+@pytest.mark.parametrize("values", [[0.5, 2.0, 8.0], [-0.5, -2.0, -8.0], [-1.0, 0.0, 3.0]])
+def test_a_response_is_turned_back_into_the_values(values: list[float]) -> None:
+    response = Response(np.array(values))
+    back, deviation = response.back(response.values, np.full(3, 0.1))
+    np.testing.assert_allclose(back, values, atol=1e-12)
+    assert np.all(deviation > 0)
 
 
 @st.composite

@@ -21,7 +21,7 @@ from tuner.tables.table import Table, read_table, table_source
 OBJECTIVES = {"time": "latency", "energy": "energy"}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Case:
     """One run.
 
@@ -115,7 +115,7 @@ def sources_of(case: Case) -> tuple[SourceData, ...]:
 
 
 def context_of(case: Case, target: TargetTable, budget_trials: int | None) -> StrategyContext:
-    """Return what a session would tell the case's strategy: default settings, and the learner."""
+    """Return the context that a session would give the case's strategy: default settings, and the learner."""
     return StrategyContext(
         space=target.space,
         objective=target.objective,

@@ -1,4 +1,4 @@
-"""The denoised table: what a table's rows would say without noise, as far as their neighbours tell.
+"""The denoised table: a table's values without noise, estimated from neighbouring rows.
 
 Smoothing-spline analysis of variance (Wahba 1990; Gu 2013) of the log values over all rows: each option has the
 reproducing kernel of the linear smoothing spline over its level ranks (of a categorical option: equal distances),

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from statistics import mean, median
-from typing import Any
 
-from tuner.bench.report import markdown
+from tuner.bench.report import Row, markdown, span
 
-#: Said beneath the table. The paper's values are not in this program: nobody here has them as numbers.
+#: Printed beneath the table. The paper's values are not in this program: they were not available as numbers.
 PAPER = (
     "paper: its Figure 2 was not available here as numbers, so none stand beside. Its abstract's conclusion is that "
     "guided sampling (the most influential options and interactions of the source) is effective."
 )
 
 
-def figure2_report(rows: Sequence[Mapping[str, Any]]) -> str:
+def figure2_report(rows: Sequence[Row]) -> str:
     """Return median errors over seeds: targets down, strategy and learner across, for each objective."""
     parts = []
     for objective in dict.fromkeys(r["objective"] for r in rows):
@@ -25,9 +24,9 @@ def figure2_report(rows: Sequence[Mapping[str, Any]]) -> str:
         body = []
         for target in targets:
             here = [r for r in mine if r["target"] == target]
-            body.append([target, *(_median(here, c) for c in columns)])
+            body.append([target, *(median(r["err_percent"] for r in _of(here, c)) for c in columns)])
         means = [mean(b[i] for b in body) for i in range(1, len(columns) + 1)]
-        measured = [_measured(mine, c) for c in columns]
+        measured = [span(r["measured"] for r in _of(mine, c)) for c in columns]
         table = markdown(
             ["target", *(f"{strategy} {learner}" for strategy, learner in columns)],
             [*body, ["mean", *means], ["measured", *measured], ["paper", *("n/a" for _ in columns)]],
@@ -36,10 +35,5 @@ def figure2_report(rows: Sequence[Mapping[str, Any]]) -> str:
     return "\n\n".join([*parts, PAPER])
 
 
-def _median(rows: Sequence[Mapping[str, Any]], column: tuple[str, str]) -> float:
-    return float(median(r["err_percent"] for r in rows if (r["strategy"], r["learner"]) == column))
-
-
-def _measured(rows: Sequence[Mapping[str, Any]], column: tuple[str, str]) -> str:
-    found = sorted({r["measured"] for r in rows if (r["strategy"], r["learner"]) == column})
-    return str(found[0]) if len(found) == 1 else f"{found[0]}–{found[-1]}"
+def _of(rows: Sequence[Row], column: tuple[str, str]) -> list[Row]:
+    return [r for r in rows if (r["strategy"], r["learner"]) == column]

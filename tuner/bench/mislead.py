@@ -64,7 +64,7 @@ def mislead(source: SourceData, way: str, seed: int) -> SourceData:
     """Return `source` with its values shuffled among its rows, or reversed in rank.
 
     Shuffled moves the values of all metrics alike. Reversed gives the row with the lowest value the highest one
-    and so on, each metric by itself, so that the set of values stays what it was.
+    and so on, each metric separately, so that the set of values is unchanged.
     """
     count = len(source.configurations)
     if way == "shuffled":

@@ -4,30 +4,20 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from tuner import registry
 from tuner.bench.cases import Case, TargetTable, context_of, target_table
 from tuner.bench.strategies import strategy_named
 from tuner.errors import SpaceExhaustedError, UsageError
+from tuner.models import create
 from tuner.ports import ModellingStrategy, StrategyContext, TargetModel
-from tuner.space import Configuration, Option
+from tuner.space import Configuration
 
 #: Appended to a strategy's name: its whole design, whatever the budget is ("gs-full").
 FULL = "-full"
 NO_BUDGET = 10**9
 RANDOM = "random"
-
-
-class Modeller(Protocol):
-    """`tuner.ports.ModellingStrategy`, or the bench's own random design."""
-
-    def design(self, context: StrategyContext, count: int, learner: str) -> Sequence[Configuration]: ...  # noqa: D102
-
-    def target_model(  # noqa: D102
-        self, context: StrategyContext, learner: str, configurations: Sequence[Configuration], values: Sequence[float]
-    ) -> TargetModel: ...
 
 
 def parse_budget(text: str, rows: int) -> int:
@@ -46,7 +36,6 @@ def parse_budget(text: str, rows: int) -> int:
     return min(count, rows)
 
 
-@dataclass(frozen=True)
 class RandomDesign:
     """The baseline: as many random rows as the budget allows, and the learner fitted to them; no source."""
 
@@ -60,30 +49,12 @@ class RandomDesign:
         self, context: StrategyContext, learner: str, configurations: Sequence[Configuration], values: Sequence[float]
     ) -> TargetModel:
         """Return the learner, fitted."""
-        import numpy as np
+        from tuner.models.target import LearnedModel
 
-        from tuner.models.encoding import encode
-
-        options = context.space.options
-        model = registry.create("models", learner)
-        if "random_state" in getattr(model, "get_params", dict)():
-            model.set_params(random_state=context.seed)
-        model.fit(encode(options, configurations), np.asarray(values, dtype=float))
-        return _Encoded(model, options)
+        return LearnedModel(context.space.options, create(learner, context.seed), configurations, values)
 
 
-@dataclass(frozen=True)
-class _Encoded:
-    model: Any
-    options: Sequence[Option]
-
-    def predict(self, configurations: Sequence[Configuration]) -> Sequence[float]:
-        from tuner.models.encoding import encode
-
-        return [float(v) for v in self.model.predict(encode(self.options, configurations))]
-
-
-def modeller(name: str) -> tuple[Modeller, bool]:
+def modeller(name: str) -> tuple[ModellingStrategy, bool]:
     """Return who makes the model, and whether it keeps to the budget.
 
     Raises:
@@ -112,7 +83,7 @@ def model_rows(case: Case, budget: str, on_all: bool = False) -> list[dict[str, 
     """
     target = target_table(case.target, case.objective)
     maker, bounded = modeller(case.strategy)
-    if isinstance(maker, ModellingStrategy) and hasattr(maker, "check"):
+    if hasattr(maker, "check"):
         maker.check(context_of(case, target, None))
     count = parse_budget(budget, len(target.values))
     context = context_of(case, target, count if bounded else None)

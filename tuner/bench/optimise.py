@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -14,8 +13,9 @@ from tuner.bench.denoise import denoised
 from tuner.bench.strategies import strategy_named
 from tuner.errors import MissingDependencyError, SpaceExhaustedError
 from tuner.ports import Strategy, StrategyContext
-from tuner.search.space_sampler import Neighbourhood, SpaceSampler
-from tuner.study.distributions import suggest, to_params
+from tuner.search.candidates import Candidates
+from tuner.search.space_sampler import SpaceSampler, suggestion_seed
+from tuner.study.distributions import to_params
 
 if TYPE_CHECKING:
     import optuna
@@ -98,10 +98,10 @@ def run_on_table(strategy: Strategy, context: StrategyContext, target: TargetTab
 def run_strategy(
     strategy: Strategy, context: StrategyContext, measure: Callable[[Indices], float], evaluations: int
 ) -> Trace:
-    """Run a strategy as a session does, save that no baseline and no stock mode is measured first.
+    """Run a strategy as a session does, but without measuring baseline and stock modes first.
 
     Args:
-        strategy: Its seeds come first, then its sampler, made anew for each suggestion.
+        strategy: Its seeds come first, then its sampler, a new one for each suggestion.
         context: What it knows.
         measure: Level indices of a configuration (-1 for an inactive option) -> the objective's value.
         evaluations: How often to measure; fewer where the space ends.
@@ -114,14 +114,14 @@ def run_strategy(
     for configuration in strategy.seeds(context):
         study.enqueue_trial(to_params(context.space, configuration), skip_if_exists=True)
     enqueued = len(study.get_trials(deepcopy=False))
-    near = Neighbourhood(context.space)
+    candidates = Candidates(context.space)
     measured: list[Indices] = []
     ask_ms: list[float] = []
     while len(measured) < evaluations:
-        seed = _seed_of(context.seed, len(measured))
+        seed = suggestion_seed(context.seed, len(measured))
         start_s = time.perf_counter()
         try:
-            trial, indices = ask(study, strategy.sampler(replace(context, seed=seed)), near, seed)
+            trial, indices = ask(study, strategy.sampler(replace(context, seed=seed)), candidates, seed)
         except SpaceExhaustedError:
             break
         except ImportError as error:  # Optuna's samplers import what they need when they first suggest
@@ -135,18 +135,12 @@ def run_strategy(
     return Trace(tuple(measured), tuple(ask_ms))
 
 
-def ask(study: optuna.Study, base: BaseSampler, near: Neighbourhood, seed: int) -> tuple[optuna.Trial, tuple[int, ...]]:
+def ask(study: optuna.Study, base: BaseSampler, candidates: Candidates, seed: int) -> tuple[optuna.Trial, Indices]:
     """Return a trial and its configuration's level indices; asks as `tuner.session.loop` does."""
-    sampler = study.sampler = SpaceSampler(base, near, seed)
+    sampler = study.sampler = SpaceSampler(base, candidates, seed)
     trial = study.ask()
-    _ = trial.relative_params  # Optuna samples lazily: now
-    chosen = {o.name: suggest(trial, o) for o in near.space.options if o.name in sampler.chosen}
-    return trial, tuple(chosen.get(o.name, -1) for o in near.space.options)
-
-
-def _seed_of(seed: int, count: int) -> int:
-    """Return the seed of the suggestion that follows `count` evaluations: another for each, reproducible."""
-    return int.from_bytes(hashlib.sha256(f"{seed}:{count}".encode()).digest()[:4], "big")
+    chosen = sampler.parameters(trial)
+    return trial, tuple(chosen.get(o.name, -1) for o in candidates.space.options)
 
 
 def _best_so_far(measured: Sequence[int], raw: Sequence[float]) -> list[int]:

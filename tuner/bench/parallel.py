@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from multiprocessing import active_children, get_context
 from typing import Any
 
+from tuner.error_codec import error_from_json, error_to_json
 from tuner.errors import TunerError
 
 Rows = list[dict[str, Any]]
@@ -50,7 +51,10 @@ def run_all(
         futures = {pool.submit(_guarded, work, call): i for i, call in enumerate(calls)}
         try:
             for done, future in enumerate(as_completed(futures), 1):
-                results[futures[future]] = _unpacked(future.result())
+                result = future.result()
+                if isinstance(result, dict):
+                    raise error_from_json(result)
+                results[futures[future]] = result
                 progress(done, len(calls))
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
@@ -73,21 +77,12 @@ def _here(
     return results
 
 
-def _guarded(work: Callable[..., Rows], call: tuple[Any, ...]) -> Rows | tuple[type[TunerError], str, str]:
-    """Run in a worker: an error goes back as its parts (errors with arguments of their own do not pickle)."""
+def _guarded(work: Callable[..., Rows], call: tuple[Any, ...]) -> Rows | dict[str, Any]:
+    """Run in a worker: an error goes back as JSON (errors with arguments of their own do not pickle)."""
     try:
         return work(*call)
     except TunerError as error:
-        return type(error), error.what, error.hint
-
-
-def _unpacked(result: Rows | tuple[type[TunerError], str, str]) -> Rows:
-    if isinstance(result, list):
-        return result
-    kind, what, hint = result
-    error = kind.__new__(kind)
-    TunerError.__init__(error, what, hint)
-    raise error
+        return error_to_json(error)
 
 
 def _ignore_interrupt() -> None:

@@ -92,7 +92,7 @@ def model_report(rows: Sequence[Row]) -> str:
         [
             *key,
             len({r["target"] for r in group}),
-            _span(r["measured"] for r in group),
+            span(r["measured"] for r in group),
             _over_targets(group, "err_percent", mean),
             _over_targets(group, "err_percent", max),
         ]
@@ -134,7 +134,8 @@ def _median_reached(values: Sequence[int | None], evaluations: int) -> str:
     return f">{evaluations}" if middle == float("inf") else f"{middle:g}"
 
 
-def _span(values: Iterable[int]) -> str:
+def span(values: Iterable[int]) -> str:
+    """Return the least and the greatest of numbers, ``19`` or ``19–40``."""
     found = sorted(set(values))
     return str(found[0]) if len(found) == 1 else f"{found[0]}–{found[-1]}"
 

@@ -20,17 +20,17 @@ _NOT_BY_NAME = frozenset({"BaseSampler", "BaseGASampler", "PartialFixedSampler"}
 
 
 class NamedSampler:
-    """Somebody's Optuna sampler as a strategy: one instance for the whole run, as its authors meant it."""
+    """An Optuna sampler as a strategy: one instance for the whole run, as its authors intended."""
 
     summary = "an Optuna sampler by its class"
 
     def __init__(self, name: str, sampler_class: Any) -> None:
         self.name = name
         self._class = sampler_class
-        self._made: dict[int, BaseSampler] = {}
+        self._made: BaseSampler | None = None
 
     def check(self, context: StrategyContext) -> None:
-        """Make the sampler, which says what it lacks.
+        """Make the sampler, to report what it lacks.
 
         Raises:
             MissingDependencyError: it needs a package that is not installed (GPSampler: torch).
@@ -50,12 +50,12 @@ class NamedSampler:
 
         from optuna.exceptions import ExperimentalWarning
 
-        if 0 not in self._made:
+        if self._made is None:
             seeded = "seed" in inspect.signature(self._class).parameters
             try:
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore", ExperimentalWarning)
-                    self._made[0] = self._class(**({"seed": context.seed} if seeded else {}))
+                    self._made = self._class(**({"seed": context.seed} if seeded else {}))
             except ImportError as error:
                 raise MissingDependencyError(
                     f"Sampler '{self.name}' cannot be made: {str(error).splitlines()[0]}",
@@ -65,7 +65,7 @@ class NamedSampler:
                 raise UnknownStrategyError(
                     self.name, known_names(), f"(its constructor needs arguments: {error})"
                 ) from error
-        return self._made[0]
+        return self._made
 
 
 def known_names() -> tuple[str, ...]:
@@ -80,7 +80,7 @@ def strategy_named(name: str) -> Strategy:
     """Return a new strategy: of the registry, ``TPESampler``, or ``package.module:Class``.
 
     Raises:
-        UnknownStrategyError: nothing answers to the name.
+        UnknownStrategyError: there is no such strategy.
         MissingDependencyError: it cannot be imported.
     """
     if name in registry.names("strategies"):

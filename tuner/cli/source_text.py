@@ -24,7 +24,7 @@ def show_document(knowledge: Knowledge) -> dict[str, Any]:
     document = knowledge_document(knowledge)
     document["kept"] = len(document.pop("rows"))
     document.pop("values")
-    document["models"] = {metric: sorted(models) for metric, models in knowledge.models.items()}
+    document["models"] = {metric: sorted(models) for metric, models in knowledge.data.models.items()}
     return {**document, "sha256": knowledge.sha256}
 
 
@@ -63,7 +63,7 @@ def _metric_lines(knowledge: Knowledge, metric: Metric) -> list[str]:
     fit = knowledge.terms.get(metric.name)
     if fit is not None:
         lines += _fit_lines(fit)
-    models = sorted(knowledge.models.get(metric.name, {}))
+    models = sorted(knowledge.data.models.get(metric.name, {}))
     return [*lines, *([f"  models: {', '.join(models)}"] if models else [])]
 
 

@@ -56,9 +56,15 @@ def checked(model: type[_Model], data: Mapping[str, Any], path: Path, locate: Lo
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        keys = [*first["loc"], *([first["ctx"]["key"]] if first["type"] == "unknown_key" else [])]
-        raise malformed(path, locate(keys), _clause(first, ".".join(map(str, keys)))) from error
+        keys, clause = first_problem(error)
+        raise malformed(path, locate(keys), clause) from error
+
+
+def first_problem(error: ValidationError) -> tuple[list[str | int], str]:
+    """Return the key path of the first thing that is wrong with a document, and a clause that says what it is."""
+    first = error.errors(include_url=False)[0]
+    keys = [*first["loc"], *([first["ctx"]["key"]] if first["type"] == "unknown_key" else [])]
+    return keys, _clause(first, ".".join(map(str, keys)))
 
 
 def _clause(error: ErrorDetails, key: str) -> str:

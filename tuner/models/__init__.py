@@ -1,7 +1,4 @@
-"""Performance models: scikit-learn estimators of a metric over encoded configurations.
-
-``tuner.models.create("rt")`` makes one by the name of its plugin; `learners` lists them.
-"""
+"""Performance models: scikit-learn estimators of a metric over encoded configurations."""
 
 from __future__ import annotations
 
@@ -10,15 +7,13 @@ from typing import Any
 from tuner import registry
 
 
-def learners() -> tuple[str, ...]:
-    """Return the names of the installed performance models."""
-    return registry.names("models")
-
-
-def create(name: str) -> Any:
-    """Return a new performance model by name.
+def create(name: str, seed: int = 0) -> Any:
+    """Return a new, unfitted performance model of group `tuner.models`, with `seed` where it has chance.
 
     Raises:
         UnknownModelError: no plugin has that name.
     """
-    return registry.create("models", name)
+    model = registry.create("models", name)
+    if "random_state" in getattr(model, "get_params", dict)():
+        model.set_params(random_state=seed)
+    return model

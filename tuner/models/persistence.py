@@ -1,4 +1,4 @@
-"""Performance models as JSON documents: no pickle, nothing that is run when it is read."""
+"""Performance models as JSON documents: no pickle, and nothing is executed when one is read."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     Indices = NDArray[np.int64]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Tree:
     """A binary regression tree of k nodes.
 
@@ -39,11 +39,11 @@ class Tree:
         tree = estimator.tree_
         leaf = tree.children_left < 0
         return cls(
-            np.where(leaf, -1, tree.feature).astype(np.int64),
-            tree.threshold.astype(np.float64),
-            tree.children_left.astype(np.int64),
-            tree.children_right.astype(np.int64),
-            tree.value[:, 0, 0].astype(np.float64),
+            feature=np.where(leaf, -1, tree.feature).astype(np.int64),
+            threshold=tree.threshold.astype(np.float64),
+            left=tree.children_left.astype(np.int64),
+            right=tree.children_right.astype(np.int64),
+            value=tree.value[:, 0, 0].astype(np.float64),
         )
 
     def predict(self, design: Floats) -> Floats:
@@ -88,7 +88,7 @@ class Tree:
         parents = np.concatenate([np.flatnonzero(inner)] * 2)
         if (feature >= columns).any() or (children >= count).any() or (children <= parents).any():
             raise ValueError("a tree's nodes point nowhere")
-        return cls(feature, threshold, left, right, value)
+        return cls(feature=feature, threshold=threshold, left=left, right=right, value=value)
 
 
 def _whole(value: Any) -> Indices:

@@ -1,4 +1,4 @@
-"""Strategies and performance models."""
+"""Strategies, and what they know."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from optuna.search_space import IntersectionSearchSpace
 
 from tuner.errors import SpaceExhaustedError
 from tuner.ports import Belief
-from tuner.search.candidates import Candidates, free_mask
+from tuner.search.candidates import Candidates, free_mask, level_indices
 from tuner.search.observations import Codec, Observations, observe
 from tuner.space import ConfigurationSpace
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class ConfigurationSampler(BaseSampler):
-    """Suggests configurations of a space; usable in anybody's ``optuna.create_study(sampler=...)``.
+    """Suggests configurations of a space; usable in any ``optuna.create_study(sampler=...)``.
 
     With `space`, parameters are level indices as `tuner.study.distributions` makes them (a study of
     tuner's own, or one that suggests through `tuner.study.distributions.suggest`). Without, the space is
@@ -53,7 +53,7 @@ class ConfigurationSampler(BaseSampler):
     ) -> Sequence[int] | None:
         """Return the level indices of the next configuration (inactive options -1), not yet taken.
 
-        None leaves it to chance. `candidates.space` is the space; it is the same object for each suggestion
+        None asks for a random one. `candidates.space` is the space; it is the same object for each suggestion
         of this sampler.
         """
 
@@ -103,5 +103,5 @@ def random_free(candidates: Candidates, observations: Observations, rng: np.rand
             raise SpaceExhaustedError("The space has no configuration.", "Give it at least one option.")
         free = drawn[free_mask(drawn, observations.taken)]
         if len(free):
-            return tuple(int(v) for v in free[0])
-    return tuple(int(v) for v in drawn[0])
+            return level_indices(free[0])
+    return level_indices(drawn[0])

@@ -1,4 +1,4 @@
-"""Where the levels of an option lie on a line.
+"""The levels of an option as numbers on a line.
 
 Numbers that span a range (frequencies) are spaced by their logarithm: time goes with the inverse of a
 frequency, so that equal ratios do equal things. Other ordinal levels are spaced by their value, text by rank.

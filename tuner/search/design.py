@@ -42,11 +42,11 @@ def balanced_design(
         candidates: The space.
         count: How many.
         rng: Breaks ties.
-        start: Configurations that are there already; they are balanced against, not returned.
+        start: Configurations that were measured already; the choice is balanced with them, they are not returned.
         considered: How many candidates, drawn by chance, are chosen between. Few keep the choice typical: the
             most balanced of many are outliers where options are many and most configurations alike.
     """
-    pool = _pool(candidates, considered, rng)
+    pool = candidates.sample(considered, rng)
     codes = np.where(pool < 0, candidates.levels[None, :], pool)
     varying = [i for i in range(pool.shape[1]) if len(np.unique(codes[:, i])) > 1]
     pairs = list(combinations(varying[:MOST_IN_PAIRS], 2))
@@ -83,12 +83,6 @@ def balanced_design(
         free[pick] = False
         use(codes[pick])
     return pool[chosen]
-
-
-def _pool(candidates: Candidates, considered: int, rng: np.random.Generator) -> Indices:
-    if candidates.all is not None and len(candidates.all) <= considered:
-        return candidates.all
-    return candidates.draw(considered, rng)
 
 
 def informative_design(covariance: Floats, noise: float, count: int, rng: np.random.Generator) -> Indices:

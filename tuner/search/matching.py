@@ -1,6 +1,6 @@
 """A source's options as a target's: which of them the two share, and where the source's levels lie on the target's.
 
-The one answer to that question. The notice of a session, the strategies and `tuner source compare` all ask here.
+The notice of a session, the strategies and `tuner source compare` all use `match`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from tuner.models.encoding import Column, encode
+from tuner.models.encoding import DesignColumn
 from tuner.ports import SourceData
 from tuner.search.coordinates import UNKNOWN, Axis, axis, numeric
 from tuner.space import Configuration, Option, OptionValue
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 SAME_LEVEL = 0.005
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class OptionMatch:
     """How a source knows one option of the target.
 
@@ -55,17 +55,17 @@ class OptionMatch:
         """The number of different places, inactive ones not counted."""
         return len(np.unique(self.places[~np.isnan(self.places)]))
 
-    def columns(self) -> tuple[Column, ...]:
+    def columns(self) -> tuple[DesignColumn, ...]:
         """Return the columns of a design: the rank, or one for each categorical level that was measured.
 
         The first of these has none, unless levels that the target lacks take its part as what the others are
         compared with.
         """
         if not self.axis.categorical:
-            return (Column(self.option.name),)
+            return (DesignColumn(self.option.name),)
         seen = [v for code, v in enumerate(self.option.values) if (self.places == code).any()]
         foreign = (self.places == len(self.option.values)).any()
-        return tuple(Column(self.option.name, level) for level in (seen if foreign else seen[1:]))
+        return tuple(DesignColumn(self.option.name, level) for level in (seen if foreign else seen[1:]))
 
     def design(self) -> Floats:
         """Return the (n, columns) design of the source's configurations; an inactive option is 0."""
@@ -75,22 +75,23 @@ class OptionMatch:
         return np.asarray(self.places[:, None] == np.array(codes, dtype=float)[None, :], dtype=float)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Matching:
     """A source seen through the options of a target.
 
-    A strategy learns from `matched` and from nothing else. The other fields say why the rest is left out; each
+    A strategy learns from `matched` and from nothing else. The other fields name what is left out, by reason; each
     option of several levels, on either side, is in exactly one of them.
 
     Attributes:
         axes: The target's options as lines, in the target's order.
         matched: The options that both vary, in the target's order.
-        held: Options of the target that the source has at one level only: it says nothing of their effect.
+        held: Options of the target that the source has at one level only: their effect is unknown.
         fixed: Names of target options of one level, which the source varies.
         incomparable: Names of target options that the source has too, with levels that cannot be compared (text
             with numbers, or texts of which none is common).
         unmatched_target: Names of target options (of several levels) that the source does not have.
         unmatched_source: Names of source options (of several levels) that the target does not have.
+        rows: How many configurations the source has.
     """
 
     axes: tuple[Axis, ...]
@@ -100,7 +101,7 @@ class Matching:
     incomparable: tuple[str, ...]
     unmatched_target: tuple[str, ...]
     unmatched_source: tuple[str, ...]
-    _rows: int = 0
+    rows: int
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -108,18 +109,14 @@ class Matching:
         return tuple(m.option.name for m in self.matched)
 
     @cached_property
-    def columns(self) -> tuple[Column, ...]:
-        """The columns of the design; they speak of the target's options."""
+    def columns(self) -> tuple[DesignColumn, ...]:
+        """The columns of the design, by the target's options."""
         return tuple(column for m in self.matched for column in m.columns())
 
     @cached_property
     def design(self) -> Floats:
         """The (n, columns) design of the source's configurations."""
-        return np.hstack([np.zeros((self._rows, 0)), *(m.design() for m in self.matched)])
-
-    def encode(self, configurations: Sequence[Configuration]) -> Floats:
-        """Return the (m, columns) design of the target's `configurations`."""
-        return encode([m.option for m in self.matched], configurations, self.columns)
+        return np.hstack([np.zeros((self.rows, 0)), *(m.design() for m in self.matched)])
 
     def places(self, matches: Sequence[OptionMatch] | None = None) -> Floats:
         """Return the (n, options) places of the source's configurations on the axes; nan where nothing is known.
@@ -128,9 +125,9 @@ class Matching:
             matches: The options whose places are wanted; by default the matched ones.
         """
         known = {m.option.name: m.places for m in (self.matched if matches is None else matches)}
-        nothing = np.full(self._rows, UNKNOWN)
+        nothing = np.full(self.rows, UNKNOWN)
         columns = [known.get(a.option.name, nothing) for a in self.axes]
-        return np.stack(columns, axis=1) if columns else np.zeros((self._rows, 0))
+        return np.stack(columns, axis=1) if columns else np.zeros((self.rows, 0))
 
 
 def match(source: SourceData, options: Sequence[Option]) -> Matching:
@@ -143,10 +140,10 @@ def match(source: SourceData, options: Sequence[Option]) -> Matching:
     axes = tuple(map(axis, options))
     matched: list[OptionMatch] = []
     held: list[OptionMatch] = []
-    fixed, incomparable, unmatched, spoken_for = [], [], [], set[str]()
+    fixed, incomparable, unmatched, found_names = [], [], [], set[str]()
     for a in axes:
         names = names_in_source(a.option, known)
-        spoken_for.update(names)
+        found_names.update(names)
         if len(a.option.values) < 2:
             fixed += [a.option.name] if any(len(known[n].values) > 1 for n in names) else []
             continue
@@ -157,16 +154,16 @@ def match(source: SourceData, options: Sequence[Option]) -> Matching:
             incomparable.append(a.option.name)
         else:
             (matched if found.distinct > 1 else held).append(found)
-    foreign = (o.name for o in source.options if o.name not in spoken_for and len(o.values) > 1)
+    foreign = (o.name for o in source.options if o.name not in found_names and len(o.values) > 1)
     return Matching(
-        axes,
-        tuple(matched),
-        tuple(held),
-        tuple(fixed),
-        tuple(incomparable),
-        tuple(unmatched),
-        tuple(foreign),
-        len(source.configurations),
+        axes=axes,
+        matched=tuple(matched),
+        held=tuple(held),
+        fixed=tuple(fixed),
+        incomparable=tuple(incomparable),
+        unmatched_target=tuple(unmatched),
+        unmatched_source=tuple(foreign),
+        rows=len(source.configurations),
     )
 
 
@@ -193,7 +190,9 @@ def _option_match(
         levels_by = "rank"
     if np.isnan(places).all():
         return None
-    return OptionMatch(a, tuple(names), _found_by(a.option, names), levels_by, places)
+    return OptionMatch(
+        axis=a, names=tuple(names), found_by=_found_by(a.option, names), levels_by=levels_by, places=places
+    )
 
 
 def _raw(names: Sequence[str], configurations: Sequence[Configuration]) -> list[OptionValue | None]:

@@ -1,8 +1,8 @@
-"""What a study knows, as arrays of level indices: the one thing that model-based samplers read."""
+"""The trials of a study as arrays of level indices, which model-based samplers read."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 #: Levels that a continuous parameter of another program's study is cut into.
 CONTINUOUS_LEVELS = 33
-#: User attribute in which anybody may leave the relative standard error of a trial's value.
+#: User attribute of a trial: the relative standard error of its value, where it is known.
 RELATIVE_ERROR = "relative_error"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Observations:
-    """The trials of a study, save the one that is being asked for.
+    """The trials of a study, except the one that is being asked for.
 
     Attributes:
         indices: (n, options) level indices of the trials with a value; -1 for an inactive option.
@@ -83,7 +83,7 @@ class Codec:
 
     @classmethod
     def of_distributions(cls, found: Mapping[str, BaseDistribution]) -> Codec:
-        """Return the codec of anybody's study, whose parameters are the options' values themselves."""
+        """Return the codec of another program's study, whose parameters are the options' values themselves."""
         values = {name: _levels(dist) for name, dist in found.items()}
         options = tuple(_option(name, found[name], levels) for name, levels in values.items())
         return cls(ConfigurationSpace(options), values, dict(found))
@@ -109,10 +109,8 @@ def observe(study: optuna.Study, codec: Codec, exclude: int) -> Observations:
     done: list[FrozenTrial] = []
     failed: list[tuple[int, ...]] = []
     pending: list[tuple[int, ...]] = []
-    for trial in study.get_trials(deepcopy=False):
-        if trial.number == exclude or says_nothing(trial):
-            continue
-        where = codec.indices(trial.params or trial.system_attrs.get("fixed_params", {}))
+    for trial, params in other_trials(study, exclude):
+        where = codec.indices(params)
         if all(i < 0 for i in where):
             continue
         if trial.state == TrialState.COMPLETE and np.isfinite(trial.value or 0.0):
@@ -122,20 +120,30 @@ def observe(study: optuna.Study, codec: Codec, exclude: int) -> Observations:
         else:
             pending.append(where)
     bounds = sorted({key for t in done for key in t.constraints})
-    # A trial that lacks a constraint is taken to keep it: it was told before the constraint was made.
+    # A trial that lacks a constraint is taken to keep it: it was finished before the constraint was made.
     signed = np.array([[t.constraints.get(k, 0.0) for k in bounds] for t in done]).reshape(len(done), len(bounds))
     sign = -1.0 if study.direction.name == "MAXIMIZE" else 1.0
     width = len(codec.space.options)
     return Observations(
-        _matrix([codec.indices(t.params) for t in done], width),
-        np.array([sign * float(t.value or 0.0) for t in done]),
-        signed,
-        np.maximum(signed, 0.0).sum(axis=1),
-        np.array([_relative_error(t) for t in done]),
-        _matrix(failed, width),
-        _matrix(pending, width),
-        any(t.constraints for t in done),
+        indices=_matrix([codec.indices(t.params) for t in done], width),
+        values=np.array([sign * float(t.value or 0.0) for t in done]),
+        constraints=signed,
+        violations=np.maximum(signed, 0.0).sum(axis=1),
+        relative_errors=np.array([_relative_error(t) for t in done]),
+        failed=_matrix(failed, width),
+        pending=_matrix(pending, width),
+        constrained=any(t.constraints for t in done),
     )
+
+
+def other_trials(study: optuna.Study, exclude: int) -> Iterator[tuple[FrozenTrial, Mapping[str, Any]]]:
+    """Yield each trial but `exclude` with its parameters, those of an enqueued trial included.
+
+    Interrupted trials (`says_nothing`) are left out: they are measured again.
+    """
+    for trial in study.get_trials(deepcopy=False):
+        if trial.number != exclude and not says_nothing(trial):
+            yield trial, trial.params or trial.system_attrs.get("fixed_params", {})
 
 
 def _matrix(rows: Sequence[tuple[int, ...]], width: int) -> NDArray[np.int64]:

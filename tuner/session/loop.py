@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import time
 from collections.abc import Callable, Mapping
@@ -32,13 +31,14 @@ from tuner.events import (
     TrialStarted,
 )
 from tuner.ports import Belief, Believing, Control
-from tuner.search.space_sampler import Neighbourhood, SpaceSampler
-from tuner.session.importance import is_due, option_importance
+from tuner.search.candidates import Candidates
+from tuner.search.importance import is_due, option_importance
+from tuner.search.space_sampler import SpaceSampler, suggestion_seed
 from tuner.session.progress import write_progress
 from tuner.session.session import Session
 from tuner.session.trial import SetOtherwiseError, TrialResult, run_trial
 from tuner.space import OptionValue
-from tuner.study.distributions import from_params, suggest
+from tuner.study.distributions import from_params
 from tuner.study.record import NO_THROTTLING, ROUNDED, TrialRecord, best_record, violations
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ class TrialLoop:
         self._session, self._control, self._now_s = session, control, now_s
         self._target, self._goal, self._store = session.target, session.goal, session.store
         self._emit = session.emit
-        self._near = Neighbourhood(session.target.space)
+        self._candidates = Candidates(session.target.space)
         self._records = session.store.records()
 
     def run(self) -> Outcome:
@@ -179,17 +179,16 @@ class TrialLoop:
 
         study = self._store.study
         # Counting finished trials only makes an interrupted study go on as if nothing had happened.
-        seed = _mixed_seed(self._session.context.seed, len(self._records))
+        seed = suggestion_seed(self._session.context.seed, len(self._records))
         base = self._session.strategy.sampler(replace(self._session.context, seed=seed))
-        sampler = study.sampler = SpaceSampler(base, self._near, seed)
+        sampler = study.sampler = SpaceSampler(base, self._candidates, seed)
         with storage_errors(self._store.url):
             trial = study.ask()
             try:
-                _ = trial.relative_params  # Optuna samples lazily: now
+                params = sampler.parameters(trial)
             except SpaceExhaustedError:
                 self._store.interrupt(trial, "no configuration was left for this trial")
                 raise
-            params = {o.name: suggest(trial, o) for o in self._target.space.options if o.name in sampler.chosen}
             self._believe(base.belief if isinstance(base, Believing) else None, trial)
         origin = str(trial.user_attrs.get("origin", self._session.strategy.name))
         return trial, from_params(self._target.space, params), origin
@@ -338,7 +337,3 @@ def report_progress(session: Session, outcome: Outcome) -> None:
             "updated_s": time.time(),
         },
     )
-
-
-def _mixed_seed(seed: int, count: int) -> int:
-    return int.from_bytes(hashlib.sha256(f"{seed}:{count}".encode()).digest()[:4], "big")

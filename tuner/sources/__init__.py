@@ -1,1 +1,1 @@
-"""What an environment taught: read from tables, studies and source files; learn, compare, write."""
+"""Measurements of other environments: from tables, studies and source files; learned, compared, written."""

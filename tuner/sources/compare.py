@@ -1,4 +1,4 @@
-"""Two environments side by side: what matches, how far their values rank alike, what explains both."""
+"""Two environments compared: the options that match, the rank correlation of their values, the terms they share."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tuner.models.encoding import columns_of
+from tuner.models.encoding import columns_of, level_rows
 from tuner.objective import Metric
+from tuner.search.candidates import level_indices
 from tuner.search.matching import Matching, OptionMatch, match
 from tuner.sources.knowledge import Knowledge
 from tuner.sources.stepwise import StepwiseFit, Term
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 #: A level corresponds by value where it lies within this share of the smallest step between levels.
 _NEAR_STEP = 0.25
-#: Fewer common configurations say nothing on ranks.
+#: Fewer common configurations give no rank correlation.
 FEWEST = 3
 _Cell = tuple[int, ...]
 
@@ -45,7 +46,7 @@ class SharedOption:
     levels_by: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SharedTerm:
     """A term that explains both; coefficients are on each environment's own (log) scale."""
 
@@ -56,7 +57,7 @@ class SharedTerm:
     p_right: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Best:
     """The best common configuration of one environment, measured in the other.
 
@@ -77,7 +78,7 @@ class Best:
     worse_percent: float | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class MetricComparison:
     """One quantity in both.
 
@@ -104,7 +105,7 @@ class MetricComparison:
     right_in_left: Best | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Comparison:
     """Two environments side by side, the right one seen as the left one's source.
 
@@ -132,27 +133,33 @@ def compare(left: Knowledge, right: Knowledge) -> Comparison:
     # A configuration is common to both only where the options that the right holds have its level, too.
     shared = {m.option.name for m in (*found.matched, *found.held)}
     columns = [i for i, a in enumerate(found.axes) if a.option.name in shared]
-    cells = (_own_cells(left, columns), _snapped(found, columns))
+    own = level_rows([left.data.options[i] for i in columns], left.data.configurations)
+    cells = [level_indices(row) for row in own], _snapped(found, columns)
     by_quantity = {m.quantity: m for m in right.data.metrics}
     pairs = [(m, by_quantity[m.quantity]) for m in left.data.metrics if m.quantity in by_quantity]
     return Comparison(
-        matched,
-        found.fixed,
-        tuple(m.option.name for m in found.held),
-        found.incomparable,
-        found.unmatched_target,
-        found.unmatched_source,
-        tuple(_compare_metric(left, right, pair, cells, columns, matched) for pair in pairs),
+        matched=matched,
+        left_held=found.fixed,
+        right_held=tuple(m.option.name for m in found.held),
+        incomparable=found.incomparable,
+        left_unmatched=found.unmatched_target,
+        right_unmatched=found.unmatched_source,
+        metrics=tuple(
+            _compare_metric(_Pair(left=left, right=right, mine=mine, theirs=theirs, matched=matched), cells, columns)
+            for mine, theirs in pairs
+        ),
     )
 
 
-def _own_cells(knowledge: Knowledge, columns: Sequence[int]) -> list[_Cell | None]:
-    options = [knowledge.data.options[i] for i in columns]
-    index = [{v: i for i, v in enumerate(o.values)} for o in options]
-    return [
-        tuple(index[i][c[o.name]] if o.name in c else -1 for i, o in enumerate(options))
-        for c in knowledge.data.configurations
-    ]
+@dataclass(frozen=True, kw_only=True)
+class _Pair:
+    """Two environments, a metric of each, and the options that match."""
+
+    left: Knowledge
+    right: Knowledge
+    mine: Metric
+    theirs: Metric
+    matched: Sequence[SharedOption]
 
 
 def _snapped(found: Matching, columns: Sequence[int]) -> list[_Cell | None]:
@@ -168,7 +175,7 @@ def _snapped(found: Matching, columns: Sequence[int]) -> list[_Cell | None]:
         limit = _NEAR_STEP * float(np.diff(np.sort(axis.levels)).min()) if exact else np.inf
         cells[:, j] = np.where(distance.min(axis=1) <= limit, nearest, -2)
         cells[np.isnan(at), j] = -1
-    return [None if (row == -2).any() else tuple(int(v) for v in row) for row in cells]
+    return [None if (row == -2).any() else level_indices(row) for row in cells]
 
 
 def _medians(cells: Sequence[_Cell | None], values: Sequence[float]) -> dict[_Cell, float]:
@@ -180,31 +187,25 @@ def _medians(cells: Sequence[_Cell | None], values: Sequence[float]) -> dict[_Ce
 
 
 def _compare_metric(
-    left: Knowledge,
-    right: Knowledge,
-    pair: tuple[Metric, Metric],
-    cells: tuple[list[_Cell | None], list[_Cell | None]],
-    columns: Sequence[int],
-    matched: Sequence[SharedOption],
+    pair: _Pair, cells: tuple[Sequence[_Cell], Sequence[_Cell | None]], columns: Sequence[int]
 ) -> MetricComparison:
-    mine, theirs = pair
-    here = _medians(cells[0], left.data.values[mine.name])
-    there = _medians(cells[1], right.data.values[theirs.name])
+    here = _medians(cells[0], pair.left.data.values[pair.mine.name])
+    there = _medians(cells[1], pair.right.data.values[pair.theirs.name])
     common = [c for c in here if c in there] if columns else []
-    shared, left_only, right_only = _terms(left, right, pair, matched)
-    options = [left.data.options[i] for i in columns]
+    shared, left_only, right_only = _terms(pair)
+    options = [pair.left.data.options[i] for i in columns]
     return MetricComparison(
-        mine.quantity,
-        mine,
-        theirs,
-        unit_factor(theirs, mine),
-        len(common),
-        _spearman([here[c] for c in common], [there[c] for c in common]),
-        shared,
-        left_only,
-        right_only,
-        _best(common, here, there, options),
-        _best(common, there, here, options),
+        quantity=pair.mine.quantity,
+        left=pair.mine,
+        right=pair.theirs,
+        factor=unit_factor(pair.theirs, pair.mine),
+        common=len(common),
+        rank_correlation=_spearman([here[c] for c in common], [there[c] for c in common]),
+        shared=shared,
+        left_only=left_only,
+        right_only=right_only,
+        left_in_right=_best(common, here, there, options),
+        right_in_left=_best(common, there, here, options),
     )
 
 
@@ -224,27 +225,27 @@ def _best(
     best = min(common, key=lambda c: own[c])
     least = min(there[c] for c in common)
     return Best(
-        {o.name: o.values[i] for o, i in zip(options, best, strict=True) if i >= 0},
-        own[best],
-        there[best],
-        least,
-        1 + sum(there[c] < there[best] for c in common),
-        100.0 * (there[best] / least - 1.0) if least > 0 else None,
+        configuration={o.name: o.values[i] for o, i in zip(options, best, strict=True) if i >= 0},
+        own=own[best],
+        there=there[best],
+        best_there=least,
+        rank_there=1 + sum(there[c] < there[best] for c in common),
+        worse_percent=100.0 * (there[best] / least - 1.0) if least > 0 else None,
     )
 
 
-def _terms(
-    left: Knowledge, right: Knowledge, pair: tuple[Metric, Metric], matched: Sequence[SharedOption]
-) -> tuple[tuple[SharedTerm, ...], tuple[str, ...], tuple[str, ...]]:
+def _terms(pair: _Pair) -> tuple[tuple[SharedTerm, ...], tuple[str, ...], tuple[str, ...]]:
     """Return shared terms, the most influential first, and the names of each side's others."""
-    mine, theirs = left.terms.get(pair[0].name), right.terms.get(pair[1].name)
+    mine, theirs = pair.left.terms.get(pair.mine.name), pair.right.terms.get(pair.theirs.name)
     if mine is None or theirs is None:
         return (), (), ()
-    renamed = _columns_renamed(right, {m.names[0]: m.option for m in matched if len(m.names) == 1})
-    ours = {frozenset(t.options): t for t in mine.terms}
+    renamed = _columns_renamed(pair.right, {m.names[0]: m.option for m in pair.matched if len(m.names) == 1})
     others = {key: t for t in theirs.terms if (key := _key(t, renamed)) is not None}
-    shared = [(t, others[k]) for k, t in ours.items() if k in others]
-    both = tuple(SharedTerm(a.options, a.coefficient, b.coefficient, a.p_value, b.p_value) for a, b in shared)
+    shared = [(t, others[k]) for t in mine.terms if (k := frozenset(t.options)) in others]
+    both = tuple(
+        SharedTerm(options=a.options, left=a.coefficient, right=b.coefficient, p_left=a.p_value, p_right=b.p_value)
+        for a, b in shared
+    )
     return both, _rest(mine, [a for a, _ in shared]), _rest(theirs, [b for _, b in shared])
 
 

@@ -1,27 +1,26 @@
-"""What an environment taught, in one value: data, terms, models, and where it all comes from.
+"""What was learned of an environment: measurements, terms, models and their origin.
 
-`tuner.sources.file` reads and writes it; `tuner.sources.learn` makes it.
+`tuner.sources.learn` makes it; `tuner.sources.file` writes and reads it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from tuner.ports import SourceData
 from tuner.sources.stepwise import StepwiseFit
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Origin:
-    """Where knowledge was learned.
+    """Where measurements come from.
 
     Attributes:
         kind: ``table`` or ``study``.
         name: The table's file name without its folder and suffix, or the study's name.
-        board, workload, device: ``""`` where nobody said.
-        emulated: Whether no real hardware stood behind the numbers; None where nobody said.
+        board, workload, device: ``""`` where not stated.
+        emulated: Whether the numbers are an emulation's, not real hardware's; None where not stated.
         facts: Further facts for people.
     """
 
@@ -34,9 +33,9 @@ class Origin:
     facts: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Knowledge:
-    """What an environment taught.
+    """What was learned of an environment.
 
     Attributes:
         origin: Where.
@@ -45,7 +44,7 @@ class Knowledge:
         data: A thinned sample of the measurements, and the models (over `columns_of` its options, in that order).
         measured: How many configurations were measured; `data` has at most as many.
         terms: Metric name -> stepwise regression over the names of the columns.
-        sha256: Of the canonical content; ``""`` where it was never written or read.
+        sha256: Of the file's content; ``""`` where it was not read from a file.
     """
 
     origin: Origin
@@ -55,8 +54,3 @@ class Knowledge:
     measured: int
     terms: Mapping[str, StepwiseFit]
     sha256: str = ""
-
-    @property
-    def models(self) -> Mapping[str, Mapping[str, Mapping[str, Any]]]:
-        """Metric name -> learner -> document of a fitted performance model."""
-        return self.data.models

@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from tuner import __version__, filenames, registry
+from tuner import __version__, filenames
 from tuner.errors import MeasurementError, TableError, TunerError, UsageError
 from tuner.files import atomic_write
+from tuner.models import create
 from tuner.models.encoding import columns_of, encode
 from tuner.models.persistence import to_document
 from tuner.objective import Metric
@@ -33,7 +34,7 @@ FITTED_TO = 5_000
 
 
 def load_knowledge(spec: str, url: str, is_emulated: IsEmulated = unknown) -> Knowledge:
-    """Return what `spec` teaches: read from a `.source` file, else learned from a table or study, all of it.
+    """Return the knowledge that `spec` names: read from a `.source` file, else learned from all of a table or study.
 
     Raises:
         What `read_knowledge` and `tuner.sources.load.measured_source` raise.
@@ -48,7 +49,7 @@ def load_knowledge(spec: str, url: str, is_emulated: IsEmulated = unknown) -> Kn
 def learn(
     spec: str, url: str, learners: Sequence[str] = LEARNERS, whole: bool = False, is_emulated: IsEmulated = unknown
 ) -> Knowledge:
-    """Return what a table or study teaches.
+    """Return what can be learned of a table or study.
 
     Args:
         spec: A table's path or a study's name.
@@ -63,7 +64,7 @@ def learn(
         What `tuner.sources.load.measured_source` raises.
     """
     for name in learners:
-        registry.create("models", name)  # an unknown one is said before anything is computed
+        create(name)  # an unknown one is reported before anything is computed
     path = source_path(spec)
     if path is not None and is_source_file(path):
         raise UsageError(f"{spec} is a source file already.", "Learn from a table or a study.")
@@ -80,12 +81,12 @@ def learn(
     design = encode(fitted.options, fitted.configurations)
     models = {m.name: {name: _model(name, design, fitted, m) for name in learners} for m in modelled if design.shape[1]}
     return Knowledge(
-        origin,
-        datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        __version__,
-        replace(source if whole else sample, models=models if learners else {}),
-        len(source.configurations),
-        {m.name: _terms(design, fitted, m) for m in modelled},
+        origin=origin,
+        created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        tuner_version=__version__,
+        data=replace(source if whole else sample, models=models if learners else {}),
+        measured=len(source.configurations),
+        terms={m.name: _terms(design, fitted, m) for m in modelled},
     )
 
 
@@ -106,7 +107,7 @@ def _terms(design: Any, source: SourceData, metric: Metric) -> StepwiseFit:
 
 
 def _model(learner: str, design: Any, source: SourceData, metric: Metric) -> dict[str, Any]:
-    model = registry.create("models", learner)
+    model = create(learner)
     try:
         model.fit(design, np.array(source.values[metric.name], dtype=float))
     except TunerError:
@@ -132,7 +133,7 @@ def write_knowledge(path: Path, knowledge: Knowledge) -> None:
 
 
 def default_path(origin: Origin) -> Path:
-    """Return where knowledge is kept that was given no file: one file for each table or study.
+    """Return the file that `tuner source learn` writes where none is named: one for each table or study.
 
     What was learned from the same origin before is replaced.
     """
@@ -155,10 +156,5 @@ def _same_origin(path: Path, origin: Origin) -> bool:
     try:
         known = read_knowledge(path).origin
     except TunerError:
-        return False  # damaged: kept for its owner to look at
-    return (known.kind, known.name, known.board, known.workload) == (
-        origin.kind,
-        origin.name,
-        origin.board,
-        origin.workload,
-    )
+        return False  # damaged: kept, not replaced
+    return replace(known, device=origin.device, emulated=origin.emulated, facts=origin.facts) == origin

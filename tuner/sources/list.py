@@ -1,4 +1,4 @@
-"""Which source files there are, and which studies one could learn from."""
+"""The source files there are, and the studies that can be learned from."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tuner.study.stored_study import list_studies
 
 @dataclass(frozen=True)
 class SourceFile:
-    """A source file: a summary for people, or what is wrong with it."""
+    """A source file: a summary, or what is wrong with it."""
 
     path: str
     summary: str = ""
@@ -60,7 +60,7 @@ def _summary(knowledge: Knowledge) -> str:
 
 
 def studies(url: str) -> dict[str, int]:
-    """Return study -> finished trials with a value, of the studies that `tuner` made and that have any.
+    """Return study -> finished trials with a value, of `tuner`'s own studies that have any.
 
     Raises:
         What `tuner.study.stored_study.list_studies` raises.

@@ -1,4 +1,4 @@
-"""`--source`: what another environment taught, from a `.source` file, a table or a study."""
+"""Measurements of another environment (`--source`): from a `.source` file, a table or a study."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def _kept_source(name: str) -> Path | None:
 def _exists(path: Path) -> bool:
     try:
         return path.exists()
-    except PermissionError:  # reading it will say so
+    except PermissionError:  # reading it reports that
         return True
     except (OSError, ValueError):  # too long for a file's name, or a NUL in it
         return False
@@ -107,4 +107,4 @@ def _table_origin(path: Path, environment: Mapping[str, str]) -> Origin:
     facts = dict(environment)
     emulated = {"true": True, "yes": True, "false": False, "no": False}.get(facts.pop("emulated", "").lower())
     own = {key: facts.pop(key, "") for key in ("board", "workload", "device")}
-    return Origin("table", path.stem, emulated=emulated, facts=facts, **own)
+    return Origin(kind="table", name=path.stem, emulated=emulated, facts=facts, **own)

@@ -42,7 +42,7 @@ class Term:
         return ":".join(self.options)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class StepwiseFit:
     """A fitted stepwise regression.
 
@@ -65,22 +65,14 @@ class StepwiseFit:
         """The model as statsmodels and R write it."""
         return f"{'log(y)' if self.log else 'y'} ~ " + (" + ".join(t.name for t in self.terms) or "1")
 
-    def influence(self, name: str) -> float:
-        """Return the sum of the |coefficients| of the terms that hold column `name`."""
-        return sum(abs(t.coefficient) for t in self.terms if name in t.options)
+    def columns(self, design: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the (n, terms) products of an (n, columns) design's columns."""
+        position = {n: i for i, n in enumerate(self.names)}
+        return term_columns(design, [tuple(position[n] for n in t.options) for t in self.terms])
 
     def predict_response(self, design: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the (n,) predicted response of an (n, columns) design."""
-        position = {n: i for i, n in enumerate(self.names)}
-        result = np.full(len(design), self.intercept)
-        for term in self.terms:
-            result += term.coefficient * np.prod(design[:, [position[n] for n in term.options]], axis=1)
-        return result
-
-    def predict(self, design: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the (n,) predicted values, in the unit that was fitted."""
-        response = self.predict_response(design)
-        return np.exp(response) if self.log else response
+        return np.asarray(self.intercept + self.columns(design) @ np.array([t.coefficient for t in self.terms]))
 
 
 def fit_stepwise(
@@ -122,7 +114,7 @@ def fit_stepwise(
         if abs(c) >= SMALLEST_COEFFICIENT
     ]
     ordered = tuple(sorted(terms, key=lambda t: -abs(t.coefficient)))
-    return StepwiseFit(tuple(names), ordered, float(coefficients[0]), r2, log)
+    return StepwiseFit(names=tuple(names), terms=ordered, intercept=float(coefficients[0]), r2=r2, log=log)
 
 
 def term_columns(design: NDArray[np.float64], terms: Sequence[Positions]) -> NDArray[np.float64]:

@@ -1,4 +1,4 @@
-"""What a study measured, as options, metrics and rows: the one form of it, as a source and as an exported table."""
+"""What a study measured, as options, metrics and rows: for its use as a source, and as an exported table."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ IsEmulated = Callable[[str], "bool | None"]
 
 
 def unknown(device: str) -> None:
-    """Say nothing of a device."""
+    """Return None: whether the device is emulated is not known."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class StudyData:
     """What a study measured.
 

@@ -1,4 +1,4 @@
-"""A study as a measured table: the CSV text, and the TOML beside it that says what cells cannot."""
+"""A study as a measured table: the CSV text, and the TOML beside it for what cells cannot express."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def _environment(study: StudyData) -> tomlkit.items.Table:
 
 
 def not_in_names(study: StudyData) -> list[str]:
-    """Return what the CSV text alone does not say: clauses for people, none where names and cells say enough."""
+    """Return what the CSV text alone does not express, as clauses; none where names and cells are enough."""
     ordered = [o.name for o in study.options if o.kind == "ordinal" and any(isinstance(v, str) for v in o.values)]
     unnamed = [m.name for m in study.metrics if metric_of_name(m.name) != m]
     return [

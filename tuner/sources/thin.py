@@ -1,4 +1,4 @@
-"""A sample of many measured configurations that keeps the best, and spreads the others over the space."""
+"""A sample of many measured configurations: the best, and others by chance."""
 
 from __future__ import annotations
 
@@ -12,8 +12,6 @@ from tuner.ports import SourceData
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-    Indices = NDArray[np.int64]
 
 #: Up to this many configurations are all kept.
 KEPT_WHOLE = 1_000
@@ -30,8 +28,11 @@ def thinned(source: SourceData, metrics: Sequence[str]) -> SourceData:
         source: Any number of configurations.
         metrics: Names of the metrics whose best tenth is kept.
     """
-    rows = sample_rows(source, metrics)
-    if len(rows) == len(source.configurations):
+    count = len(source.configurations)
+    best = min(MOST_BEST, -(-count // 10))
+    values = [np.asarray(source.values[name], dtype=float) for name in metrics]
+    rows = sample_rows(values, KEPT_WHOLE, best, seed=0, least_others=LEAST_OTHERS)
+    if len(rows) == count:
         return source
     return replace(
         source,
@@ -40,30 +41,22 @@ def thinned(source: SourceData, metrics: Sequence[str]) -> SourceData:
     )
 
 
-def sample_rows(source: SourceData, metrics: Sequence[str]) -> Indices:
-    """Return the ascending positions of the configurations that `thinned` keeps.
+def sample_rows(
+    values: Sequence[NDArray[np.float64]], most: int, best: int, seed: int, *, least_others: int = 0
+) -> NDArray[np.int64]:
+    """Return the ascending positions of a sample of configurations; all of them where they are at most `most`.
 
-    The others are drawn one from each of equally many strata: neighbours in the lexicographic order of their levels.
+    Args:
+        values: One (n,) array for each metric, at least one; less is better.
+        most: Size of the sample; it is larger where `least_others` asks for it.
+        best: How many of the best by each metric are in it.
+        seed: Of the others, which are drawn by chance.
+        least_others: How many of these there are at least.
     """
-    count = len(source.configurations)
-    if count <= KEPT_WHOLE:
-        return np.arange(count)
-    best_of_each = min(MOST_BEST, -(-count // 10))
-    best = np.zeros(count, dtype=bool)
-    for name in metrics:
-        best[np.argsort(source.values[name], kind="stable")[:best_of_each]] = True
-    others = np.flatnonzero(~best)
-    wanted = min(len(others), max(LEAST_OTHERS, KEPT_WHOLE - int(best.sum())))
-    order = others[np.lexsort(_levels(source)[others].T[::-1])]
-    edges = np.linspace(0, len(order), wanted + 1).astype(np.int64)
-    # A fixed stride would meet the same level of the last options again and again; chance within a stratum does not.
-    drawn = np.random.default_rng(0).integers(edges[:-1], edges[1:])
-    return np.sort(np.concatenate([np.flatnonzero(best), order[drawn]]))
-
-
-def _levels(source: SourceData) -> Indices:
-    columns = []
-    for option in source.options:
-        index = {v: i for i, v in enumerate(option.values)}
-        columns.append([index[c[option.name]] if option.name in c else -1 for c in source.configurations])
-    return np.array(columns, dtype=np.int64).T
+    if len(values[0]) <= most:
+        return np.arange(len(values[0]))
+    orders = [np.argsort(v, kind="stable") for v in values]
+    kept = np.unique(np.concatenate([order[:best] for order in orders]))
+    others = orders[0][~np.isin(orders[0], kept)]
+    drawn = np.random.default_rng(seed).permutation(others)[: max(least_others, most - len(kept))]
+    return np.sort(np.concatenate([kept, drawn]))

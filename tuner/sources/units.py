@@ -1,4 +1,4 @@
-"""Whether a source's numbers can be taken for a target's: units that agree, and by what factor they differ."""
+"""Whether a source's values can be converted to a target's unit, and the factor."""
 
 from __future__ import annotations
 
@@ -21,13 +21,8 @@ _BASES: dict[str, tuple[float, dict[str, int]]] = {
     "°C": (1.0, {"°C": 1}),
 }
 _PREFIXES = {"n": 1e-9, "µ": 1e-6, "u": 1e-6, "m": 1e-3, "k": 1e3, "M": 1e6, "G": 1e9}
-#: Units that say nothing: only numbers of one metric's name share them.
+#: Units that are not known: they agree only between metrics of one name.
 _UNSTATED = frozenset({"", AS_RECORDED})
-
-
-def units_agree(source: Metric, target: Metric) -> bool:
-    """Return whether the source's values can be converted to the target's unit (``ms`` to ``s``)."""
-    return unit_factor(source, target) is not None
 
 
 def unit_factor(source: Metric, target: Metric) -> float | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -44,7 +44,7 @@ _UNITS: dict[str, dict[str, str]] = {
 _NEUTRAL = frozenset(
     {"inference", "run", "execution", "total", "mean", "median", "avg", "average", "per", "p50", "measured", "wall"}
 )
-#: Words that say that somebody set the number: ``power_limit_w``, ``max_time_s``.
+#: Words of numbers that were set, not measured: ``power_limit_w``, ``max_time_s``.
 _SETTING = frozenset({"limit", "cap", "budget", "target", "interval", "period", "window", "slice", "setting"})
 _OPTION_UNITS = (
     ("_khz", "kHz"),
@@ -62,7 +62,7 @@ _OPTION_UNITS = (
 
 
 def metric_of_name(name: str) -> Metric | None:
-    """Return the metric that a column's name says, None for an option.
+    """Return the metric that a column's name states, None for an option.
 
     The quantity is ``latency``, ``energy``, ... where nothing but neutral words stand around it
     (``inference_time_s``), ``latency_p95`` and the like for percentiles, else the name itself
@@ -97,9 +97,9 @@ def option_unit(name: str) -> str:
     return next((unit for suffix, unit in _OPTION_UNITS if name.lower().endswith(suffix)), "")
 
 
-@dataclass(frozen=True)
-class Column:
-    """What the TOML says of one column; None where it says nothing.
+@dataclass(frozen=True, kw_only=True)
+class DeclaredColumn:
+    """What the TOML declares of one column; None where it declares nothing.
 
     `order` are an ordinal option's texts; `levels` all levels that an option could be set to, from the lowest on.
     """
@@ -112,7 +112,7 @@ class Column:
     levels: tuple[OptionValue, ...] | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Declaration:
     """The TOML beside a table.
 
@@ -125,7 +125,7 @@ class Declaration:
     """
 
     path: Path | None = None
-    columns: Mapping[str, Column] = field(default_factory=dict)
+    columns: Mapping[str, DeclaredColumn] = field(default_factory=dict)
     objectives: Mapping[str, str] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
     baseline: Mapping[str, Any] | None = None
@@ -141,91 +141,32 @@ def read_declaration(table: Path, rights: Rights = OWN) -> Declaration:
     candidates = [table.with_name(table.name + ".toml"), table.with_name(table.stem + ".toml")]
     with rights.taken():
         path = next((c for c in candidates if c != table and os.path.exists(c)), None)
-    return Declaration() if path is None else _Reader(path, rights).declaration()
+    if path is None:
+        return Declaration()
+    from tuner.config.schema import checked  # takes time to import
+    from tuner.config.toml import read_toml
+    from tuner.tables.schema import TableFile
 
-
-class _Reader:
-    """Checks a declaration's keys and types; says where in the file what is wrong stands."""
-
-    def __init__(self, path: Path, rights: Rights) -> None:
-        from tuner.config.toml import malformed, read_toml
-
-        self._path, self._malformed = path, malformed
-        self._data, self._locate = read_toml(path, rights)
-
-    def declaration(self) -> Declaration:
-        self._known((), self._data, ("columns", "objectives", "environment", "baseline"))
-        columns = self._table("columns")
-        return Declaration(
-            self._path,
-            {name: self._column(name, said) for name, said in columns.items()},
-            {k: self._text(("objectives", k), v) for k, v in self._table("objectives").items()},
-            {k: self._text(("environment", k), v) for k, v in self._table("environment").items()},
-            self._table("baseline") or None,
+    data, locate = read_toml(path, rights)
+    said = checked(TableFile, data, path, locate)
+    columns = {
+        name: DeclaredColumn(
+            role=column.role or ("metric" if column.quantity else None),
+            quantity=column.quantity,
+            unit=column.unit,
+            kind=column.kind,
+            order=None if column.order is None else tuple(column.order),
+            levels=None if column.levels is None else tuple(column.levels),
         )
-
-    def _column(self, name: str, said: Any) -> Column:
-        path = ("columns", name)
-        if isinstance(said, str):  # `gpu = "option"` is short for a table with a role
-            said = {"role": said}
-        if not isinstance(said, dict):
-            self._fail(path, f"column '{name}' must be a table such as {{ role = 'metric', unit = 's' }}")
-        self._known(path, said, ("role", "quantity", "unit", "kind", "order", "levels"))
-        values = {
-            k: self._text((*path, k), v, empty=k == "unit") for k, v in said.items() if k not in ("order", "levels")
-        }
-        for key, allowed in (("role", ("option", "metric", "ignore")), ("kind", ("ordinal", "categorical"))):
-            if values.get(key, allowed[0]) not in allowed:
-                self._fail((*path, key), f"{key} is '{values[key]}'; it can be {', '.join(allowed)}")
-        if "quantity" in values and values.setdefault("role", "metric") != "metric":
-            self._fail((*path, "quantity"), "only a metric has a quantity")
-        if "order" in said and (values.get("role") == "metric" or values.get("kind") == "categorical"):
-            self._fail((*path, "order"), "only an ordinal option has an order")
-        if "levels" in said and (values.get("role", "option") != "option" or "order" in said):
-            self._fail((*path, "levels"), "only an option has levels, and no order besides: they are in order")
-        return Column(
-            order=self._order((*path, "order"), said.get("order")),
-            levels=self._levels((*path, "levels"), said.get("levels")),
-            **values,  # type: ignore[arg-type]
-        )
-
-    def _levels(self, path: Sequence[str], said: Any) -> tuple[OptionValue, ...] | None:
-        if said is None:
-            return None
-        plain = isinstance(said, list) and said and all(isinstance(v, (bool, int, float, str)) for v in said)
-        if not plain or len({type(v) is str for v in said}) > 1 or len(set(map(str, said))) != len(said):
-            self._fail(path, "'levels' must be a list of different texts, numbers or booleans")
-        return tuple(said)
-
-    def _order(self, path: Sequence[str], said: Any) -> tuple[str, ...] | None:
-        if said is None:
-            return None
-        if not isinstance(said, list) or not all(isinstance(text, str) for text in said):
-            self._fail(path, "'order' must be a list of texts, as the cells have them, from the lowest on")
-        if len(set(said)) != len(said):
-            self._fail(path, "'order' lists a text twice")
-        return tuple(said)
-
-    def _table(self, name: str) -> dict[str, Any]:
-        found = self._data.get(name, {})
-        if not isinstance(found, dict):
-            self._fail((name,), f"'{name}' must be a table")
-        return dict(found)
-
-    def _text(self, path: Sequence[str], value: Any, empty: bool = False) -> str:
-        if not isinstance(value, str) or not (value or empty):
-            self._fail(path, f"'{path[-1]}' must be text")
-        return str(value)
-
-    def _known(self, path: Sequence[str], keys: Iterable[str], known: Sequence[str]) -> None:
-        for key in keys:
-            if key not in known:
-                near = difflib.get_close_matches(key, known, n=1)
-                means = f"did you mean '{near[0]}'?" if near else f"known are {', '.join(known)}"
-                self._fail((*path, key), f"a table's TOML has no key '{key}': {means}")
-
-    def _fail(self, path: Sequence[str], what: str) -> None:
-        raise self._malformed(self._path, self._locate(path), what)
+        for name, column in said.columns.items()
+    }
+    return Declaration(
+        path=path,
+        columns=columns,
+        objectives=said.objectives,
+        environment=said.environment,
+        baseline=said.baseline or None,
+    )
 
 
 @dataclass(frozen=True)
@@ -270,12 +211,12 @@ def assign_roles(table: Path, header: Sequence[str], declared: Declaration) -> R
 
 
 def _is_ignored(name: str, declared: Declaration) -> bool:
-    role = declared.columns.get(name, Column()).role
+    role = declared.columns.get(name, DeclaredColumn()).role
     return role == "ignore" or (role is None and name in IGNORED)
 
 
 def _metric(name: str, declared: Declaration, decided: Container[str]) -> Metric | None:
-    said, named = declared.columns.get(name, Column()), metric_of_name(name)
+    said, named = declared.columns.get(name, DeclaredColumn()), metric_of_name(name)
     objective = next((o for o, column in declared.objectives.items() if column == name), None)
     if said.role == "option" or said.order is not None or said.levels is not None:
         return None
@@ -291,7 +232,7 @@ def _one_per_quantity(found: Mapping[str, Metric], declared: Declaration) -> tup
     def rank(name: str) -> int:
         if name in declared.objectives.values():
             return 0
-        return 1 if declared.columns.get(name, Column()).quantity else 2
+        return 1 if declared.columns.get(name, DeclaredColumn()).quantity else 2
 
     owner: dict[str, str] = {}
     for name in sorted(found, key=rank):  # stable: the file's order within a rank

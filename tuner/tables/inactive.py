@@ -1,4 +1,4 @@
-"""Empty cells of option columns: the option is inactive in that row, where another option's value says so."""
+"""Empty cells of option columns: the option is inactive in that row, if that follows from another option's value."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def _with_condition(sheet: Sheet, name: str, columns: Mapping[str, Levels]) -> O
 def _active_at(
     cells: Sequence[OptionValue | None], parent: Sequence[OptionValue | None]
 ) -> tuple[OptionValue, ...] | None:
-    """Return the parent's values at which a column has values; None where these do not tell all of its empty cells.
+    """Return the parent's values at which a column has values; None where these do not explain all of its empty cells.
 
     The parent has fewer empty cells, all of them in the column's empty rows, so that no two depend on each other.
     """

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from tuner.errors import TableError
 from tuner.objective import Metric
 from tuner.space import Option, OptionValue
-from tuner.tables.columns import Column, option_unit
+from tuner.tables.columns import DeclaredColumn, option_unit
 from tuner.tables.text import Sheet, short
 
 #: Quantities of which zero is as impossible as a negative value.
@@ -87,11 +87,11 @@ def measurements(sheet: Sheet, metric: Metric, commas: bool) -> list[float]:
     return values
 
 
-def option_levels(sheet: Sheet, name: str, said: Column, commas: bool) -> Levels:
+def option_levels(sheet: Sheet, name: str, said: DeclaredColumn, commas: bool) -> Levels:
     """Return an option column's levels.
 
-    They are true and false where all cells say so, numbers where all are in the usual writing and no two texts of
-    one number differ by more than ``.0``, else text. What is declared has the last word.
+    They are booleans where all cells are true or false, numbers where all are in the usual writing and no two texts of
+    one number differ by more than ``.0``, else text. What is declared decides.
 
     Args:
         sheet: The table.
@@ -129,7 +129,7 @@ def option_levels(sheet: Sheet, name: str, said: Column, commas: bool) -> Levels
     return _levels(name, said, cells, {text: text for text in first}, notice)
 
 
-def _in_order(sheet: Sheet, name: str, said: Column, first: Mapping[str, int]) -> Levels:
+def _in_order(sheet: Sheet, name: str, said: DeclaredColumn, first: Mapping[str, int]) -> Levels:
     order = said.order or ()
     for text, row in first.items():
         if text not in order:
@@ -139,7 +139,7 @@ def _in_order(sheet: Sheet, name: str, said: Column, first: Mapping[str, int]) -
     return Levels(Option(name, levels, "ordinal", unit=said.unit or ""), [c or None for c in sheet.columns[name]])
 
 
-def _declared(sheet: Sheet, name: str, said: Column, first: Mapping[str, int]) -> Levels:
+def _declared(sheet: Sheet, name: str, said: DeclaredColumn, first: Mapping[str, int]) -> Levels:
     """Return a column of which all levels are declared."""
     levels = said.levels or ()
     level_of: dict[str, OptionValue] = {}
@@ -170,7 +170,7 @@ def _written(text: str, levels: Sequence[OptionValue]) -> OptionValue | None:
 
 
 def _levels(
-    name: str, said: Column, cells: Sequence[str], level_of: Mapping[str, OptionValue], notice: str = ""
+    name: str, said: DeclaredColumn, cells: Sequence[str], level_of: Mapping[str, OptionValue], notice: str = ""
 ) -> Levels:
     levels = set(level_of.values())
     if len(levels) > LIMIT_TEXTS and any(isinstance(level, str) for level in levels):
@@ -252,7 +252,7 @@ def _pointed(cell: str) -> str:
 
 
 def _refuse_uncertain(sheet: Sheet, name: str, first: Mapping[str, int]) -> None:
-    """Raise where all cells are numbers, save some in the writing of another country, or nan or infinity."""
+    """Raise where all cells are numbers, except some in the notation of another country, nan or infinity."""
     odd = [text for text in first if not _USUAL.fullmatch(text)]
     foreign = all(_COMMA.fullmatch(t) or _GROUPED.fullmatch(t) for t in odd)
     if odd and (foreign or all(_NOT_FINITE.fullmatch(t) for t in odd)) and len(odd) < len(first) + foreign:

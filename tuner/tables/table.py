@@ -17,7 +17,7 @@ from tuner.objective import EDP, ENERGY, POWER, Metric
 from tuner.ports import SourceData, StopToken
 from tuner.rights import OWN, Rights
 from tuner.space import Configuration, Option, OptionValue
-from tuner.tables.columns import Column, Declaration, assign_roles, read_declaration
+from tuner.tables.columns import Declaration, DeclaredColumn, assign_roles, read_declaration
 from tuner.tables.inactive import notices as inactive_notices
 from tuner.tables.inactive import with_conditions
 from tuner.tables.numbers import Levels, has_decimal_commas, measurements, option_levels
@@ -32,7 +32,7 @@ _WATTS = {"W": 1.0, "mW": 1e-3}
 Repeats = Mapping[str, tuple[float, ...]]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Table:
     """A measured table.
 
@@ -43,12 +43,12 @@ class Table:
         repeats: The measurements of each configuration; rows of equal options are repeats of one.
         metrics: What the values mean; derived ones (EDP, power) come last.
         tied: Option -> further column -> (level of the option -> value of that column).
-        environment: What the TOML says of where the table was measured.
+        environment: What the TOML declares of the environment.
         baseline: The configuration that the TOML names, else None.
         ignored: Columns that are neither option nor metric.
         derived: Those of the metrics that were computed here, not read.
         tied_options: The further columns of `tied`, as options of their own.
-        notices: What people should know of how it was read.
+        notices: Notices for the user on how it was read.
         levels: Option -> all levels that are declared of it, also those that no row has.
         never_active: Options with declared levels whose cells are all empty; they are in `ignored`, too.
     """
@@ -127,7 +127,7 @@ def read_table(path: Path, stop: StopToken | None = None, rights: Rights = OWN) 
     values = {m.name: measurements(sheet, m, commas) for m in watched(roles.metrics, stop, 1)}
     unused = tuple(n for n in roles.options if not any(sheet.columns[n]))
     columns = {
-        n: option_levels(sheet, n, declared.columns.get(n, Column()), commas)
+        n: option_levels(sheet, n, declared.columns.get(n, DeclaredColumn()), commas)
         for n in watched(roles.options, stop, 1)
         if n not in unused
     }
@@ -139,11 +139,11 @@ def read_table(path: Path, stop: StopToken | None = None, rights: Rights = OWN) 
     configurations, repeats = _group({o.name: columns[o.name].cells for o in options}, values, stop)
     derived = add_derived(roles.metrics, repeats, taken=tuple(sheet.columns))
     table = Table(
-        path,
-        options,
-        configurations,
-        tuple(repeats),
-        (*roles.metrics, *derived),
+        path=path,
+        options=options,
+        configurations=configurations,
+        repeats=tuple(repeats),
+        metrics=(*roles.metrics, *derived),
         tied={n: {o: _levels_of(columns, n, o) for o in others} for n, others in groups.items() if others},
         tied_options=tuple(columns[o].option for others in groups.values() for o in others),
         environment=declared.environment,
@@ -151,7 +151,7 @@ def read_table(path: Path, stop: StopToken | None = None, rights: Rights = OWN) 
         derived=derived,
         levels={n: c.levels for n, c in declared.columns.items() if c.levels is not None},
         never_active=tuple(
-            _plain_option(n, c) for n in unused if (c := declared.columns.get(n, Column())).levels is not None
+            _plain_option(n, c) for n in unused if (c := declared.columns.get(n, DeclaredColumn())).levels is not None
         ),
         notices=(
             *sheet.notices,
@@ -173,14 +173,14 @@ def table_source(table: Table) -> SourceData:
     values = {m.name: tuple(float(median(r[m.name])) for r in table.repeats) for m in table.metrics}
     configurations = tuple(map(table.full, table.configurations)) if table.tied else table.configurations
     options = (
-        # Where an option of a source is inactive its rows say, and they may not have all that its condition asks for.
+        # The rows of a source show where an option is inactive; they may lack the parent that its condition names.
         replace(o, condition=None, values=table.levels.get(o.name, o.values))
         for o in (*table.options, *table.tied_options, *table.never_active)
     )
     return SourceData(str(table.path), tuple(options), configurations, values, table.metrics, notices=table.notices)
 
 
-def _plain_option(name: str, said: Column) -> Option:
+def _plain_option(name: str, said: DeclaredColumn) -> Option:
     return Option(name, said.levels or (), said.kind or "categorical", unit=said.unit or "")
 
 
@@ -194,7 +194,7 @@ def _levels_of(columns: Mapping[str, Levels], leader: str, other: str) -> dict[O
 
 
 def _differing(toml: Path, columns: Sequence[Levels]) -> list[str]:
-    """Return notices on columns that differ in every row, where others do not say all that was set."""
+    """Return notices on columns that differ in every row, where there are other options."""
     rows = len(columns[0].cells)
     return [
         f"column {column.option.name} differs in every row, so that no row repeats another; "

@@ -1,4 +1,4 @@
-"""The text of a CSV file: encoding, separator, header and cells, within limits. What cells mean is said elsewhere.
+"""The text of a CSV file: encoding, separator, header and cells, within limits. What cells mean is decided elsewhere.
 
 Spreadsheets and scripts write many dialects. What is certain is read, with a notice where something was left out;
 what is not is refused with the cause.
@@ -48,13 +48,13 @@ _OFTEN = 1_000
 _TEXTS_KEPT = 50_000
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Sheet:
     """The cells of a CSV file.
 
     Attributes:
         path: The file.
-        separator: One of `SEPARATORS`, or what the file says.
+        separator: One of `SEPARATORS`, or what the file states.
         lines: The line of each row.
         columns: Name -> cells without the blanks around them, one per row; in the file's order.
         notices: What was left out, for people.
@@ -80,7 +80,7 @@ def read_sheet(path: Path, stop: StopToken | None = None, rights: Rights = OWN) 
 
     Args:
         path: The file.
-        stop: Looked at again and again.
+        stop: Checked regularly.
         rights: To be taken while the file is opened.
 
     Raises:
@@ -103,7 +103,7 @@ def read_sheet(path: Path, stop: StopToken | None = None, rights: Rights = OWN) 
     comments += start.comments
     notices = [f"lines that begin with # are skipped: {comments}"] if comments else []
     columns = _named_columns(path, header, rows, notices)
-    return Sheet(path, separator, lines, columns, tuple(notices))
+    return Sheet(path=path, separator=separator, lines=lines, columns=columns, notices=tuple(notices))
 
 
 def short(text: str) -> str:
@@ -140,7 +140,7 @@ def _decoded(path: Path, raw: bytes) -> str:
     return text
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Start:
     """What stands before the header: a line ``sep=;`` of Excel's, blank lines, comments.
 
@@ -148,7 +148,7 @@ class _Start:
         offset: Where the header begins.
         lines: Lines before it.
         comments: How many of them are comments.
-        separator: What Excel's line says.
+        separator: What Excel's line states.
         header: The header's first line.
     """
 
@@ -169,7 +169,7 @@ class _Start:
             elif line.startswith("#"):
                 comments += 1
             elif line.strip():
-                return cls(match.start(), count, comments, separator, line)
+                return cls(offset=match.start(), lines=count, comments=comments, separator=separator, header=line)
         return cls()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -10,7 +9,8 @@ from typing import TYPE_CHECKING
 from tuner.config.values import Settings
 from tuner.objective import LATENCY, Objective
 from tuner.ports import SourceData, Strategy, StrategyContext
-from tuner.search.space_sampler import Neighbourhood, SpaceSampler
+from tuner.search.candidates import Candidates
+from tuner.search.space_sampler import SpaceSampler, suggestion_seed
 from tuner.space import ConfigurationSpace
 from tuner.study.distributions import suggest, to_params
 from tuner.testing.environments import latency_s
@@ -58,7 +58,7 @@ class Driver:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self.strategy, self.context = strategy, context
         self._wrapped = wrapped
-        self._near = Neighbourhood(context.space)
+        self._candidates = Candidates(context.space)
         strategy.check(context)
         self.study = study if study is not None else optuna.create_study()
         for configuration in strategy.seeds(context):
@@ -67,9 +67,9 @@ class Driver:
     def ask(self) -> tuple[optuna.Trial, Indices]:
         """Return the next trial and its configuration's level indices."""
         finished = sum(t.state.is_finished() for t in self.study.get_trials(deepcopy=False))
-        seed = seed_of(self.context.seed, finished)
+        seed = suggestion_seed(self.context.seed, finished)
         base = self.strategy.sampler(replace(self.context, seed=seed))
-        self.study.sampler = SpaceSampler(base, self._near, seed) if self._wrapped else base
+        self.study.sampler = SpaceSampler(base, self._candidates, seed) if self._wrapped else base
         trial = self.study.ask()
         frozen = self.study.get_trials(deepcopy=False)[trial.number]
         # An enqueued trial's configuration is fixed; Optuna samples the others' lazily, at this very access.
@@ -91,8 +91,3 @@ class Driver:
             self.study.tell(trial, (objective or self.value)(indices))
             found.append(indices)
         return found
-
-
-def seed_of(seed: int, finished: int) -> int:
-    """Return the seed of the suggestion after `finished` trials: reproducible, and different for each number."""
-    return int.from_bytes(hashlib.sha256(f"{seed}:{finished}".encode()).digest()[:4], "big")

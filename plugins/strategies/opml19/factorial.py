@@ -1,4 +1,4 @@
-"""Guided sampling's design: the factorials that a source's stepwise regression calls for, and a thinning of them."""
+"""Guided sampling's design: the factorials that a source's stepwise regression calls for, and a choice of points."""
 
 from __future__ import annotations
 
@@ -15,9 +15,8 @@ from tuner.sources.stepwise import StepwiseFit, Term, fit_stepwise
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from tuner.models.encoding import Encoder
     from tuner.search.matching import Matching
-
-    from .source_models import LevelDesign
 
     Floats = NDArray[np.float64]
     Indices = NDArray[np.int64]
@@ -54,15 +53,21 @@ class Terms:
                 total[option] += abs(term.coefficient)
         return total
 
+    def by_options(self) -> tuple[tuple[tuple[str, ...], float], ...]:
+        """Return (options, share) with the shares of one set of options added, the largest first."""
+        shares: dict[tuple[str, ...], float] = {}
+        for term, share in zip(self.fit.terms, self.shares, strict=True):
+            shares[self.options_of(term)] = shares.get(self.options_of(term), 0.0) + share
+        return tuple(sorted(shares.items(), key=lambda item: -item[1]))
+
 
 def source_terms(matching: Matching, values: Floats) -> Terms:
     """Return the stepwise regression on a source's (n,) values, through the target's options."""
     names = [c.name for c in matching.columns]
     groups = [c.option for c in matching.columns]
     fit = fit_stepwise(names, matching.design, values, groups=groups)
-    position = {n: i for i, n in enumerate(names)}
-    columns = [np.prod(matching.design[:, [position[n] for n in t.options]], axis=1) for t in fit.terms]
-    sizes = [float(t.coefficient**2 * c.var()) for t, c in zip(fit.terms, columns, strict=True)]
+    variances = fit.columns(matching.design).var(axis=0)
+    sizes = [float(t.coefficient**2 * v) for t, v in zip(fit.terms, variances, strict=True)]
     total = sum(sizes) or 1.0
     return Terms(fit, dict(zip(names, groups, strict=True)), tuple(s / total for s in sizes))
 
@@ -72,7 +77,7 @@ def factorial(terms: Terms, candidates: Candidates, base: Sequence[int], rng: np
 
     As in the study's code the other options stay where they are in `base` (its first row; here the predicted
     best), so that the design is a union of small factorials. Options that no term names take random levels, for
-    nothing is known of them. Where a table lacks a point, its nearest row stands in.
+    their effect is unknown. Where a table lacks a point, its nearest row stands in.
 
     Returns:
         (n, options) distinct level indices, n <= MOST_POINTS, the most influential terms' first.
@@ -113,40 +118,32 @@ def existing(rows: Indices, candidates: Candidates, weights: Floats) -> Indices:
     lacking = np.flatnonzero(free_mask(rows, every))
     fixed = rows.copy()
     for i in lacking:
-        fixed[i] = every[int(np.argmin(_distances(every, rows[i], candidates, weights)))]
+        fixed[i] = every[int(np.argmin(candidates.distances(every, rows[i], weights)))]
     return unique_rows(fixed)
 
 
-def _distances(rows: Indices, point: Indices, candidates: Candidates, weights: Floats) -> Floats:
-    """Return (n,) weighted distances: in shares of the range for ordinal options, else equal or not."""
-    categorical = np.array([o.kind == "categorical" for o in candidates.space.options])
-    apart = np.abs(rows - point) / np.maximum(1, candidates.levels - 1)
-    apart = np.where(categorical | (rows < 0) | (point < 0), rows != point, apart)
-    return np.asarray(apart @ weights)
+def spread_out(rows: Indices, count: int, terms: Terms, candidates: Candidates) -> Indices:
+    """Return `count` of `rows`: the first, then always the one that is farthest from those chosen before.
 
-
-def thinned(rows: Indices, count: int, terms: Terms, candidates: Candidates) -> Indices:
-    """Return `count` of `rows`, evenly: from the first on, each the farthest from those before.
-
-    Options weigh as much as they influence, so that the first few tell the most influential ones' levels apart. The
+    Options weigh by their influence, so that the first few differ in the levels of the most influential ones. The
     design for a smaller count is the beginning of that for a larger one.
     """
     position = {o.name: i for i, o in enumerate(candidates.space.options)}
     weights = _weights(terms, position)
     chosen = [0]
-    nearest = _distances(rows, rows[0], candidates, weights)
+    nearest = candidates.distances(rows, rows[0], weights)
     while len(chosen) < min(count, len(rows)):
         chosen.append(int(np.argmax(nearest)))
-        nearest = np.minimum(nearest, _distances(rows, rows[chosen[-1]], candidates, weights))
+        nearest = np.minimum(nearest, candidates.distances(rows, rows[chosen[-1]], weights))
         nearest[chosen] = -1.0
     return rows[chosen[:count]]
 
 
-def predicted_best(terms: Terms, design: LevelDesign, candidates: Candidates, rng: np.random.Generator) -> Indices:
+def predicted_best(terms: Terms, encoder: Encoder, candidates: Candidates, rng: np.random.Generator) -> Indices:
     """Return the (options,) configuration for which the regression predicts least; ties fall by `rng`."""
 
     def score(rows: Indices) -> Floats:
-        return terms.fit.predict_response(design.encode(rows))
+        return terms.fit.predict_response(encoder.encode(rows))
 
     pool = candidates.all
     if pool is None:

@@ -2,59 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tuner.ports import SourceData, StrategyContext, TargetModel
-from tuner.space import Configuration, ConfigurationSpace
+from tuner.ports import StrategyContext
+from tuner.search.observations import Observations
+from tuner.space import ConfigurationSpace
 
-from .base import Knowledge, SourcesModel, StudySampler, StudyStrategy, Told, random_design, start_up_of
-from .source_models import source_weights
+from .base import ShiftSampler, ShiftStrategy, SourceModels, start_up_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from optuna.samplers import BaseSampler
 
     Floats = NDArray[np.float64]
-    Indices = NDArray[np.int64]
 
-#: Relative error that every value has, whatever its repeats say; keeps single trials from ruling the line.
+#: Relative error that every value has, also where its repeats agree better; keeps single trials from deciding the line.
 _LEAST_ERROR = 0.02
 
 
-class LinearShiftSampler(StudySampler):
+class LinearShiftSampler(ShiftSampler):
     """Suggests the least of the shifted model: where the line falls, that is the source's worst.
 
     Args:
-        space: See `StudySampler`, as for the other arguments.
+        space: See `StudySampler`, as for `settings`.
         log_space: Fit the logarithms, where all values are positive.
     """
 
-    def __init__(
-        self,
-        space: ConfigurationSpace | None = None,
-        sources: Sequence[SourceData] = (),
-        learner: str = "rt",
-        metric: str | None = None,
-        seed: int | None = None,
-        *,
-        log_space: bool = False,
-        start_up: int | None = None,
-        knowledge: Knowledge | None = None,
-    ) -> None:
-        super().__init__(space, sources, learner, metric, seed, start_up=start_up, knowledge=knowledge)
+    def __init__(self, space: ConfigurationSpace | None = None, *, log_space: bool = False, **settings: Any) -> None:
+        super().__init__(space, **settings)
         self._log_space = log_space
 
-    def score(self, knowledge: Knowledge, rows: Indices, predicted: Floats, told: Told) -> Floats:
-        """Return (n,) the shifted predictions, sources weighed by their rank agreement of either sign."""
-        trials = told.observations
-        shifted = [
-            linear_shift(at, trials.values, there, self._log_space, trials.relative_errors)
-            for at, there in zip(told.predicted, predicted, strict=True)
-        ]
-        return np.asarray(source_weights(np.abs(told.agreement)) @ np.stack(shifted))
+    def shift(self, at: Floats, trials: Observations, there: Floats, seed: int) -> Floats:
+        """Return (m,) values on a line through the trials, which count by their standard errors."""
+        return linear_shift(at, trials.values, there, self._log_space, trials.relative_errors)
 
 
 def linear_shift(
@@ -82,24 +64,7 @@ def linear_shift(
     return np.asarray(intercept + slope * there)
 
 
-class _LinearModel(SourcesModel):
-    log_space = False
-
-    def shifted(self, predicted: Floats) -> Floats:
-        """Return the sources' weighted mean after a line for each."""
-        if not len(self._values):
-            return np.asarray(self._weights @ predicted)
-        rows = [
-            linear_shift(at, self._values, there, self.log_space) for at, there in zip(self._at, predicted, strict=True)
-        ]
-        return np.asarray(self._weights @ np.stack(rows))
-
-
-class _LogLinearModel(_LinearModel):
-    log_space = True
-
-
-class LinearShiftStrategy(StudyStrategy):
+class LinearShiftStrategy(ShiftStrategy):
     """The study's linear model shift (LMS).
 
     Reference: Iqbal, Kotthoff, Jamshidi, OpML'19; after Valov et al., 'Transferring Performance Prediction Models
@@ -116,24 +81,12 @@ class LinearShiftStrategy(StudyStrategy):
         super().__init__()
         self._log_space = log_space
 
-    def make_sampler(self, context: StrategyContext, knowledge: Knowledge) -> BaseSampler:
+    def make_sampler(self, context: StrategyContext, models: SourceModels) -> BaseSampler:
         """Return the sampler."""
         return LinearShiftSampler(
-            context.space,
-            seed=context.seed,
-            knowledge=knowledge,
-            start_up=start_up_of(context),
-            log_space=self._log_space,
+            context.space, log_space=self._log_space, seed=context.seed, start_up=start_up_of(context), predictor=models
         )
 
-    def design(self, context: StrategyContext, count: int, learner: str) -> Sequence[Configuration]:
-        """Return random configurations, as the study does."""
-        return random_design(context, count)
-
-    def target_model(
-        self, context: StrategyContext, learner: str, configurations: Sequence[Configuration], values: Sequence[float]
-    ) -> TargetModel:
-        """Return the shifted model."""
-        knowledge = self.knowledge(context, learner, context.seed)
-        kind = _LogLinearModel if self._log_space else _LinearModel
-        return kind(knowledge, configurations, np.asarray(values, dtype=float))
+    def shift(self, at: Floats, values: Floats, there: Floats, seed: int) -> Floats:
+        """Return (m,) values on the line."""
+        return linear_shift(at, values, there, self._log_space)

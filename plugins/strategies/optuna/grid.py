@@ -47,7 +47,7 @@ class GridStrategy(OptunaStrategy):
 
         class _Grid(GridSampler):
             def sample_relative(self, study: Any, trial: Any, search_space: Any) -> dict[str, Any]:
-                """Return the whole cell. It was noted on the trial after `trial` was read: read it anew."""
+                """Return the whole cell. It was stored with the trial after `trial` was read: read it again."""
                 fresh = study._storage.get_trial(trial._trial_id)
                 return {n: self.sample_independent(study, fresh, n, d) for n, d in space.items()}
 

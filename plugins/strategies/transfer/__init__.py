@@ -1,1 +1,1 @@
-"""Strategy `transfer`: Bayesian optimisation whose prior is what sources teach."""
+"""Strategy `transfer`: Bayesian optimisation with a prior that is learned from sources."""

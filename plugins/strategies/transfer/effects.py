@@ -69,17 +69,17 @@ def decompose(indices: Indices, surface: Floats, levels: Indices) -> Effects:
             residual = residual + mains[i][codes[:, i]]
             mains[i] = _level_means(codes[:, i], residual, int(levels[i]) + 1)
             residual = residual - mains[i][codes[:, i]]
-    pairs = _pair_tables(codes, residual, levels, _foremost(mains, codes, options))
+    pairs = _pair_tables(codes, residual, levels, _largest(mains, codes, options))
     return Effects(float(surface.mean()), tuple(mains), pairs)
 
 
-def _foremost(mains: list[Floats], codes: Indices, options: list[int]) -> list[int]:
+def _largest(mains: list[Floats], codes: Indices, options: list[int]) -> list[int]:
     size = {i: float(mains[i][codes[:, i]].std()) for i in options}
     return sorted(sorted(options, key=lambda i: -size[i])[:MOST_IN_PAIRS])
 
 
 def _level_means(codes: Indices, values: Floats, count: int) -> Floats:
-    """Return the centred mean of each level, shrunk a little where few configurations speak."""
+    """Return the centred mean of each level, shrunk a little where few configurations have it."""
     number = np.bincount(codes, minlength=count)
     means = np.bincount(codes, values, minlength=count) / (number + 0.5)
     means[number == 0] = 0.0
@@ -96,42 +96,23 @@ def _pair_tables(
         for (i, j), code in flat.items():
             residual = residual + current[i, j][code]
             table = _level_means(code, residual, len(current[i, j]))
-            # What a single option explains is no interaction.
-            for k in (i, j):
-                table = _without_main(table, code, codes[:, k], int(levels[k]) + 1, k == i, int(levels[j]) + 1)
-            current[i, j] = table
-            residual = residual - table[code]
+            table = _without_main(table, code, codes[:, i], np.arange(len(table)) // (levels[j] + 1))
+            current[i, j] = _without_main(table, code, codes[:, j], np.arange(len(table)) % (levels[j] + 1))
+            residual = residual - current[i, j][code]
     for (i, j), table in current.items():
         tables[i, j] = table.reshape(int(levels[i]) + 1, int(levels[j]) + 1)
     return tables
 
 
-def _without_main(table: Floats, code: Indices, main: Indices, count: int, first: bool, width: int) -> Floats:
-    means = _level_means(main, table[code], count)
-    cells = np.arange(len(table))
-    owner = cells // width if first else cells % width
+def _without_main(table: Floats, code: Indices, main: Indices, owner: Indices) -> Floats:
+    """Return an interaction's table without what a single option explains.
+
+    Args:
+        table: (cells,) the effects.
+        code: (n,) the cell of each configuration.
+        main: (n,) the option's level of each configuration.
+        owner: (cells,) the option's level of each cell.
+    """
+    means = _level_means(main, table[code], int(owner.max()) + 1)
     present = np.bincount(code, minlength=len(table)) > 0
     return np.where(present, table - means[owner], 0.0)
-
-
-def variance_shares(
-    indices: Indices, values: Floats, levels: Indices, pairs_among: int = 4
-) -> list[tuple[tuple[int, ...], float]]:
-    """Return (positions of the options, share of the variance of `values`), the largest share first.
-
-    A quick view for people: main effects are plain means by level, interactions are sought among the foremost
-    `pairs_among` options. Shares below 0.1% are left out.
-    """
-    codes = np.where(indices < 0, levels[None, :], indices)
-    centred = values - values.mean()
-    total = float((centred**2).mean())
-    if total <= 0:
-        return []
-    mains = {i: _level_means(codes[:, i], centred, int(n) + 1)[codes[:, i]] for i, n in enumerate(levels)}
-    shares: dict[tuple[int, ...], float] = {(i,): float((m**2).mean()) / total for i, m in mains.items()}
-    foremost = sorted(mains, key=lambda i: -shares[(i,)])[:pairs_among]
-    for i, j in combinations(sorted(foremost), 2):
-        code = codes[:, i] * (levels[j] + 1) + codes[:, j]
-        cell = _level_means(code, centred - mains[i] - mains[j], int((levels[i] + 1) * (levels[j] + 1)))
-        shares[i, j] = float((cell[code] ** 2).mean()) / total
-    return sorted(((k, min(1.0, v)) for k, v in shares.items() if v >= 1e-3), key=lambda item: -item[1])

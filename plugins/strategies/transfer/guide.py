@@ -1,4 +1,4 @@
-"""A source's measurements, seen from a target's space: what `strategies.transfer.prior` builds on."""
+"""A source's measurements in a target's space: what `strategies.transfer.prior` is made of."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from tuner.search.matching import match
 
 from .effects import decompose
 from .prior import LEAST_RELEVANCE, Guide
+from .response import Response
 from .surface import SourceSurface
 
 if TYPE_CHECKING:
@@ -29,12 +30,11 @@ LEAST_SIGNAL = 0.05
 def make_guide(source: SourceData, metric: str, candidates: Candidates) -> Guide | None:
     """Return the guide of `source`, None where it shares nothing with the space, or is noise."""
     values = np.array(source.values[metric], dtype=float)
-    positive = bool(np.all(values > 0))
-    response = np.log(values) if positive else _standardised(values)
-    surface = SourceSurface(match(source, candidates.space.options), response)
+    response = Response(values)
+    surface = SourceSurface(match(source, candidates.space.options), response.values)
     if surface.signal < LEAST_SIGNAL:
         return None
-    sample = _sample(candidates)
+    sample = candidates.sample(SAMPLED, np.random.default_rng(0))
     mean, _ = surface.predict(sample)
     centre = float(mean.mean())
     mean = mean - centre
@@ -49,30 +49,11 @@ def make_guide(source: SourceData, metric: str, candidates: Candidates) -> Guide
     relevance = relevance / relevance.max()
     # Of a source that is mostly noise, the relevance of options is noise too.
     relevance = surface.signal * relevance + (1.0 - surface.signal)
-    shares = decompose(sample, np.exp(mean), candidates.levels) if positive else None
-    return Guide(source.name, centred, effects, shares, relevance, surface.signal)
-
-
-def _sample(candidates: Candidates) -> Indices:
-    if candidates.all is not None and len(candidates.all) <= SAMPLED:
-        return candidates.all
-    return candidates.draw(SAMPLED, np.random.default_rng(0))
-
-
-def _standardised(values: Floats) -> Floats:
-    """Return values that are no logarithms on about the scale of one (see `response`)."""
-    return np.asarray((values - values.mean()) / (2.0 * (values.std() or 1.0)))
-
-
-def response(values: Floats) -> tuple[Floats, Floats]:
-    """Return the response of (n,) target values, and its derivative by the relative value.
-
-    The logarithm where all are positive (or all negative: a maximised study with its sign turned), else the values
-    at half of their standard deviation, which is the size that the prior expects of a log response.
-    """
-    if np.all(values > 0):
-        return np.log(values), np.ones(len(values))
-    if np.all(values < 0):
-        return -np.log(-values), np.ones(len(values))
-    scale = 2.0 * (float(values.std()) or 1.0)
-    return (values - values.mean()) / scale, np.abs(values) / scale
+    return Guide(
+        name=source.name,
+        surface=centred,
+        effects=effects,
+        shares=decompose(sample, np.exp(mean), candidates.levels) if response.positive else None,
+        relevance=relevance,
+        signal=surface.signal,
+    )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,8 +22,8 @@ EVIDENCE_ROWS, GO_ON = 40, 6
 MOST_MEMBERS = 8
 #: Measurements from which on members are fitted to them, unless those with a source lead by this log evidence.
 ADAPTED_FROM, SETTLED = 4, 25.0
-#: Predictions are made by the foremost members that hold this share of the weight together; by fewer members where
-#: the measurements are many, and have long told them apart.
+#: Predictions are made by the members of the greatest weight that together have this share of it; by fewer where the
+#: measurements are many: then one member has most of the weight.
 HELD_TOGETHER, FEW_MEMBERS = 0.99, 5
 #: Standard deviation of a log response that the members are made for.
 MOST_SPREAD = 0.7
@@ -53,7 +55,7 @@ class Prediction:
         return np.asarray(np.sqrt(np.maximum(second - self.mean**2, 0.0)))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Fitted:
     member: Member
     evidence: float
@@ -61,13 +63,10 @@ class _Fitted:
     alpha: Floats
     weight: float = 0.0
 
-
-@dataclass(frozen=True)
-class _Kept:
-    member: Member
-    weight: float
-    inverse: Floats
-    alpha: Floats
+    @cached_property
+    def inverse(self) -> Floats:
+        """The inverse of the covariance of the measurements."""
+        return np.asarray(np.linalg.inv(self.covariance), dtype=float)
 
 
 class Posterior:
@@ -94,19 +93,16 @@ class Posterior:
             members = [f.member for f in sorted(self.fitted, key=lambda f: -f.weight)[:GO_ON]]
             self.fitted = self._fit(members, observed, response, known)
         most = MOST_MEMBERS if len(response) <= EVIDENCE_ROWS else FEW_MEMBERS
-        kept = _foremost(self.fitted, most)
+        kept = _heaviest(self.fitted, most)
         total = sum(f.weight for f in kept)
-        self._kept = [
-            _Kept(f.member, f.weight / total, np.asarray(np.linalg.inv(f.covariance), dtype=float), f.alpha)
-            for f in kept
-        ]
+        self._kept = [replace(f, weight=f.weight / total) for f in kept]
 
     def _compared(self, observed: Features, response: Floats, errors: Floats) -> list[_Fitted]:
         """Return the prior's members, and beside them those whose relevances are fitted."""
         fitted = self._fit(list(self._prior.members), observed, response, errors)
         if len(response) < ADAPTED_FROM or _settled(fitted):
             return fitted
-        # Many measurements tell by themselves how much noise there is: one search is enough.
+        # Many measurements determine the noise well: one search is enough.
         likely = max((f for f in fitted if f.member.guide < 0), key=lambda f: f.weight).member.noise
         noise = likely if len(response) >= EVIDENCE_ROWS else None
         adapted = self._prior.adapted(observed, response - self._base, errors, noise)
@@ -127,7 +123,8 @@ class Posterior:
         alphas = np.linalg.solve(stack, z[..., None])[..., 0]
         logs = np.log(np.diagonal(factors, axis1=1, axis2=2)).sum(axis=1)
         evidence = -0.5 * (z * alphas).sum(axis=1) - logs + np.log([m.weight for m in members])
-        return _weighed([_Fitted(*f) for f in zip(members, evidence, stack, alphas, strict=True)])
+        found = zip(members, evidence, stack, alphas, strict=True)
+        return _weighed([_Fitted(member=m, evidence=e, covariance=c, alpha=a) for m, e, c, a in found])
 
     def _stretched(self, member: Member) -> float:
         return self._stretch if member.guide < 0 and member.shape is None else 1.0
@@ -145,28 +142,29 @@ class Posterior:
         parts = self._prior.covariances(at, self._observed, [f.member for f in self._kept])
         means, deviations = [], []
         for f in self._kept:
-            cross = self._stretched(f.member) * self._prior.covariance(at, self._observed, f.member, parts)
-            mean = self._base + cross @ f.alpha
-            if f.member.guide >= 0:
-                mean = mean + at.means[f.member.guide]
+            mean, cross = self._mean(at, f, parts)
             known = np.einsum("ij,ij->i", cross @ f.inverse, cross)
             variance = self._stretched(f.member) * self._prior.variances(at, f.member) - known
             means.append(mean)
             deviations.append(np.sqrt(np.maximum(variance, 1e-10)))
         return Prediction(np.array(means), np.array(deviations), np.array([f.weight for f in self._kept]))
 
+    def _mean(self, at: Features, fitted: _Fitted, parts: Mapping[tuple[int, str], Floats]) -> tuple[Floats, Floats]:
+        """Return one member's (n,) mean at `at`, and the (n, measured) covariance."""
+        member = fitted.member
+        cross = self._stretched(member) * self._prior.covariance(at, self._observed, member, parts)
+        mean = self._base + cross @ fitted.alpha
+        return (mean + at.means[member.guide] if member.guide >= 0 else mean), cross
+
     def sample(self, at: Features, count: int, rng: np.random.Generator, members: int = 6) -> Floats:
-        """Return (about count, n) joint draws of the response at `at`, from the foremost members."""
+        """Return (about count, n) joint draws of the response at `at`, from the members of the greatest weight."""
         chosen = self._kept[:members]
         parts = self._prior.covariances(at, self._observed, [f.member for f in chosen])
         among = self._prior.covariances(at, at, [f.member for f in chosen])
         total = sum(f.weight for f in chosen)
         draws = []
         for f in chosen:
-            cross = self._stretched(f.member) * self._prior.covariance(at, self._observed, f.member, parts)
-            mean = self._base + cross @ f.alpha
-            if f.member.guide >= 0:
-                mean = mean + at.means[f.member.guide]
+            mean, cross = self._mean(at, f, parts)
             covariance = self._stretched(f.member) * self._prior.covariance(at, at, f.member, among)
             covariance -= cross @ f.inverse @ cross.T
             number = max(1, round(count * f.weight / total))
@@ -186,11 +184,11 @@ def _weighed(fitted: list[_Fitted]) -> list[_Fitted]:
 
 def _settled(fitted: list[_Fitted]) -> bool:
     """Return whether a source explains so much more than nothing that no fit without it could catch up."""
-    told = [f.evidence for f in fitted if f.member.guide >= 0]
-    return bool(told) and max(told) > SETTLED + max(f.evidence for f in fitted if f.member.guide < 0)
+    guided = [f.evidence for f in fitted if f.member.guide >= 0]
+    return bool(guided) and max(guided) > SETTLED + max(f.evidence for f in fitted if f.member.guide < 0)
 
 
-def _foremost(fitted: list[_Fitted], most: int) -> list[_Fitted]:
+def _heaviest(fitted: list[_Fitted], most: int) -> list[_Fitted]:
     kept: list[_Fitted] = []
     for f in sorted(fitted, key=lambda f: -f.weight)[:most]:
         kept.append(f)

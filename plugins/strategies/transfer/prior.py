@@ -1,4 +1,4 @@
-"""What is believed of a target before it is measured: a mixture of Gaussian processes, most of them about a source.
+"""The prior of a target's response: a mixture of Gaussian processes, most of them around a source.
 
 Each *member* of the mixture is one guess of how far the target departs from a source. Its mean is the source's
 surface s (log response); its covariance is a sum of *parts*:
@@ -9,7 +9,7 @@ surface s (log response); its covariance is a sum of *parts*:
   sum of parts (on the CPU, on the GPU); where a part grows by a factor, its logarithm moves by the part's share;
 - ``first``, ``second``, ``third``: any function of one, two, three options, scaled by the source's relevance;
 - ``unseen``: where the source did not measure;
-- ``linear``, and the orders at a short and a long scale: any function, whatever the source says.
+- ``linear``, and the orders at a short and a long scale: any function, independent of the source.
 
 Members without the source have a mean of zero and free parts only. Together they hold a fixed share of the prior
 weight: the guard against a source that misleads.
@@ -50,7 +50,7 @@ NOISES = ((0.025, 1.0), (0.05, 0.5), (0.12, 0.05))
 LEAST_RELEVANCE = 0.03
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Guide:
     """A source as seen from the target.
 
@@ -72,7 +72,7 @@ class Guide:
     signal: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Member:
     """One guess.
 
@@ -115,15 +115,12 @@ class Prior:
     """The mixture over a space.
 
     Args:
-        kernels: The short and the long length scale.
-        guides: The sources, may be none.
         axes: The space's options.
+        guides: The sources, may be none.
     """
 
-    def __init__(
-        self, kernels: tuple[LevelKernels, LevelKernels], guides: Sequence[Guide], axes: Sequence[Axis]
-    ) -> None:
-        self._short, self._long = kernels
+    def __init__(self, axes: Sequence[Axis], guides: Sequence[Guide] = ()) -> None:
+        self._short, self._long = LevelKernels(axes, SHORT), LevelKernels(axes, LONG)
         self.guides = tuple(guides)
         self._even = np.ones(len(axes))
         # An inactive option (index -1) and a categorical one have no direction.
@@ -199,27 +196,29 @@ class Prior:
         for start in starts:
             shape, log_mass = self._relevance.fitted(a.indices, response, errors, start)
             least = LEAST_NOISE * math.sqrt(self._relevance.variance(shape))
-            result.append(Member(-1, {}, math.hypot(shape.noise, least), each * math.exp(max(log_mass, -500.0)), shape))
+            weight = each * math.exp(max(log_mass, -500.0))
+            noise_std = math.hypot(shape.noise, least)
+            result.append(Member(guide=-1, variances={}, noise=noise_std, weight=weight, shape=shape))
         return result
 
     def typical(self, a: Features) -> tuple[Floats, float]:
         """Return the (n, n) covariance that is expected, and the variance of the noise: of what designs are made.
 
-        Of the members with sources where there are any: those without would ask for what the sources answer.
+        Of the members with sources where there are any: those without would ask for what is known from the sources.
         """
-        told = [m for m in self.members if m.guide >= 0]
-        if not told:
+        guided = [m for m in self.members if m.guide >= 0]
+        if not guided:
             shape = self._relevance.starts(0.0)[0]
             shape = replace(shape, lengths=np.full(len(shape.lengths), DESIGN_LENGTH))
             return self._relevance.between(a.indices, a.indices, shape), shape.noise**2
-        total, mean = sum(m.weight for m in told), dict[tuple[int, str], float]()
-        for member in told:
+        total, mean = sum(m.weight for m in guided), dict[tuple[int, str], float]()
+        for member in guided:
             for part, variance in member.variances.items():
                 key = (member.guide, part)
                 mean[key] = mean.get(key, 0.0) + variance * member.weight / total
-        parts = self.covariances(a, a, told)
+        parts = self.covariances(a, a, guided)
         covariance = sum((variance * parts[key] for key, variance in mean.items()), np.zeros(()))
-        return np.asarray(covariance), sum(m.weight * m.noise**2 for m in told) / total
+        return np.asarray(covariance), sum(m.weight * m.noise**2 for m in guided) / total
 
     def variances(self, a: Features, member: Member) -> Floats:
         """Return the (n,) prior variance of `member` at `a`."""
@@ -264,15 +263,15 @@ def _members(guides: Sequence[Guide]) -> list[Member]:
     free = _free_members()
     if not guides:
         return free
-    # A source that is mostly noise has little to say from the start.
-    said = [(1.0 - WITHOUT_SOURCE) * max(g.signal, 0.02) / len(guides) for g in guides]
+    # A source that is mostly noise has little weight from the start.
+    shares = [(1.0 - WITHOUT_SOURCE) * max(g.signal, 0.02) / len(guides) for g in guides]
     result = [
-        Member(g, m.variances, m.noise, m.weight * said[g])
+        replace(m, guide=g, weight=m.weight * shares[g])
         for g, guide in enumerate(guides)
         for m in _guided_members(guide)
     ]
-    left = 1.0 - sum(said)
-    return result + [Member(-1, m.variances, m.noise, m.weight * left) for m in free]
+    left = 1.0 - sum(shares)
+    return result + [replace(m, weight=m.weight * left) for m in free]
 
 
 def _guided_members(guide: Guide) -> list[Member]:
@@ -296,7 +295,7 @@ def _guided_members(guide: Guide) -> list[Member]:
         if guide.shares is not None:
             deviations |= {"shares": share, "pair_shares": 0.8 * share}
         variances = {k: v * v for k, v in deviations.items()}
-        members.append(Member(0, variances, noise, weight / total))
+        members.append(Member(guide=0, variances=variances, noise=noise, weight=weight / total))
     return members
 
 
@@ -304,16 +303,16 @@ def _free_members() -> list[Member]:
     grid = list(product((0.0, 0.25), (0.1, 0.25, 0.6), (0.05, 0.25), (0.02, 0.045, 0.12), ("short", "long")))
     return [
         Member(
-            -1,
-            {
+            guide=-1,
+            variances={
                 "constant": 1.0,
                 "linear": line**2,
                 f"first_{scale}": main**2,
                 f"second_{scale}": (0.2 * main) ** 2,
                 "full_long": full**2,
             },
-            noise,
-            1.0 / len(grid),
+            noise=noise,
+            weight=1.0 / len(grid),
         )
         for line, main, full, noise, scale in grid
     ]

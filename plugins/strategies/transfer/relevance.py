@@ -1,4 +1,4 @@
-"""A Gaussian process that finds out which options matter: for targets that no source explains.
+"""A Gaussian process with fitted relevances of the options: for targets that no source explains.
 
 The covariance is a product over options, amplitude² · ∏ (1 + b_i² k_i): an option of relevance b_i has a main effect of
 that size, and interacts with others in proportion to both relevances, at every order (heredity). k_i is a Matérn-5/2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tuner.search.matching import Matching
+from tuner.sources.thin import sample_rows
 
 from .kernels import TABLE_LEVELS, correlation
 
@@ -41,7 +43,7 @@ class SourceSurface:
 
     Attributes:
         signal: Share of the response's variance that is predicted when each row is left out, in [0, 1]: a
-            source whose values are noise says nothing.
+            source whose values are noise has none.
         spread: Standard deviation of the response.
         axes: The options that it learns from: those that match.
     """
@@ -51,7 +53,7 @@ class SourceSurface:
         self._columns = np.array([i for i, a in enumerate(matching.axes) if a.option.name in names], dtype=np.int64)
         self.axes = [matching.axes[i] for i in self._columns]
         self._categorical = [a.categorical for a in self.axes]
-        rows = _thinned(response, MOST_ROWS, np.random.default_rng(seed))
+        rows = sample_rows([response], MOST_ROWS, MOST_ROWS // 10, seed)
         self._places = matching.places()[np.ix_(rows, self._columns)]
         self._mean = float(response[rows].mean())
         z = response[rows] - self._mean
@@ -62,14 +64,14 @@ class SourceSurface:
             self._fit(z, seed)
 
     def _fit(self, z: Floats, seed: int) -> None:
-        few = _thinned(z, TUNING_ROWS, np.random.default_rng(seed + 1))
+        few = sample_rows([z], TUNING_ROWS, TUNING_ROWS // 10, seed + 1)
         shape = self._best_shape(few, z[few])
         self._weights = self._relevance(few, z[few], shape)
         shape = self._best_shape(few, z[few])
         self._shape = shape
         inverse = np.linalg.inv(self._covariance(self._places, self._places, shape, noise=True))
         self._alpha = inverse @ z
-        # How far a configuration is from all that was measured, a part of the rows tells as well as all.
+        # For the distance of a configuration from all that was measured, a part of the rows is enough.
         self._few = few
         places = self._places[few]
         self._inverse = np.linalg.inv(self._covariance(places, places, shape, noise=True))
@@ -114,14 +116,18 @@ class SourceSurface:
         return np.asarray(weights * len(weights) / weights.sum())
 
     def _orders(self, a: Floats, b: Floats, lengthscale: float) -> tuple[Floats, Floats, Floats]:
-        one, two = np.zeros((len(a), len(b))), np.zeros((len(a), len(b)))
-        full = np.ones_like(one)
-        for i, categorical in enumerate(self._categorical):
-            k = correlation(a[:, i], b[:, i], categorical, lengthscale)
+        """Return the orders between (n, matched) and (m, matched) places."""
+        correlations = (correlation(a[:, i], b[:, i], c, lengthscale) for i, c in enumerate(self._categorical))
+        return self._sums(correlations, (len(a), len(b)))
+
+    def _sums(self, correlations: Iterable[Floats], shape: tuple[int, int]) -> tuple[Floats, Floats, Floats]:
+        """Return weighted sums of the options' correlations over single options and pairs, and the product of all."""
+        one, two, full = np.zeros(shape), np.zeros(shape), np.ones(shape)
+        for k, weight in zip(correlations, self._weights, strict=True):
             full *= k
-            k = k * self._weights[i]
-            two += k * one
-            one += k
+            weighted = k * weight
+            two += weighted * one
+            one += weighted
         return one, two, full
 
     def _combined(self, orders: tuple[Floats, Floats, Floats], shape: _Shape) -> Floats:
@@ -154,15 +160,8 @@ class SourceSurface:
 
     def _level_orders(self, indices: NDArray[np.int64]) -> tuple[Floats, Floats, Floats]:
         """Return the orders between level indices and the rows, by tables of level against row."""
-        shape = (len(indices), len(self._places))
-        one, two, full = np.zeros(shape), np.zeros(shape), np.ones(shape)
-        for i, column in enumerate(self._columns):
-            k = self._of_levels(i, indices[:, column])
-            full *= k
-            k = k * self._weights[i]
-            two += k * one
-            one += k
-        return one, two, full
+        correlations = (self._of_levels(i, indices[:, column]) for i, column in enumerate(self._columns))
+        return self._sums(correlations, (len(indices), len(self._places)))
 
     def _of_levels(self, i: int, levels: NDArray[np.int64]) -> Floats:
         """Return the correlations of one option's level indices with the rows."""
@@ -175,12 +174,3 @@ class SourceSurface:
         total = float(self._weights.sum())
         pairs = (total**2 - float((self._weights**2).sum())) / 2
         return np.full(count, total), np.full(count, pairs), np.ones(count)
-
-
-def _thinned(response: Floats, most: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Return at most `most` rows: the best tenth of them, and the others by chance."""
-    if len(response) <= most:
-        return np.arange(len(response))
-    order = np.argsort(response, kind="stable")
-    best, others = order[: most // 10], order[most // 10 :]
-    return np.sort(np.concatenate([best, rng.permutation(others)[: most - len(best)]]))

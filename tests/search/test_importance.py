@@ -4,7 +4,7 @@ from itertools import pairwise, product
 
 import pytest
 
-from tuner.session.importance import is_due, option_importance
+from tuner.search.importance import is_due, option_importance
 from tuner.space import ConfigurationSpace, Option
 
 
