@@ -1,4 +1,4 @@
-"""Files: reading what another user named or wrote, writing a file whole or not at all, and each `OSError` as our error.
+"""Files: reading what another user named or wrote, writing whole or not at all, and each `OSError` as our error.
 
 Only regular files are read, and of none more than a limit: a named pipe would let the reader wait for ever,
 `/dev/zero` would fill its memory, and opening some devices has an effect. Standard library only, Python 3.8.

@@ -1,4 +1,4 @@
-"""Text from outside on its way to a terminal: no control sequence, no second line. Standard library, Python 3.8."""
+"""Makes foreign text safe for a terminal: no control sequences, one line. Standard library, Python 3.8."""
 
 from __future__ import annotations
 

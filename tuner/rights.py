@@ -1,4 +1,4 @@
-"""With whose rights a file is opened that a user named. Standard library, Python 3.8.
+"""The rights with which a file is opened that a user named. Standard library, Python 3.8.
 
 A daemon that runs as root opens for a member what the member may open, and nothing else. The kernel decides that, for
 each link and folder on the way and at the moment of opening: what was checked before could have been replaced since.

@@ -1,4 +1,4 @@
-"""Reading JSON that another program wrote: whatever it is, it is taken or refused with a `ValueError`.
+"""Reads JSON that another program wrote: the result is a value or a `ValueError`, whatever the text is.
 
 Python's own reader takes what JSON does not have (NaN, Infinity), lets the last of two equal keys win, makes 1e400
 infinite and runs out of its stack where brackets are nested deeply. Standard library only, Python 3.8.

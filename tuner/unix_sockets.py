@@ -1,4 +1,4 @@
-"""Unix sockets: one to listen at, who is at the other end of one, and word to the service manager.
+"""Unix sockets: listening at one, the peer's user and groups, and messages to the service manager.
 
 Standard library only, Python 3.8: the daemon and the actuator on a board share it.
 """

@@ -1,4 +1,4 @@
-"""A helper process of a workload, the tuner's side: ask it, and outlive its crash, hang or silence."""
+"""A workload's helper process, on tuner's side: requests to it, and errors where it crashes, hangs or is silent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The child's side of the JSON-lines protocol. Standard library and `tuner.errors` only: it starts fast."""
+"""The helper process's side of the JSON-lines protocol. Few imports, so that it starts fast."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import signal
+import stat
 import subprocess
 import sys
 import threading
@@ -121,8 +122,13 @@ def test_the_reference_model_is_built_once_and_is_the_same_everywhere(context: C
     plugin.open(None, context())
     assert path.stat().st_mtime_ns == stamp
     path.unlink()
-    plugin.open(None, context())
+    old = os.umask(0o077)  # the services': the workload's user has to read it all the same
+    try:
+        plugin.open(None, context())
+    finally:
+        os.umask(old)
     assert path.read_bytes() == first
+    assert stat.S_IMODE(path.stat().st_mode) == 0o644
     assert b"synthetic" in first
 
 

@@ -118,3 +118,11 @@ def test_no_service_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv(_service.VARIABLE, str(tmp_path / "none"))
     with pytest.raises(WorkloadCrashedError, match="no workload can be started"):
         run(child(), "true")
+
+
+@pytest.mark.parametrize("request_", [b"[" * 9000, b"{}", b'{"module": "os", "cwd": "/"}', b"\xff"])
+def test_a_request_that_is_none_starts_nothing(request_: bytes) -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.sendall(request_)
+        assert _service.serve(theirs) == 1

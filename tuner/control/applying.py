@@ -1,4 +1,4 @@
-"""Leave a configuration set, all of it or nothing, and take it back."""
+"""Apply a profile so that it stays, all of it or nothing; and revert it."""
 
 from __future__ import annotations
 

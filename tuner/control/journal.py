@@ -1,4 +1,4 @@
-"""The journal of original values: what has to be put back, whatever happens to the process.
+"""The journal of original values: what has to be restored, whatever happens to the process.
 
 A device has at most one journal in each of three states, which the file's name tells:
 

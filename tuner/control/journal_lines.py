@@ -1,4 +1,4 @@
-"""How a journal is written down: one record a line, each with its checksum, and a last line about all of them.
+"""The format of a journal: one record a line, each with its checksum, and a last line with a digest of all.
 
 A line is the CRC-32 of a JSON text, a blank, and the text. The last record says how many lines there are before
 it, and their SHA-256: a line that is lost, repeated, torn off or altered in a single bit is seen. Schema 1 had

@@ -1,4 +1,4 @@
-"""Lock files that the kernel releases when their owner dies, however it dies."""
+"""Lock files that the kernel releases when their owner dies."""
 
 from __future__ import annotations
 

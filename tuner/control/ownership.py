@@ -1,4 +1,4 @@
-"""One owner per board, by whichever path, state directory or connection it is reached."""
+"""One owner per board, by every path, state directory and connection."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Put original values back, as many of them as the device lets."""
+"""Restore original values, as many of them as the device accepts."""
 
 from __future__ import annotations
 

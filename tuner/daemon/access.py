@@ -1,4 +1,4 @@
-"""Who may: what the kernel says of a socket's other end, and what that allows."""
+"""Who may use the daemon: the peer's user and groups as the kernel reports them, and the policy."""
 
 from __future__ import annotations
 

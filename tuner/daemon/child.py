@@ -1,4 +1,4 @@
-"""The daemon's end of a session's process; and waiting for one that a dead daemon left."""
+"""A session's process as the daemon sees it, and waiting for one that a dead daemon left."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The clients that follow sessions, and word to them that something may be new."""
+"""The clients that follow sessions; they are woken when something may be new."""
 
 from __future__ import annotations
 

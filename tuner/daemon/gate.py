@@ -1,4 +1,4 @@
-"""What every request passes before it reaches the application: who, how long, how slow.
+"""The checks of every request before it reaches the application: its sender, its length, its duration.
 
 `GateProtocol` knows the connection, `Gate` wraps the application.
 """

@@ -1,4 +1,4 @@
-"""The daemon's log, bounded: what a client can cause a thousand times is not written a thousand times."""
+"""The daemon's log, limited in its rate, so that no client can fill the disk with it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What goes over the socket: the models of the server, of the client and of the files that a session leaves."""
+"""The models of what goes over the socket, and of the files that a session leaves."""
 
 from __future__ import annotations
 

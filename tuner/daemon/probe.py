@@ -1,4 +1,4 @@
-"""Whether a daemon is there; imports next to nothing, because every `tuner start` and `status` asks."""
+"""Whether a daemon is there. Imports almost nothing, since every `tuner start` and `status` asks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Putting back what a session's or a job's process left that was killed: `tuner restore`, in a process of its own.
+"""Restoring a device after a session's or a job's process was killed: `tuner restore`, in a process of its own.
 
 A board that an actuator sets is put back by that; here are devices that sessions set by themselves.
 """

@@ -1,4 +1,4 @@
-"""`tuner daemon`: from settings to a running service, and back down in good order."""
+"""`tuner daemon`: from settings to a running service, and its orderly end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a session's record learns from its events."""
+"""Updates a session's record from its events."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Changing a file that belongs to another program: whole or not at all, with its rights, and with a backup."""
+"""Changing a file of another program: whole or not at all, with its permissions kept, and with a backup."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the profiles of studies are kept that were given no file: one folder each in the data directory."""
+"""Where profiles are kept that were given no file: one folder for each study in the data directory."""
 
 from __future__ import annotations
 

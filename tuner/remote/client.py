@@ -1,4 +1,4 @@
-"""A board at the other end of a connection, as a `Device`: its control, meters and workload are over there."""
+"""A board at the other end of a connection, as a `Device`: its options, meters and workload are there."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The actuator as a service: one Unix socket, one session after the other, for those who may."""
+"""The actuator as a service: one Unix socket, one session after another."""
 
 from __future__ import annotations
 

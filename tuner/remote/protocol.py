@@ -1,4 +1,4 @@
-"""What a session and the actuator that owns a board say to each other: JSON lines, checked strictly.
+"""The messages between a session and the actuator that owns a board: JSON lines, strictly checked.
 
 A request is ``{"id": 7, "do": "apply", "target": {"gpu_freq_hz": 114750000}}``, its reply ``{"id": 7, "ok": {...}}`` or
 ``{"id": 7, "error": {...}}``, as `tuner.error_codec` writes errors. There is no message that carries a path

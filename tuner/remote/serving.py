@@ -1,4 +1,4 @@
-"""From a server to a process: signals, one session, what is said on standard error."""
+"""One session of an actuator's process: signals, the exit code, lines on standard error."""
 
 from __future__ import annotations
 

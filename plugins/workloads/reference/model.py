@@ -37,7 +37,8 @@ def ensure_model(directory: Path) -> Path:
     data = build_model()
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        write_whole(path, data, path.with_name(f"{path.name}.{os.getpid()}.tmp"), 0o644)
+        write_whole(path, data, path.with_name(f"{path.name}.{os.getpid()}.tmp"))
+        path.chmod(0o644)  # whatever the umask is: the workload may run as another user
     except OSError as error:
         wrong = of_os_error(error, f"The reference model cannot be written to '{directory}'")
         wrong.hint = "Free some space, or set TUNER_STATE_DIR to a directory that you may write to."
