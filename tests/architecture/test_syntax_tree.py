@@ -21,10 +21,7 @@ PORTS = "tuner/ports/"
 #: Where files of text lie that a formatter's exemption could be in.
 TREE = ("tuner", "plugins", "emulator", "benchmarks", "systemd", "tests")
 #: Modules and names that are on their way to these rules.
-UNFINISHED: frozenset[str] = frozenset(
-    {
-    }
-)
+UNFINISHED: frozenset[str] = frozenset()
 TAKEN_TWICE: frozenset[str] = frozenset({"Settings"})
 FUNCTION = (ast.FunctionDef, ast.AsyncFunctionDef)
 
