@@ -75,7 +75,8 @@ bench-large: $(STAMP)
 
 screens: $(STAMP)
 	$(BIN)/python -m benchmarks.doctor_screens
-	$(BIN)/python -m benchmarks.tui_screens
+	$(BIN)/python -m benchmarks.tui_screens --wait-for 'trial 2' -- \
+	  $(BIN)/tuner start --objective energy --device emulated:jetson-tx2 --budget 400 --seed 1
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
