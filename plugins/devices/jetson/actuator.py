@@ -18,7 +18,7 @@ from .files import BoardFiles, RootedFiles
 from .layout import Layout
 from .modes import active_mode
 from .ordering import ordered
-from .settings import Settings, Snapshot, is_setting
+from .settings import KernelSettings, Snapshot, is_setting
 
 _BOOT_ID = "/proc/sys/kernel/random/boot_id"
 
@@ -37,7 +37,7 @@ class JetsonActuator:
     def __init__(self, files: BoardFiles, layout: Layout) -> None:
         self._files = files
         self._layout = layout
-        self._settings = Settings(files, layout)
+        self._settings = KernelSettings(files, layout)
         self._sources = sources(layout)
         self._mode = active_mode(files.raw)
         self._known: Snapshot | None = None

@@ -66,7 +66,7 @@ def parse_limits(text: str) -> tuple[int, int]:
     return int(match[1]), int(match[2])
 
 
-class Settings:
+class KernelSettings:
     """Reads and writes settings; knows no option. Every path stands in the board's hardware file.
 
     Args:
@@ -226,13 +226,13 @@ class Settings:
 
 
 class Snapshot(Mapping[str, str]):
-    """The settings as they are now, each read when it is first asked for, and once. Errors as `Settings.read`.
+    """The settings as they are now, each read when it is first asked for, and once. Errors as `KernelSettings.read`.
 
     Args:
         settings: Reads them. Which CPUs are online is read at once.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: KernelSettings) -> None:
         self._settings = settings
         self._online = settings.online()
         self._values: dict[str, str] = {}
