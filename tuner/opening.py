@@ -10,7 +10,7 @@ from tuner import paths, registry
 from tuner.config.values import Settings
 from tuner.errors import UnknownNameError
 from tuner.files import require_folder
-from tuner.ports import BoardSide, Device, DevicePlugin, NeverStop, OpenContext, PowerMeter, StopToken, Workload
+from tuner.ports import BoardSide, Device, DevicePlugin, NeverStop, OpenContext, StopToken, Workload
 from tuner.rights import OWN, Rights
 
 
@@ -126,28 +126,3 @@ def open_workload(spec: str | None, context: OpenContext) -> Workload:
     name, argument = registry.split_spec(spec or "reference")
     workload: Workload = registry.create("workloads", name).open(argument, context)
     return workload
-
-
-def open_meter(device: Device, wanted: str | None, own_only: bool) -> tuple[PowerMeter | None, str]:
-    """Return the first meter that works here (the device's own first), and why there is none otherwise.
-
-    A device that brings its own workload (`own_only`) is measured by its own meters or by none: the
-    machine's meters would measure this process.
-
-    Raises:
-        UnknownMeterError: `wanted` is no meter.
-    """
-    reasons = []
-    own = {m.name: m for m in device.meters()}
-    if wanted is not None:
-        candidates: list[PowerMeter] = [own[wanted] if wanted in own else registry.create("meters", wanted)]
-    else:
-        candidates = list(own.values())
-        if not own_only:
-            candidates += [registry.create("meters", name) for name in registry.names("meters")]
-    for meter in candidates:
-        missing = meter.probe()
-        if missing is None:
-            return meter, ""
-        reasons.append(missing.reason)
-    return None, "; ".join(reasons) or "this device has no power meter"

@@ -114,6 +114,43 @@ class Root:
             _close(folders, 0)
 
 
+_fstat, _pread = os.fstat, os.pread
+
+
+class HeldFile:
+    """A file of sysfs that is read again and again: it stays open, and is opened again where another took its place.
+
+    Args:
+        root: Where its path starts.
+        path: Of the file.
+    """
+
+    def __init__(self, root: Root, path: str) -> None:
+        self._root, self.path = root, path
+        self._descriptor = -1
+
+    def read(self, limit_bytes: int = 1 << 12) -> bytes:
+        """Return the file's content now, in one call.
+
+        Raises:
+            OSError: it cannot be opened or read.
+        """
+        try:
+            if self._descriptor < 0 or not _fstat(self._descriptor).st_nlink:
+                self.close()
+                self._descriptor = self._root.open(self.path, os.O_RDONLY)
+            return _pread(self._descriptor, limit_bytes, 0)
+        except OSError:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Close it; the next reading opens it again."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
 def _step(name: str, folder: int, flags: int) -> int | str:
     """Return a descriptor of an entry of a folder, or the text of the link that it is."""
     try:

@@ -132,3 +132,14 @@ def test_a_token_must_be_its_owners_alone(tmp_path: Path) -> None:
         read_token(path)
     with pytest.raises(PermissionDeniedError):
         read_token(tmp_path / "none")
+
+
+def test_members_run_no_command_as_a_meter() -> None:
+    policy = Policy(1, 5, frozenset())
+    member = Peer(7, frozenset({1}))
+    for meter in ("rapl", "hwmon:nic", "rapl+nvml"):
+        policy.require_meter(member, meter)
+    for meter in ("external:id", "rapl+external:id", "rapl + external:id"):
+        policy.require_meter(Peer(0, frozenset()), meter)
+        with pytest.raises(PermissionDeniedError, match="root only"):
+            policy.require_meter(member, meter)

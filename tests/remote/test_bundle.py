@@ -110,7 +110,7 @@ def too_new(source: str) -> list[str]:
 
 def test_it_is_whole_small_and_the_same_each_time(archive: bytes, sources: dict[str, str]) -> None:
     assert archive == bundle.build()
-    assert len(archive) < 150_000
+    assert len(archive) < 180_000
     assert {"__main__.py", "tuner/remote/main.py", "tuner_plugins/devices/jetson/device.py"} <= sources.keys()
     assert "tuner_plugins/workloads/command/child.py" in sources
     unwanted = [n for n in sources if n.startswith(("tuner/session/", "tuner/cli/", "tuner/tui/"))]

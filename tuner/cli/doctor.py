@@ -135,13 +135,13 @@ def _devices() -> Iterator[Check]:
             yield Check(f"device {name}", ERROR, error.what, error.hint)
             continue
         try:
-            yield from _device(device)
+            yield from _device(device, context.settings.meter)
         finally:
             device.close()
 
 
-def _device(device: Device) -> Iterator[Check]:
-    """Yield one device's options, meters, sensors, power modes and notes."""
+def _device(device: Device, wanted: str | None) -> Iterator[Check]:
+    """Yield what one device has: options, the meter of a session (`wanted` names it), sensors, power modes, notes."""
     for probe in device.probe():
         if isinstance(probe, Supported):
             yield Check(f"  {probe.option.name}", OK, f"{_levels(probe.option)} (now {probe.current})")
@@ -149,6 +149,7 @@ def _device(device: Device) -> Iterator[Check]:
             yield Check(f"  {probe.name}", WARNING, probe.reason, probe.remedy)
     for meter in device.meters():
         yield _meter(f"  meter {meter.name}", meter)
+    yield _energy(device, wanted)
     sensors = device.sensors()
     if sensors.temperature_c is not None:
         yield Check("  temperature", OK, f"{sensors.temperature_c:.1f} degrees Celsius")
@@ -157,6 +158,20 @@ def _device(device: Device) -> Iterator[Check]:
         yield Check("  power modes", OK, ", ".join(mode.name for mode in modes))
     for note in device.notes():
         yield Check("  note", WARNING, note)
+
+
+def _energy(device: Device, wanted: str | None) -> Check:
+    """Return what measures the energy of a session here, and why that."""
+    from tuner.measurement.meter_choice import choose_meter
+
+    try:
+        choice = choose_meter(device, wanted, own_only=device.own_workload(None) is not None)
+    except TunerError as error:
+        return Check("  energy", ERROR, error.what, error.hint)
+    choice.close()
+    if choice.meter is None:
+        return Check("  energy", WARNING, "nothing measures it here", "see the meters below for the reasons")
+    return Check("  energy", OK, f"{choice.text()}: {choice.why}")
 
 
 def _levels(option: Option) -> str:
@@ -173,6 +188,8 @@ def _meters() -> Iterator[Check]:
 
 
 def _meter(what: str, meter: PowerMeter) -> Check:
+    if getattr(meter, "by_name_only", False):
+        return Check(what, OK, getattr(meter, "summary", "used where --meter names it"))
     missing = meter.probe()
     if missing is None:
         return Check(what, OK, meter.provenance())

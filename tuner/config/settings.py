@@ -238,7 +238,12 @@ SETTINGS: tuple[Setting, ...] = (
         type=choice("time", "metrics"),
     ),
     _place("sysroot", "DIR", "Directory of the board's /sys, /proc and /etc.", unset="this machine"),
-    _setting("meter", "NAME", "Power meter.", unset="the first that works here"),
+    _place(
+        "meter",
+        "NAME",
+        "Power meter: NAME, NAME:SENSOR, external:COMMAND, or a sum such as rapl+nvml.",
+        unset="the one that measures most of the machine",
+    ),
     _place("socket", "PATH", "Where the daemon listens.", audience="client"),
     _place("group", "NAME", "Group whose members may use the daemon, beside root.", audience="daemon"),
     _place(

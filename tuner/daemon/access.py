@@ -79,6 +79,18 @@ class Policy:
                 "Run it with --foreground, or ask for the setting 'root_only_workloads' to allow it.",
             )
 
+    def require_meter(self, peer: Peer, meter: str) -> None:
+        """Raise unless `peer` may start a session with this power meter: a command would run as the daemon's user.
+
+        Raises:
+            PermissionDeniedError: it runs a command, and is for root only.
+        """
+        if "external" in meter and not self.is_root(peer):
+            raise PermissionDeniedError(
+                "A meter that runs a command may be used through the daemon by root only.",
+                "Run the session with --foreground.",
+            )
+
     def require_device(self, peer: Peer, device: str, own: str) -> None:
         """Raise unless `peer` may start a session on this device; `own` is the daemon's.
 

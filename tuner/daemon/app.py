@@ -115,6 +115,9 @@ def _add_sessions(app: FastAPI, service: Service) -> None:
         peer: Peer = request.scope[PEER]
         workload = wanted.settings.get("workload")
         service.policy.require_workload(peer, workload if isinstance(workload, str) else None)
+        meter = wanted.settings.get("meter")
+        if isinstance(meter, str):
+            service.policy.require_meter(peer, meter)
         device = wanted.settings.get("device")
         if isinstance(device, str):
             service.policy.require_device(peer, device, service.device)

@@ -9,6 +9,7 @@ from tuner.objective import Metric
 from tuner.ports.device import BoardSide, ControlledElsewhere, Device, DevicePlugin, OpenContext, PowerMode, Sensors
 from tuner.ports.exporter import EntryImporter, Exporter, FileEdit, FileEntry, IntoExporter, ModeDescriber
 from tuner.ports.guard import Guard, Guarded, GuardVerdict, Settling
+from tuner.ports.meter import ClosableMeter, RefusedMeter, ScopedMeter, SelectableMeter
 from tuner.ports.option import (
     Actuator,
     AppliedValues,
@@ -36,6 +37,7 @@ from tuner.ports.workload import (
     Elsewhere,
     EnergyReading,
     PowerMeter,
+    PowerTrace,
     Reading,
     Recorded,
     Workload,
@@ -51,6 +53,7 @@ __all__ = [
     "Believing",
     "BoardSide",
     "Clock",
+    "ClosableMeter",
     "Control",
     "ControlledElsewhere",
     "Device",
@@ -74,12 +77,16 @@ __all__ = [
     "OpenContext",
     "PowerMeter",
     "PowerMode",
+    "PowerTrace",
     "Probe",
     "Reading",
     "ReadsTogether",
     "RealClock",
     "Recorded",
+    "RefusedMeter",
     "Restored",
+    "ScopedMeter",
+    "SelectableMeter",
     "Sensors",
     "Settling",
     "SourceData",

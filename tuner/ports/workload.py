@@ -16,6 +16,21 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+class PowerTrace:
+    """The raw readings behind an energy.
+
+    Attributes:
+        unit: ``W`` for power at each time, ``J`` for a counter's state (it starts anywhere).
+        times_s: By the meter's clock, ascending.
+        values: One for each time.
+    """
+
+    unit: str
+    times_s: Sequence[float]
+    values: Sequence[float]
+
+
+@dataclass(frozen=True)
 class EnergyReading:
     """Energy of one window.
 
@@ -23,18 +38,35 @@ class EnergyReading:
         energy_j: Joules in the window.
         duration_s: Length of the window by the meter's own clock.
         samples: Distinct sensor values behind the number (2 for a counter).
+        u_energy_j: Standard uncertainty of `energy_j` from sampling, rounding and averaging; None where the meter
+            states none. A calibration error of the sensor is not in it.
+        u_common_j: The part of it that is the same in every window of a trial, so that repeats do not reduce it.
+        peak_w: Highest power seen, as the sensor averages it; None where the meter cannot tell.
+        domains: Domain -> its energy in J. What lies within another domain is reported but not in `energy_j`.
+        traces: Domain -> its raw readings.
     """
 
     energy_j: float
     duration_s: float
     samples: int
+    u_energy_j: float | None = None
+    u_common_j: float = 0.0
+    peak_w: float | None = None
+    domains: Mapping[str, float] = field(default_factory=dict)
+    traces: Mapping[str, PowerTrace] = field(default_factory=dict)
+
+    @property
+    def mean_w(self) -> float:
+        """Mean power of the window in W."""
+        return self.energy_j / self.duration_s
 
 
 class PowerMeter(Protocol):
     """Measures energy between `begin` and `end`.
 
     Entry point of group `tuner.meters`: a class constructed without arguments whose `probe` says
-    whether it works here.
+    whether it works here. `tuner.ports.meter` has what a meter can offer in addition. One with an attribute
+    ``by_name_only = True`` is used only where the user names it.
     """
 
     name: str

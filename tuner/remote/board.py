@@ -7,7 +7,7 @@ that element is written.
 from __future__ import annotations
 
 import contextlib
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Callable, Mapping, Sequence  # noqa: UP035 - subscripted at run time by Python 3.8
 
@@ -16,6 +16,7 @@ from tuner.control.restoring import read_values
 from tuner.errors import MeasurementError, OptionValueError, TunerError, UnknownMeterError
 from tuner.ports.device import Device
 from tuner.ports.guard import Guard, Guarded, Settling
+from tuner.ports.meter import ScopedMeter
 from tuner.ports.option import AppliedValues, Supported
 from tuner.ports.workload import PowerMeter
 from tuner.remote.protocol import probe_to_json
@@ -23,6 +24,10 @@ from tuner.space import Option, OptionValue
 
 #: Opens the device; the second part are its meters.
 Opener = Callable[[], "tuple[Device, Sequence[PowerMeter]]"]
+#: What every energy's reply has; what a meter does not state is left out.
+_ENERGY_FIELDS = frozenset({"energy_j", "duration_s", "samples"})
+#: Raw readings of a longer window stay here: a reply has a limit.
+_MOST_READINGS = 20_000
 
 
 class OwnedBoard:
@@ -68,6 +73,7 @@ class OwnedBoard:
             about: dict[str, Any] = {"name": meter.name, "reason": missing.reason if missing else ""}
             if missing is None:
                 about.update(provenance=meter.provenance(), min_window_s=meter.min_window_s())
+                about.update({"scope": meter.scope()} if isinstance(meter, ScopedMeter) else {})
             found.append(about)
         return {
             "spec": device.spec,
@@ -132,7 +138,7 @@ class OwnedBoard:
         self._windows.add(name)
         meter.begin()
 
-    def energy_end(self, name: str) -> dict[str, float]:
+    def energy_end(self, name: str) -> dict[str, Any]:
         """End a meter's window.
 
         Raises:
@@ -140,7 +146,10 @@ class OwnedBoard:
         """
         meter = self._meter(name)
         self._windows.discard(name)
-        return asdict(meter.end())
+        reading = meter.end()
+        if sum(len(trace.values) for trace in reading.traces.values()) > _MOST_READINGS:
+            reading = replace(reading, traces={})
+        return {field: value for field, value in asdict(reading).items() if value or field in _ENERGY_FIELDS}
 
     def guard_start(self, on_abort: Callable[[str], None]) -> None:
         """Begin to watch the board; `on_abort` is called from any thread when a hard limit is passed.

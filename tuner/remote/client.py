@@ -21,6 +21,7 @@ from tuner.ports import (
     OpenContext,
     PowerMeter,
     PowerMode,
+    PowerTrace,
     Probe,
     RealClock,
     Sensors,
@@ -29,6 +30,7 @@ from tuner.ports import (
     Workload,
     WorkloadPluginElsewhere,
 )
+from tuner.ports.meter import SCOPES
 from tuner.remote import bundle
 from tuner.remote.connection import Connection
 from tuner.remote.protocol import form_of, probe_from_json
@@ -174,10 +176,16 @@ class RemoteMeter:
         self._reason = str(about["reason"])
         self._provenance = str(about.get("provenance", ""))
         self._min_window_s = float(about.get("min_window_s", 0.0))
+        scope = about.get("scope")
+        self._scope = scope if scope in SCOPES else SCOPES[0]
 
     def probe(self) -> Unsupported | None:
         """Return why it does not work there, None where it does."""
         return Unsupported(self.name, self._reason) if self._reason else None
+
+    def scope(self) -> str:
+        """Return how much of the board it measures; all of it where it does not say."""
+        return self._scope
 
     def provenance(self) -> str:
         """Return what is measured."""
@@ -195,7 +203,21 @@ class RemoteMeter:
         """End the window; raises `MeasurementError` as the meter does."""
         reply = self._connection.request("energy_end", meter=self.name)
         with form_of("of the board holds no energy"):
-            return EnergyReading(float(reply["energy_j"]), float(reply["duration_s"]), int(reply["samples"]))
+            return EnergyReading(
+                float(reply["energy_j"]),
+                float(reply["duration_s"]),
+                int(reply["samples"]),
+                u_energy_j=float(reply["u_energy_j"]) if "u_energy_j" in reply else None,
+                u_common_j=float(reply.get("u_common_j", 0.0)),
+                peak_w=float(reply["peak_w"]) if "peak_w" in reply else None,
+                domains={str(name): float(value) for name, value in reply.get("domains", {}).items()},
+                traces={str(name): _trace(raw) for name, raw in reply.get("traces", {}).items()},
+            )
+
+
+def _trace(raw: Mapping[str, Any]) -> PowerTrace:
+    times_s, values = (tuple(map(float, raw[name])) for name in ("times_s", "values"))
+    return PowerTrace(str(raw["unit"]), times_s, values)
 
 
 class RemoteGuard:

@@ -14,11 +14,12 @@ import pwd
 import sys
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Sequence  # noqa: UP035 - on a board: Python 3.8
+from typing import Any, Iterator, Sequence  # noqa: UP035 - on a board: Python 3.8
 
 from tuner.config.values import Settings
 from tuner.errors import FileMissingError, TunerError, UnknownDeviceError, UsageError
 from tuner.ports.device import Device, DevicePlugin, OpenContext
+from tuner.ports.meter import SelectableMeter
 from tuner.ports.timing import NeverStop
 from tuner.ports.workload import PowerMeter
 from tuner.remote import listen
@@ -114,7 +115,17 @@ def _open(launch: dict[str, Any], spec: str, context: OpenContext) -> tuple[Devi
         raise UnknownDeviceError(spec, ["auto", *plugins])
     device = plugin.open(argument if colon else None, context)
     root = Path(context.settings.sysroot or "/")
-    return device, [*device.meters(), *(_made(where, root) for where in launch["meters"].values())]
+    meters: list[PowerMeter] = [_made(where, root) for where in launch["meters"].values()]
+    return device, [*device.meters(), *meters, *_each_sensor(meters)]
+
+
+def _each_sensor(meters: Sequence[PowerMeter]) -> Iterator[PowerMeter]:
+    """Yield the sensors of meters that have several, each as a meter of its own name (``hwmon:nic``)."""
+    for meter in meters:
+        if not isinstance(meter, SelectableMeter):
+            continue
+        choices = meter.choices()
+        yield from (meter.select(choice) for choice in choices if len(choices) > 1)
 
 
 def _made(where: str, *arguments: object) -> Any:

@@ -82,6 +82,7 @@ def run_session(
             with going_on(session):
                 return _tune(session)
         finally:
+            target.meter_choice.close()
             target.device.close()
 
 
@@ -150,7 +151,9 @@ def _report_notes(session: Session, stale: list[LeftInFlight]) -> None:
     for note in session.target.device.notes():
         emit(Notice(time.time(), "info", note))
     if session.target.meter is not None and not session.target.device.emulated:
-        emit(Notice(time.time(), "info", f"energy is measured by {session.target.meter.provenance()}"))
+        emit(Notice(time.time(), "info", session.target.meter_choice.text()))
+    if session.target.meter is None and session.settings.meter:
+        emit(Notice(time.time(), "warning", session.target.meter_choice.text()))
     for left in stale:
         cause = "the device went down" if left.crashes else "its process died"
         text = f"trial {left.number} was in flight when {cause}: marked failed"

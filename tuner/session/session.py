@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from tuner.config.values import Settings
 from tuner.environment import Environment
 from tuner.events import Sink
+from tuner.measurement.meter_choice import NO_METER, MeterChoice
 from tuner.measurement.plan import MeasurementPlan
 from tuner.objective import Constraint, Metric, Objective
 from tuner.ports import Device, PowerMeter, Strategy, StrategyContext, Workload
@@ -30,8 +31,7 @@ class Target:
         device: Open.
         reason: Why this device was picked, a clause.
         workload: Open; its stop token is the session's.
-        meter: The power meter that is used, None without one.
-        meter_missing: Why there is none, a clause.
+        meter_choice: The power meter that is used, and why; or why there is none.
         space: All configurations.
         baseline: The configuration that savings are counted from.
         unavailable: Option -> why it cannot be set here.
@@ -43,10 +43,14 @@ class Target:
     space: ConfigurationSpace
     baseline: Configuration
     metrics: tuple[Metric, ...]
-    meter: PowerMeter | None = None
-    meter_missing: str = ""
+    meter_choice: MeterChoice = NO_METER
     reason: str = ""
     unavailable: Mapping[str, str]
+
+    @property
+    def meter(self) -> PowerMeter | None:
+        """The power meter that is used, None without one."""
+        return self.meter_choice.meter
 
     @property
     def environment(self) -> Environment:

@@ -15,10 +15,11 @@ from tuner.control.recovery import is_of
 from tuner.control.restoring import restore_error
 from tuner.errors import OptionValueError, UnknownStrategyError
 from tuner.events import Notice, SessionStarted, Sink
+from tuner.measurement.meter_choice import choose_meter
 from tuner.measurement.metrics import available_metrics
 from tuner.measurement.plan import MeasurementPlan
 from tuner.objective import parse_constraint, resolve_objective
-from tuner.opening import default_context, open_chosen, open_device, open_meter, open_workload
+from tuner.opening import default_context, open_chosen, open_device, open_workload
 from tuner.ports import (
     Actuator,
     ControlledElsewhere,
@@ -96,7 +97,7 @@ def open_target(context: OpenContext) -> Target:
     device, wanted = opened.device, context.settings.workload
     own = device.own_workload(wanted)
     workload = own or open_workload(wanted, context)
-    meter, missing = open_meter(device, context.settings.meter, own_only=own is not None)
+    choice = choose_meter(device, context.settings.meter, own_only=own is not None)
     probes: list[Probe] = [*device.probe(), *workload.probe()]
     supported = [p for p in probes if isinstance(p, Supported)]
     space, baseline = build_space(device, supported)
@@ -105,12 +106,11 @@ def open_target(context: OpenContext) -> Target:
         device=device,
         reason=opened.reason,
         workload=workload,
-        meter=meter,
-        meter_missing=missing,
+        meter_choice=choice,
         space=space,
         baseline=baseline,
         unavailable={p.name: p.reason for p in probes if isinstance(p, Unsupported)},
-        metrics=available_metrics(workload, meter, sensed),
+        metrics=available_metrics(workload, choice.meter, sensed),
     )
 
 
@@ -132,7 +132,7 @@ def build_space(device: Device, supported: Sequence[Supported]) -> tuple[Configu
 def read_goal(settings: Settings, target: Target) -> Goal:
     """Read objective, constraints, budget and measurement plan."""
     return Goal(
-        objective=resolve_objective(settings.objective, target.metrics, target.meter_missing),
+        objective=resolve_objective(settings.objective, target.metrics, target.meter_choice.why),
         constraints=tuple(parse_constraint(text, target.metrics) for text in settings.constraint),
         budget=parse_budget(settings.budget, target.space.size),
         plan=MeasurementPlan(

@@ -10,6 +10,7 @@ from tuner.control import ControlSession
 from tuner.errors import MeasurementError
 from tuner.ports import Supported, Unsupported
 from tuner.session.stop import SignalStop
+from tuner_emulator.clock import VirtualClock
 from tuner_plugins.devices.host.device import HostDevice
 from tuner_plugins.meters.hwmon import HwmonMeter
 from tuner_plugins.meters.rapl import RaplMeter
@@ -108,11 +109,11 @@ def test_hwmon_integrates_power_and_says_where_there_is_none(tmp_path: Path) -> 
     assert missing is not None
     assert "no hwmon power sensor" in missing.reason
     root = tree(tmp_path, {"sys/class/hwmon/hwmon0/power1_input": "5000000", "sys/class/hwmon/hwmon0/name": "ina"})
-    meter = HwmonMeter(root)
+    clock = VirtualClock()
+    meter = HwmonMeter(root, clock)
     assert meter.probe() is None
     assert "ina" in meter.provenance()
     meter.begin()
-    while len(meter._times_s) < 3:  # samples come from the meter's own thread
-        pass
+    clock.sleep(1.0)
     reading = meter.end()
     assert reading.energy_j / reading.duration_s == pytest.approx(5.0)

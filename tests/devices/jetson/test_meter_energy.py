@@ -49,6 +49,26 @@ def test_twenty_updates_agree_within_one_percent(name: str, release: str, load: 
     assert abs(found_j - true_j) <= max(0.01 * true_j, 1.1 * rounding_j)
 
 
+@pytest.mark.parametrize("load", LOADS)
+def test_the_stated_uncertainty_covers_the_board_s_own_energy(load: str) -> None:
+    covered = []
+    for name, release in WITH_SENSOR[::2]:
+        board = EmulatedBoard(name, release, seed=1, load=load)
+        meter = meter_of(board)
+        window_s = meter.min_window_s()
+        before_j = truth_j(board)
+        meter.begin()
+        board.clock.sleep(window_s)
+        reading = meter.end()
+        assert reading.u_energy_j is not None
+        assert reading.u_energy_j < 0.05 * reading.energy_j
+        covered.append(abs(reading.energy_j - (truth_j(board) - before_j)) <= 1.96 * reading.u_energy_j)
+        assert reading.peak_w is not None
+        assert reading.peak_w >= reading.mean_w * 0.99
+        assert len(reading.traces["total"].values) == reading.samples
+    assert sum(covered) >= 0.8 * len(covered)
+
+
 @pytest.mark.parametrize("load", ["constant 1", "square 0.5s 0..1", "ramp 2s 0..1"])
 @pytest.mark.parametrize(
     ("name", "release"),

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from tuner.boards.hardware import Hardware, Rails
 from tuner.errors import MeasurementError
+from tuner.measurement.sampler import sample_every
 from tuner.ports.option import Unsupported
 from tuner.ports.timing import Clock
 from tuner.ports.workload import EnergyReading
@@ -18,7 +19,7 @@ from ..files import TRANSIENT, Files
 from .open_rails import OpenRails
 from .pace import Pace, lag_s, pace_of, with_measured_update
 from .rails import Chip, find_chips
-from .sampling import EnergyWindow, PowerSample, sample_every
+from .sampling import EnergyWindow, PowerSample
 
 NAME = "jetson"
 #: Readings of a sample at a window's ends before the window goes without.
@@ -119,7 +120,8 @@ class JetsonMeter:
         window, self._window = self._window, None
         if self._fatal is not None:
             raise typed(self._fatal, self._folder, "read")
-        return window.close(self._clock.now_s(), self._pace().shortest_s)
+        pace = self._pace()
+        return window.close(self._clock.now_s(), pace.shortest_s, pace.update_s)
 
     # --- more -------------------------------------------------------------------------------------
 

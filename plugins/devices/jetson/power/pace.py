@@ -38,6 +38,7 @@ class Pace:
         shortest_s: A shorter window is refused: it says more about what was before it than about itself.
         min_window_s: From here on a window is trusted.
         settle_s: How long after a change the shown power is still partly the old one.
+        update_s: Between new values of the slowest sensor.
         text: The timing, for people.
     """
 
@@ -45,6 +46,7 @@ class Pace:
     shortest_s: float
     min_window_s: float
     settle_s: float
+    update_s: float
     text: str
 
 
@@ -58,6 +60,7 @@ def pace_of(chips: Sequence[Chip]) -> Pace:
         period_s=period_s,
         shortest_s=max(window_s / _REFUSED_BELOW, MIN_SAMPLES * period_s),
         min_window_s=max(window_s, _SHORTEST_WINDOW_S if known else _UNKNOWN_S),
+        update_s=max(chip.timing.update_s for chip in chips),
         settle_s=max(_SETTLE_RENEWALS * renewal_s, 0.0 if known else _UNKNOWN_S),
         text=", ".join(dict.fromkeys(_described(chip) for chip in chips)),
     )

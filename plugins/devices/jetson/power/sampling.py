@@ -1,19 +1,19 @@
-"""When power is sampled, and how samples become energy: a thread in real time, ticks in virtual time."""
+"""How samples of a Jetson's rails become the energy of a window."""
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from tuner.errors import MeasurementError
-from tuner.ports.timing import Clock
+from tuner.measurement.energy import PowerSensor, Window, energy_from_power
 from tuner.ports.workload import EnergyReading
 
 #: Fewest samples of a window, and the largest share of it that may pass between two.
 MIN_SAMPLES = 5
 _MAX_GAP_SHARE = 1 / 3
+#: A step of the total in parts of it; those of an INA3221 on a rail of 19 V are among the coarsest.
+_LARGEST_STEP_SHARE = 0.02
 #: What sums of times may be off.
 _TIME_ERROR_S = 1e-6
 
@@ -48,7 +48,8 @@ class EnergyWindow:
         self._energy_j = 0.0
         self._first: PowerSample | None = None
         self._last: PowerSample | None = None
-        self._samples = 0
+        self._times_s: list[float] = []
+        self._powers_w: list[float] = []
         self._gap_s = 0.0
 
     def add(self, sample: PowerSample) -> None:
@@ -64,14 +65,16 @@ class EnergyWindow:
             self._energy_j += gap_s * (sample.power_w + self._last.power_w) / 2
             self._gap_s = max(self._gap_s, gap_s)
         self._last = sample
-        self._samples += 1
+        self._times_s.append(sample.time_s)
+        self._powers_w.append(sample.power_w)
 
-    def close(self, end_s: float, shortest_s: float = 0.0) -> EnergyReading:
+    def close(self, end_s: float, shortest_s: float = 0.0, update_s: float = 0.0) -> EnergyReading:
         """Return the energy up to `end_s`; the last sample's power holds until there.
 
         Args:
             end_s: End of the window.
             shortest_s: What the sensor cannot resolve: a shorter window is refused.
+            update_s: Time between new values of the sensor.
 
         Raises:
             MeasurementError: too short, too few samples, a long time without one, or no energy.
@@ -83,9 +86,9 @@ class EnergyWindow:
                 "averages over.",
                 "Let a repeat last longer (more inferences).",
             )
-        if self._samples < MIN_SAMPLES or self._first is None or self._last is None:
+        if len(self._times_s) < MIN_SAMPLES or self._first is None or self._last is None:
             raise MeasurementError(
-                f"{self._samples} power sample(s) in {duration_s:.2f} s are too few for an energy.",
+                f"{len(self._times_s)} power sample(s) in {duration_s:.2f} s are too few for an energy.",
                 "Let a repeat last longer; `tuner doctor` says whether the sensor answers.",
             )
         gap_s = max(self._gap_s, end_s - self._last.time_s)
@@ -98,44 +101,22 @@ class EnergyWindow:
         energy_j = self._energy_j + tail_j + self._last.pending_j - self._first.pending_j
         if energy_j <= 0:
             raise MeasurementError(f"The rails gave {energy_j:g} J, which cannot be.", "Check the sensor's channels.")
-        return EnergyReading(energy_j, duration_s, self._samples)
+        sensor = PowerSensor(_step_w(self._powers_w), update_s=update_s)
+        stated = energy_from_power(self._times_s, self._powers_w, Window(self._start_s, end_s), sensor)
+        return replace(
+            stated,
+            energy_j=energy_j,
+            samples=len(self._times_s),
+            domains={"total": energy_j},
+            traces={"total": stated.traces[""]},
+        )
 
 
-# --- when ----------------------------------------------------------------------------------------
+def _step_w(powers_w: Sequence[float]) -> float:
+    """Return the step in which a total is shown: the widest between values that were, and not more than is likely.
 
-
-@runtime_checkable
-class TickingClock(Protocol):
-    """A clock of virtual time that calls back while a caller sleeps on it."""
-
-    def every(self, period_s: float, call: Callable[[], None]) -> Callable[[], None]:
-        """Call `call` each `period_s` of its time; return what ends that."""
-        ...
-
-
-def sample_every(clock: Clock, period_s: float, take: Callable[[], None]) -> Callable[[], None]:
-    """Call `take` each `period_s` of `clock`: at its ticks, or in a thread where its time is real.
-
-    The thread keeps its period and never catches up what it missed.
-
-    Returns:
-        What ends it; `take` is not running afterwards.
+    A load that changes leaves wider ones; a value that does not change at all tells nothing.
     """
-    if isinstance(clock, TickingClock):
-        return clock.every(period_s, take)
-    done = threading.Event()
-
-    def run() -> None:
-        due_s = clock.now_s() + period_s
-        while not done.wait(max(0.0, due_s - clock.now_s())):
-            take()
-            due_s = max(due_s + period_s, clock.now_s())
-
-    thread = threading.Thread(target=run, name="power-sampler", daemon=True)
-    thread.start()
-
-    def stop() -> None:
-        done.set()
-        thread.join()
-
-    return stop
+    shown_w = sorted(set(powers_w))
+    most_w = _LARGEST_STEP_SHARE * shown_w[-1]
+    return min(most_w, max((b - a for a, b in zip(shown_w, shown_w[1:])), default=most_w))  # noqa: B905, RUF007
