@@ -280,7 +280,7 @@ def test_a_large_source_is_thinned_to_its_best_and_a_spread_of_the_others() -> N
         assert sorted(kept.values[name])[:400] == sorted(source.values[name])[:400]
     triples = set(zip(map(str, source.configurations), *source.values.values(), strict=True))
     assert set(zip(map(str, kept.configurations), *kept.values.values(), strict=True)) <= triples
-    for option in source.options:  # every level stays, none by itself takes over
+    for option in source.options:  # every level stays, none dominates
         counts = np.bincount([c[option.name] for c in kept.configurations], minlength=10)
         assert counts.min() > 0.05 * counts.sum()
     assert thinned(source, ["latency_s", "energy_j"]) == kept

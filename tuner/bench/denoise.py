@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 #: A leave-one-out residual above this (root mean square of logs) is more than noise: the rows are too few, or too
-#: rough, for the smoother. The raw values then stand.
+#: rough, for the smoother. The raw values are then used.
 WORST_RESIDUAL = 0.06
-#: Solved by an eigendecomposition of all rows; above this many it would take minutes and the raw values stand.
+#: Solved by an eigendecomposition of all rows; above this many it would take minutes and the raw values are used.
 MOST_ROWS = 2500
 #: Up to this many options each gets a bending of its own; above, all share one.
 MOST_TUNED_OPTIONS = 16

@@ -156,7 +156,7 @@ def _relative_error(trial: FrozenTrial) -> float:
         return float(said)
     try:
         record = read_record(trial)
-    except (ValueError, TypeError):  # damaged: `tuner study` says so
+    except (ValueError, TypeError):  # damaged: `tuner study` reports it
         record = None
     samples = record.samples if record else ()
     if len(samples) < 3 or not trial.value:

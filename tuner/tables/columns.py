@@ -64,7 +64,7 @@ _OPTION_UNITS = (
 def metric_of_name(name: str) -> Metric | None:
     """Return the metric that a column's name states, None for an option.
 
-    The quantity is ``latency``, ``energy``, ... where nothing but neutral words stand around it
+    The quantity is ``latency``, ``energy``, ... where it has only neutral words around it
     (``inference_time_s``), ``latency_p95`` and the like for percentiles, else the name itself
     (``gpu_energy_mw_samples``). A name with a dot is a setting of the kernel's (``kernel.sched_time_avg_ms``).
     """

@@ -103,7 +103,7 @@ def option_levels(sheet: Sheet, name: str, said: DeclaredColumn, commas: bool) -
         TableError: a cell is not what was declared, or is a number in a writing that is not certain.
     """
     cells = sheet.columns[name]
-    first: dict[str, int] = {}  # text -> the row in which it stands first
+    first: dict[str, int] = {}  # text -> the row in which it occurs first
     for row, cell in enumerate(cells):
         first.setdefault(cell, row)
     first.pop("", None)

@@ -205,7 +205,7 @@ def _differing(toml: Path, columns: Sequence[Levels]) -> list[str]:
 
 
 def _tied_groups(columns: Mapping[str, Levels], stop: StopToken | None) -> dict[str, list[str]]:
-    """Return first column -> columns that are a one-to-one function of it. Constants stand alone."""
+    """Return first column -> columns that are a one-to-one function of it. Constants are separate."""
     groups: dict[str, list[str]] = {}
     leaders: dict[bytes, str] = {}
     for name, column in watched(columns.items(), stop, 1):

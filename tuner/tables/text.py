@@ -142,7 +142,7 @@ def _decoded(path: Path, raw: bytes) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class _Start:
-    """What stands before the header: a line ``sep=;`` of Excel's, blank lines, comments.
+    """What comes before the header: a line ``sep=;`` of Excel's, blank lines, comments.
 
     Attributes:
         offset: Where the header begins.
@@ -174,7 +174,7 @@ class _Start:
 
 
 def _separator(path: Path, header: str) -> str:
-    """Return the separator that stands most often in the header outside quotes."""
+    """Return the separator that occurs most often in the header outside quotes."""
     found = _OUTSIDE_QUOTES.findall(header)
     best = max(SEPARATORS, key=found.count)
     if best in found:

@@ -77,7 +77,7 @@ def factorial(terms: Terms, candidates: Candidates, base: Sequence[int], rng: np
 
     As in the study's code the other options stay where they are in `base` (its first row; here the predicted
     best), so that the design is a union of small factorials. Options that no term names take random levels, for
-    their effect is unknown. Where a table lacks a point, its nearest row stands in.
+    their effect is unknown. Where a table lacks a point, its nearest row is taken.
 
     Returns:
         (n, options) distinct level indices, n <= MOST_POINTS, the most influential terms' first.
