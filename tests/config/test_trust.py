@@ -1,4 +1,4 @@
-"""A `tuner.toml` in the working directory that somebody else can have written does not say what is run or written."""
+"""A `tuner.toml` in the working directory that another user can have written does not choose what is run or written."""
 
 from __future__ import annotations
 

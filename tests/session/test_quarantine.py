@@ -17,7 +17,7 @@ from tuner.session.supervision import Supervision
 
 
 class PowerCut(BaseException):
-    """Ends a session as a power cut does: nobody gets to store anything."""
+    """Ends a session as a power cut does: nothing more is stored."""
 
 
 def settings(tmp_path: Path, **more: str) -> Any:
@@ -80,7 +80,7 @@ def test_twice_down_is_quarantined_for_good(tmp_path: Path) -> None:
     assert sum(isinstance(e, TrialFinished) for e in events) == 2
     again = run_to_the_end(tmp_path, budget="60", seed="5")
     assert suspect not in tried(again)
-    assert not quarantined(again)  # it was told
+    assert not quarantined(again)  # it was reported
 
 
 def test_an_enqueued_configuration_is_quarantined_too(tmp_path: Path) -> None:
@@ -102,7 +102,7 @@ def test_a_killed_process_alone_is_no_reason(tmp_path: Path) -> None:
     assert tried(events)[0] == suspect
 
 
-def test_a_process_that_died_by_itself_is_one(tmp_path: Path) -> None:
+def test_a_process_that_died_without_being_told_to_is_one(tmp_path: Path) -> None:
     suspect = cut_at(7, tmp_path)
     crashed = Supervision(crashed=True)
     assert cut_at(1, tmp_path, crashed) == suspect
@@ -119,12 +119,12 @@ def test_a_time_budget_counts_what_earlier_processes_spent(tmp_path: Path) -> No
     assert not tried(spent)
 
 
-def test_a_trial_that_was_stored_and_not_told_is_told_after_a_restart(tmp_path: Path) -> None:
+def test_a_trial_that_was_stored_and_not_reported_is_reported_after_a_restart(tmp_path: Path) -> None:
     told: list[Event] = []
 
     def sink(event: Event) -> None:
         if isinstance(event, TrialFinished) and event.trial == 3:
-            raise PowerCut  # the study has it, nobody heard of it
+            raise PowerCut  # the study has it, no event reported it
         told.append(event)
 
     with SignalStop() as stop, pytest.raises(PowerCut):
@@ -136,4 +136,4 @@ def test_a_trial_that_was_stored_and_not_told_is_told_after_a_restart(tmp_path: 
     assert isinstance(last, SessionFinished)
     assert last.trials == 8
     second = [e for e in told if isinstance(e, SessionStarted)][1]
-    assert second.resumed_trials == 3  # without the one that was still to tell
+    assert second.resumed_trials == 3  # without the one that was still to be reported

@@ -1,4 +1,4 @@
-"""The token that a signal or a guard sets: it wakes whoever waits on it."""
+"""The token that a signal or a guard sets: it wakes what waits on it."""
 
 from __future__ import annotations
 

@@ -109,7 +109,7 @@ class OpenContext:
 
     Attributes:
         settings: The settings in force (see `tuner config show`); their seed is for anything random.
-        state_dir: Where a plugin may keep small state; whoever writes there first makes it.
+        state_dir: Where a plugin may keep small state; made by the first plugin that writes there.
         stop: Ends waiting early.
         rights: Taken while files are opened that the specification or the settings name.
     """
