@@ -27,13 +27,12 @@ class Model(BaseModel):
 
 
 class ErrorBody(BaseModel):
-    """An error as clients get it: `error` is a class of tuner/errors.py, `bases` those between it and `TunerError`."""
+    """An error as clients get it: `error` is a class of tuner/errors.py, with its exit code."""
 
     error: str
     what: str
     hint: str
     exit_code: int
-    bases: list[str] = []
 
     @classmethod
     def of(cls, error: TunerError) -> ErrorBody:
