@@ -1,7 +1,7 @@
-"""A Jetson's reading and writing side: settings are written in an order that no kernel refuses, and read back.
+"""Read and write a Jetson's options.
 
-What options mean in settings is `encode`'s and `decode`'s. Standard library only, and Python 3.8: it also runs on
-boards (`tuner.remote`). Takes names of options and settings, never paths.
+Options are made of settings: `encode` and `decode` translate, `ordering` orders the writes. Standard library only, and
+Python 3.8: it also runs on boards (`tuner.remote`). Takes names of options and settings, never paths.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ _BOOT_ID = "/proc/sys/kernel/random/boot_id"
 class JetsonActuator:
     """Reads and writes a Jetson's options, which are made of settings (see `settings`).
 
-    Each setting is journalled, undone and put back by itself. Per call of `translate`, and per call of
-    `read_options`, a file is read once.
+    Each setting is journalled, undone and restored separately. A call of `translate` or of `read_options` reads each
+    file once at most.
 
     Args:
         files: The board's files.
@@ -86,7 +86,7 @@ class JetsonActuator:
             self.write_option(setting, text)
 
     def translate(self, target: Configuration) -> tuple[Mapping[str, str], Mapping[str, str]]:
-        """Return the settings now, each read when it is looked at, and those that `target` asks for.
+        """Return the settings now, each read when it is looked up, and those that `target` asks for.
 
         The settings of a cluster that goes offline are among them, as they are now: old kernels forget its limits
         then, so they have to be journalled.
@@ -119,13 +119,13 @@ class JetsonActuator:
         return str(self._files.raw.root) if isinstance(self._files.raw, RootedFiles) else None
 
     def drift(self) -> str:
-        """Return who may have changed settings behind our back, ``""`` where nothing tells."""
+        """Return which other program may have changed settings meanwhile, ``""`` where nothing shows it."""
         mode = active_mode(self._files.raw)
         if mode is not None and mode != self._mode:
             return f"nvpmodel switched from mode {self._mode or 'unknown'} to {mode} meanwhile."
         return ""
 
     def _decoded(self, settings: Mapping[str, str], asked: Configuration) -> dict[str, OptionValue]:
-        """Return options, with the rate that a free clock without a cap can reach, though that option is inactive."""
+        """Return options. A free clock without a cap gets its highest level, though that option is inactive."""
         free = {lock.freq: lock.levels[-1] for lock in self._layout.locks if not lock.cap}
         return {**free, **decode(self._layout, without_unasked(self._layout, settings, asked))}

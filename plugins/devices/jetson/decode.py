@@ -44,8 +44,8 @@ def sources(layout: Layout) -> dict[str, tuple[str, ...]]:
 def without_unasked(layout: Layout, settings: Mapping[str, str], asked: Configuration) -> dict[str, str]:
     """Return `settings` as read from a board, less the governors of pinned clocks that `asked` does not name.
 
-    A board always has a governor. At the lowest minimum it has no room, so that limits alone do not tell whether the
-    clock was meant to be `FIXED`: what was asked for decides.
+    A board always has a governor. At the lowest minimum it has no room, so limits alone do not show whether the clock
+    is meant to be `FIXED`: what was asked for decides.
     """
     kept = dict(settings)
     for clock in layout.clocks:
@@ -87,6 +87,6 @@ def _locked(lock: LockedClock, settings: Mapping[str, str]) -> dict[str, OptionV
     held = settings.get(f"{lock.domain}/lock")
     if held is None:
         return {}
-    told = held != FREE or f"{lock.domain}/cap" in settings
+    known = held != FREE or f"{lock.domain}/cap" in settings
     governor = lock.free if held == FREE else FIXED
-    return {**({lock.freq: held_level(lock, settings)} if told else {}), lock.governor: governor}
+    return {**({lock.freq: held_level(lock, settings)} if known else {}), lock.governor: governor}

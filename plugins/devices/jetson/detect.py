@@ -1,4 +1,4 @@
-"""Which Jetson this is: device tree, chip id, L4T release; and which hardware file declares it."""
+"""Identify a Jetson by device tree, chip id and L4T release, and find its hardware file."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _MODULE = re.compile(r"p\d{4}-\d{4}")
 
 @dataclass(frozen=True)
 class Identity:
-    """What the board says about itself.
+    """What a board's files state about it.
 
     Attributes:
         model: Text of the device tree.
         compatible: Its list, most specific first.
-        soc: ``tegra234``; ``""`` where nothing says it.
+        soc: ``tegra234``; ``""`` where it is unknown.
         modules: Module ids named anywhere (``p3767-0005``).
         release: L4T major, None where unknown.
         l4t: ``36.4.3``, ``""`` where unknown.

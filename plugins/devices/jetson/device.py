@@ -1,7 +1,7 @@
 """`jetson`: the NVIDIA Jetson that we are on, or one whose files lie below another root.
 
-Everything that the board can say itself (levels, clusters, limits, sensors) is read from it; a hardware
-file (`profiles/boards/*.hardware.toml`) says what may be written and what the sensors mean.
+Levels, clusters, limits and sensors are read from the board. A hardware file (`profiles/boards/*.hardware.toml`)
+declares what may be written and what the sensors mean.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class JetsonDevicePlugin:
     board_side = True
 
     def detect(self, context: OpenContext) -> str | None:
-        """Return what the device tree says, None where this is no Jetson."""
+        """Return the device tree's name of the board, None where this is no Jetson."""
         identity = identify(RootedFiles(sysroot_of(None, context)))
         return identity.sentence if identity else None
 
@@ -79,10 +79,10 @@ class JetsonDevicePlugin:
 
 @dataclass(frozen=True)
 class JetsonBoard:
-    """A board that was looked at.
+    """A board that was identified and discovered.
 
     Attributes:
-        identity: What it says of itself.
+        identity: Which board it is.
         hardware: Its hardware file.
         files: Reads, and writes what that file declares.
         layout: What was found.
@@ -184,7 +184,7 @@ class JetsonDevice:
         return None
 
     def meters(self) -> Sequence[PowerMeter]:
-        """Return the meter of the board's power rails, also where it only says why there is none."""
+        """Return the meter of the board's power rails; where there is none, its `probe` gives the reason."""
         return (self._meter,)
 
     def guard(self) -> Guard:
@@ -197,7 +197,7 @@ class JetsonDevice:
         return self._meter.settle_s()
 
     def notes(self) -> Sequence[str]:
-        """Return who else sets this board, and what of it is taken as it is."""
+        """Return which other programs set this board, and what is restored in the end."""
         return tuple(self._notes)
 
     def _look_around(self, current: Configuration) -> list[str]:

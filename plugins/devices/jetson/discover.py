@@ -1,4 +1,4 @@
-"""Find out what a board has (`Layout`): by name, under each layout of files that L4T releases have.
+"""Discover what a board has (`Layout`), under each layout of files that L4T releases have.
 
 Nothing is written here. What is missing is listed with a reason and a remedy (`Layout.missing`).
 """
@@ -180,7 +180,7 @@ def _gbus(files: BoardFiles) -> LockedClock | None:
 
 
 def _tpc(files: BoardFiles, folder: str) -> list[Missing]:
-    """Return why TPC power gating is no option, where the board has it: the kernel says EBUSY once the GPU was used."""
+    """Return why TPC power gating is no option, where the board has it: EBUSY once the GPU was used."""
     path = f"{folder}/device/tpc_pg_mask"
     if not files.raw.exists(path):
         return []

@@ -21,11 +21,11 @@ from .files import Files, number_of
 from .layout import Layout, LimitedClock, LockedClock
 from .thermal import ThermalReader
 
-#: How often a real board is looked at.
+#: How often a real board is polled.
 INTERVAL_S = 0.5
 #: A measured clock may lie this share off its level.
 TOLERANCE = 0.02
-#: Over-current counters are shown anew only so often, so that a window holds events of as much time more.
+#: Over-current counters are refreshed only this often, so a window also counts events of that time before it.
 OC_REFRESH_S = 2.0
 
 
@@ -42,7 +42,7 @@ class JetsonGuard:
         limits: Of the board's hardware file.
         thermal: Reads temperatures, alerts and counters.
         clock: The device's.
-        interval_s: How often a thread looks; None for no thread (`poll` is then called by whoever moves the clock).
+        interval_s: How often a thread polls; None for no thread (the owner of the clock then calls `poll`).
     """
 
     def __init__(
@@ -95,7 +95,7 @@ class JetsonGuard:
         """End watching; return what was seen since the last `mark`.
 
         Raises:
-            DeviceError: the thread had died, so that nobody watched.
+            DeviceError: the thread had ended before, so that nothing watched.
         """
         died = self._thread is not None and not self._thread.is_alive()
         self._ended.set()
@@ -181,7 +181,7 @@ def _heat(hottest: tuple[str, float]) -> str:
 
 @dataclass(frozen=True)
 class _MeasuredClock:
-    """How one clock is read; both return None where that says nothing.
+    """How one clock is read; both functions return None where the clock cannot be judged.
 
     Attributes:
         option: That sets it; its unit is the clock's.

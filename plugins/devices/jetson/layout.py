@@ -42,7 +42,7 @@ class Missing:
 
 @dataclass(frozen=True)
 class Found:
-    """What was set when the board was looked at: what a clock that is not pinned goes back to.
+    """What was set when the board was discovered: what a clock that is not pinned returns to.
 
     Attributes:
         low: Minimum of the clock.
@@ -71,9 +71,9 @@ class LimitedClock:
         folder: Its cpufreq policy, or its devfreq directory.
         levels: In the option's unit, ascending.
         governors: That the kernel offers.
-        found: What was set when the board was looked at.
+        found: What was set when the board was discovered.
         cpus: Of a cluster; empty for the GPU.
-        power_files: What keeps the GPU powered, as far as there: railgate_enable, power/control.
+        power_files: Those of railgate_enable and power/control that exist: what keeps the GPU powered.
     """
 
     domain: str
@@ -104,8 +104,8 @@ class LimitedClock:
     def minimum(self, level: int, governor: str) -> int:
         """Return the minimum that goes with a maximum of `level`.
 
-        A clock that is not pinned keeps the minimum that was found. Where it was found pinned, that says nothing of
-        its usual minimum, and the lowest level is taken.
+        A clock that is not pinned keeps the minimum that was found. Where it was found pinned, its usual minimum is
+        unknown, and the lowest level is taken.
         """
         if governor == FIXED:
             return level
@@ -165,7 +165,7 @@ class LockedClock:
 
 @dataclass(frozen=True)
 class Layout:
-    """All of it. A board has `gpu` or `gbus`."""
+    """The core groups and clocks of a board, and what it lacks now. A board has `gpu` or `gbus`, not both."""
 
     clusters: tuple[LimitedClock, ...]
     groups: tuple[CoreGroup, ...]

@@ -1,4 +1,4 @@
-"""Which power mode nvpmodel has set, and what the board's own nvpmodel.conf says. Standard library only."""
+"""The power mode that nvpmodel has set, and the board's own nvpmodel.conf. Standard library only."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ STATUS = "/var/lib/nvpmodel/status"
 
 @dataclass(frozen=True)
 class ActiveMode:
-    """The power mode in nvpmodel's status file. In a container that file can say what was never set."""
+    """The power mode in nvpmodel's status file. In a container that file can name a mode that was never set."""
 
     ident: int
     name: str

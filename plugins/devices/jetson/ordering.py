@@ -55,7 +55,7 @@ def _while_offline(
         return []
     cores = [name for name in _cpus_of(layout, policy) if name in wanted]
     if not cores:
-        return writes  # the kernel's refusal says it best
+        return writes  # the kernel refuses, and its error says why
     return [(cores[0], "1"), *writes, (cores[0], "0")]
 
 

@@ -1,6 +1,6 @@
 """A board's settings: what is read, written and journalled, each by a name such as ``policy0/limits``.
 
-A setting is the smallest thing that is put back as a whole. Its value is a text:
+A setting is the smallest unit that is restored as a whole. Its value is a text:
 
 ===================  ==========================================================================
 ``cpu3/online``      ``0`` or ``1``
@@ -8,7 +8,7 @@ A setting is the smallest thing that is put back as a whole. Its value is a text
 ``policy0/limits``   ``729600-1510400``: minimum and maximum in kHz
 ``gpu/governor``     the devfreq governor
 ``gpu/limits``       ``306000000-624750000``: minimum and maximum in Hz
-``gpu/power``        ``0 on``: railgate_enable and power/control, as far as the board has them
+``gpu/power``        ``0 on``: railgate_enable and power/control, those that the board has
 ``emc/cap``          the cap file's number
 ``emc/lock``         ``free``, or ``fixed 2133000000``: the rate that is held against the load
 ``gpu/lock``         the same, of a GPU without devfreq
@@ -67,7 +67,7 @@ def parse_limits(text: str) -> tuple[int, int]:
 
 
 class KernelSettings:
-    """Reads and writes settings; knows no option. Every path stands in the board's hardware file.
+    """Reads and writes settings. The board's hardware file declares every path that is written.
 
     Args:
         files: The board's files.
@@ -211,7 +211,7 @@ class KernelSettings:
         kind, _, rate = value.partition(" ")
         if value != FREE and not (kind == "fixed" and rate.isdigit()):
             raise DeviceError(f"'{value}' is no lock of a clock.", "Write 'free' or 'fixed RATE_HZ'.")
-        # A lock in force holds its old rate against a new request: let go first.
+        # A lock in force holds its old rate against a new request: it is released first.
         if value == FREE or (self._files.number(clock.lock) != 0 if before is None else before != FREE):
             self._files.write(clock.lock, "0")
         if value != FREE:
@@ -251,5 +251,5 @@ class Snapshot(Mapping[str, str]):
         return len(self._values)
 
     def take(self, name: str) -> str | None:
-        """Return what was read, and forget it: it is about to change. None where it was not read."""
+        """Return what was read, and drop it, since it is about to change. None where it was not read."""
         return self._values.pop(name, None)

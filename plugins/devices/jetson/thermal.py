@@ -14,7 +14,7 @@ from .files import Files, number_of, text_of
 
 _THERMAL = "/sys/class/thermal"
 _HWMON = "/sys/class/hwmon"
-#: A constant (50 or 100 degrees) that no sensor stands behind.
+#: A constant (50 or 100 degrees), not a sensor.
 _NO_SENSOR = "PMIC-Die"
 _ALERT = "-throttle-alert"
 _OC_DRIVER = "soctherm_oc"
@@ -23,7 +23,7 @@ _NUMBER = re.compile(r"\d+")
 
 
 class ThermalReader:
-    """Reads one board's temperatures and what it says of throttling. Finds the files once.
+    """Reads a board's temperatures, throttle alerts and over-current counters. Finds the files once.
 
     Args:
         files: The board's files.

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tuner.control import ControlSession
+from tuner.control.applying import apply_persistently, revert_applied
 from tuner.errors import OptionValueError, VerifyError
 from tuner.ports import Supported, Unsupported
 from tuner.space import ConfigurationSpace
@@ -177,6 +178,16 @@ def test_nvpmodel_meanwhile_is_named(tmp_path: Path) -> None:
         board.nvpmodel(0)
         with pytest.raises(VerifyError, match=r"nvpmodel switched from mode 25W .* to 15W"):
             control.verify(target)
+
+
+def test_a_governor_without_room_is_reverted_by_another_process(tmp_path: Path) -> None:
+    """Limits at the floor look pinned: what the profile set decides whether another program changed it."""
+    files = MortalFiles(EmulatedBoard("jetson-orin-nano", "36.4", latency=False))
+    target = {"cpu_freq_khz": 115200, "cpu_governor": "schedutil"}
+    assert apply_persistently(open_device(files).actuator, "jetson", tmp_path, target) == target
+    report = revert_applied(open_device(files).actuator, "jetson", tmp_path)
+    assert report.complete
+    assert files.board.dirty() == []
 
 
 def test_pinned_clocks_are_said() -> None:

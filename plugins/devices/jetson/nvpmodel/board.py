@@ -40,7 +40,7 @@ class ModeBoard:
         has_governors: Whether the board's options include governors; without them a rate is a maximum.
         snaps_cpu_limits: Whether the kernel moves CPU limits to levels (5.16 and later).
         kept_off: CPUs that are no option and stay offline.
-        active_mode: Id of the mode that the board is in, None where nothing says it.
+        active_mode: Id of the mode that the board is in, None where it is unknown.
     """
 
     cores: tuple[CoreGroup, ...]

@@ -1,4 +1,4 @@
-"""nvpmodel.conf as a value that loses nothing: what is not understood is kept byte for byte. Standard library only.
+"""Read and edit nvpmodel.conf without loss: what is not understood is kept byte for byte. Standard library only.
 
 The grammar is line based: heads ``< KIND ATTRIBUTE=value ... >``, lines of blank-separated words below
 them, ``#`` comments. Text that was read as bytes is decoded with ``surrogateescape``, so that it goes back as it was.
@@ -28,7 +28,7 @@ class Param:
     """A PARAM section: what settings of modes mean.
 
     Attributes:
-        kind: FILE, CLOCK, HWMON or what else the file says.
+        kind: FILE, CLOCK, HWMON, or another word of the file.
         name: As mode lines name it.
         arguments: (argument, path) in the file's order; a HWMON's path is directory, blank, file.
     """
@@ -101,7 +101,7 @@ class Document:
         lines: With their line ends; joined they are the text.
         params: In order; a name that occurs twice is one PARAM.
         modes: In order.
-        default: What ``PM_CONFIG DEFAULT`` says (an id; some files give a name), None where nothing does.
+        default: The value of ``PM_CONFIG DEFAULT`` (an id; some files give a name), None where there is none.
     """
 
     lines: tuple[str, ...]
@@ -116,7 +116,7 @@ class Document:
 
     @property
     def default_mode(self) -> Mode | None:
-        """The mode that the board boots into, None where the file does not say."""
+        """The mode that the board boots into, None where the file names none."""
         return next((m for m in self.modes if self.default in (str(m.ident), m.name)), None)
 
     def by_id(self, ident: int | None) -> Mode | None:
@@ -149,7 +149,7 @@ class Edit:
 
 
 def parse(text: str) -> Document:
-    """Return what `text` says. Never fails: what the grammar does not have is kept and means nothing."""
+    """Return `text` as a document. Never fails: what is not in the grammar is kept and ignored."""
     lines = tuple(_LINE.findall(text))
     parser = _Parser()
     for index, line in enumerate(lines):
@@ -158,7 +158,7 @@ def parse(text: str) -> Document:
 
 
 class _Parser:
-    """What was read so far; each line belongs to the last head."""
+    """Reads a file line by line; each line belongs to the last head."""
 
     def __init__(self) -> None:
         self.params: dict[str, Param] = {}
@@ -214,7 +214,7 @@ class _Parser:
 
 
 def active_id(status: str) -> int | None:
-    """Return the mode id in the text of ``/var/lib/nvpmodel/status``, None where it says none.
+    """Return the mode id in the text of ``/var/lib/nvpmodel/status``, None where there is none.
 
     ``pmode:0002`` is decimal, whatever its zeros look like.
     """
@@ -236,7 +236,7 @@ def add_or_replace_mode(
 ) -> Edit:
     """Return `document` with a mode `name`: in the place of the one that has the name, else a new one.
 
-    A new mode gets the lowest free id (where ids are dense: the next) and stands in the file at that very
+    A new mode gets the lowest free id (where ids are dense: the next) and is put in the file at that
     position, since jtop takes positions for ids. Masks of powered-off parts are those of the mode
     `active` (an id; None: the default mode), since another one needs a reboot. PM_CONFIG stays as it is.
 
@@ -293,16 +293,15 @@ def _check(document: Document, name: str, make_default: bool) -> None:
             f"PM_CONFIG names mode '{document.default}' as the default, and the nvpmodel file has no such mode.",
             "Correct that line, or make the new mode the default (--default).",
         )
-    for what, values in (("id", [m.ident for m in document.modes]), ("name", _named(document, name))):
+    for what, values in (
+        ("id", [m.ident for m in document.modes]),
+        ("name", [m.name for m in document.modes if m.name == name]),
+    ):
         twice = [value for value, count in Counter(values).items() if count > 1]
         if twice:
             raise MalformedFileError(
                 f"Two modes of the nvpmodel file have the {what} {twice[0]}.", "Give each mode its own."
             )
-
-
-def _named(document: Document, name: str) -> list[int | str]:
-    return [m.name for m in document.modes if m.name == name]
 
 
 def _current_masks(document: Document, current: Mode | None) -> tuple[ModeLine, ...]:
@@ -351,7 +350,7 @@ def _inserted(document: Document, ident: int, block: Sequence[str]) -> list[str]
 
 
 def _above_comments(document: Document, position: int) -> int:
-    """Return the index above a mode and the comments that stand directly over it."""
+    """Return the index above a mode and the comments directly above it."""
     at = document.modes[position].first
     floor = document.modes[position - 1].end if position else 0
     while at > floor and document.lines[at - 1].lstrip(" \t").startswith("#"):

@@ -1,8 +1,8 @@
 """Power modes as configurations, and configurations as the lines of a mode (docs/nvpmodel.md).
 
-A mode can say which cores are online, limits of clocks, and a cap of the memory's clock. What it cannot
-say (governors, a locked memory clock) is kept in one comment of its block, and read back only where
-it agrees with the lines: a mode that somebody edits means what its lines say.
+A mode can express which cores are online, limits of clocks, and a cap of the memory's clock. What it cannot
+express (governors, a locked memory clock) is kept in one comment of its block. The comment is read back only where
+it agrees with the lines: in a mode that was edited by hand the lines count.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from .conf import Document, Mode, ModeLine
 
 #: Begins a comment that carries what lines cannot; also the mark of a mode that tuner wrote.
 REMARK = "tuner options:"
-#: Nobody says how long a line nvpmodel's own parser takes; its makers' are shorter than this.
+#: The longest line that nvpmodel's own parser takes is unknown; NVIDIA's files have shorter ones than this.
 COMMENT_WIDTH = 100
 _REMARK = re.compile(rf"#\s*{REMARK}(.*)")
 
@@ -35,7 +35,7 @@ class ModeReading:
 
     Attributes:
         mode: The mode.
-        configuration: Of the board's options; empty where they cannot say the mode.
+        configuration: Of the board's options; empty where they cannot express the mode.
         reason: Why they cannot: a clause for people; ``""`` where they can.
     """
 
@@ -45,7 +45,7 @@ class ModeReading:
 
 
 class _NotSayableError(Exception):
-    """The board's options cannot say a mode."""
+    """The board's options cannot express a mode."""
 
 
 def read_mode(document: Document, mode: Mode, board: ModeBoard) -> ModeReading:
@@ -131,10 +131,9 @@ def _clock_options(
 def _levels_of(clock: LimitedClock, said: Mapping[FileRole, int], board: ModeBoard) -> tuple[int, int]:
     """Return the lowest and highest level that a mode leaves to a clock."""
     levels = clock.levels
-    kind = "cpu" if clock.cpus else "gpu"
     low, high = levels[0], levels[-1]
     for role, value in said.items():
-        if role.kind.startswith(kind) and (not clock.cpus or role.cpu in clock.cpus):
+        if _hits(role, clock):
             if role.kind.endswith("max"):
                 high = levels[-1] if value < 0 else value
             else:
@@ -353,13 +352,13 @@ _RANKS = {"online": 0, "cpu_min": 1, "cpu_max": 2, "gpu_min": 3, "gpu_max": 4, "
 
 
 def _rank(role: FileRole) -> tuple[int, int, int]:
-    """Where a line stands in a mode: cores before their clocks, clusters one by one, minimum before maximum."""
+    """Return the place of a line in a mode: cores before their clocks, clusters one by one, minimum before maximum."""
     rank = _RANKS[role.kind]
     return (1, role.cpu, rank) if role.kind.startswith("cpu") else (rank, role.cpu, 0)
 
 
 def _place(result: Sequence[ModeLine], roles: Mapping[tuple[str, str], FileRole], role: FileRole) -> int:
-    """Return the index behind the last line that stands before `role`'s."""
+    """Return the index behind the last line that comes before `role`'s."""
     place = 0
     for index, setting in enumerate(result):
         other = roles.get((setting.param, setting.argument))

@@ -1,4 +1,4 @@
-"""A profile as one mode of a board's whole nvpmodel file, and a mode of it as options. Text in, text out."""
+"""Put a profile into a board's nvpmodel file as a mode, and read a mode of it as options. Text in, text out."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ def edit_file(
 ) -> FileEdit:
     """Return `text` with the profile as mode `name`; None: as `own_name`, with ``TUNER_`` where a vendor has that.
 
-    A mode of that name which says the profile already stays as it is.
+    A mode of that name that equals the profile already stays as it is.
 
     Raises:
-        OptionValueError: a mode of this file cannot say the profile, or `name` is a mode that tuner did not write.
+        OptionValueError: a mode of this file cannot express the profile, or `name` is a mode that tuner did not write.
         MalformedFileError, UsageError, UnknownModeError: as `add_or_replace_mode`.
     """
     modes = _mode_board(board)
@@ -56,7 +56,7 @@ def read_entry(text: str, entry: str, board: object) -> FileEntry:
 
     Raises:
         UnknownModeError: there is none.
-        OptionValueError: the board's options cannot say it.
+        OptionValueError: the board's options cannot express it.
     """
     document = parse(text)
     mode = document.find(entry)
@@ -138,7 +138,7 @@ def _notes(before: Document, edit: Edit, profile: Profile, board: ModeBoard, tem
 
 
 def _mask_notes(document: Document, mode: Mode, board: ModeBoard) -> Iterator[str]:
-    """Say what must be known of masks: the mode's own against the active mode's, and other modes'."""
+    """Yield a note where switching modes needs a reboot, because their masks differ."""
     if not mode.masks:
         return
     shown = ", ".join(f"{m.argument} {m.value}" for m in mode.masks)

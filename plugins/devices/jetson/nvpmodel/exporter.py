@@ -1,4 +1,4 @@
-"""A profile as a POWER_MODEL section for the board's own nvpmodel file, alone or in that file.
+"""Export a profile as a POWER_MODEL section for the board's own nvpmodel file, alone or in that file.
 
 Alone, the mode's id is the board file's `free_id`; in a file it is the file's own next one. PARAM sections
 are never touched, the default mode only if asked. A name keeps to [A-Z0-9_], which every reader takes whole.
@@ -10,8 +10,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tuner.boards.board import Board, load_board
-from tuner.errors import OptionValueError, UnknownBoardError
+from tuner.boards.board import Board, board_names, load_board
+from tuner.errors import OptionValueError
 from tuner.ports import FileEdit, FileEntry
 from tuner.profiles import IMPORTED, Profile
 from tuner.profiles.text import heading, one_line, value_text
@@ -32,7 +32,7 @@ class NvpmodelExporter:
         """Return a whole nvpmodel file with the profile as a mode, added or in the place of an older one.
 
         Raises:
-            OptionValueError: a mode of this file cannot say the profile.
+            OptionValueError: a mode of this file cannot express the profile.
             MalformedFileError, UsageError: the file or the name is not fit for it.
         """
         return edit_file(profile, text, board, name=name, own_name=mode_name(profile), make_default=make_default)
@@ -41,7 +41,7 @@ class NvpmodelExporter:
         """Return one mode of an nvpmodel file, by name or id, as options.
 
         Raises:
-            UnknownModeError, OptionValueError: there is none, or the board's options cannot say it.
+            UnknownModeError, OptionValueError: there is none, or the board's options cannot express it.
         """
         return read_entry(text, entry, board)
 
@@ -49,7 +49,7 @@ class NvpmodelExporter:
         """Return comments and the section.
 
         Raises:
-            OptionValueError: the board has no nvpmodel, or the profile sets nothing that a mode can say.
+            OptionValueError: the board has no nvpmodel, or the profile sets nothing that a mode can express.
         """
         board = _board(profile)
         mode_id = int(board.nvpmodel["free_id"])
@@ -66,20 +66,13 @@ def mode_name(profile: Profile) -> str:
 
 
 def _board(profile: Profile) -> Board:
-    try:
-        board = load_board(profile.board)
-    except UnknownBoardError as error:
-        raise _no_nvpmodel(profile) from error
-    if not board.nvpmodel:
-        raise _no_nvpmodel(profile)
+    board = load_board(profile.board) if profile.board in board_names() else None
+    if board is None or not board.nvpmodel:
+        raise OptionValueError(
+            f"Board '{profile.board}' has no nvpmodel in a board file.",
+            "Put it into the board's own file with --into /etc/nvpmodel.conf, or export it as json.",
+        )
     return board
-
-
-def _no_nvpmodel(profile: Profile) -> OptionValueError:
-    return OptionValueError(
-        f"Board '{profile.board}' has no nvpmodel in a board file.",
-        "Put it into the board's own file with --into /etc/nvpmodel.conf, or export it as json.",
-    )
 
 
 def _lines(profile: Profile, board: Board) -> list[ModeLine]:

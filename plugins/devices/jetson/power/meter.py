@@ -56,7 +56,7 @@ class JetsonMeter:
 
         Args:
             files: The board's files.
-            hardware: Its `rails` say which labels make the total.
+            hardware: Its `rails` name the labels that make the total.
             clock: The device's clock; one with `every` (`TickingClock`) samples in virtual time.
         """
         chips = find_chips(files)
@@ -141,7 +141,7 @@ class JetsonMeter:
         return dict(self._failures)
 
     def close(self) -> None:
-        """End a window that is open and let go of the files; usable again afterwards."""
+        """End a window that is open and close the files; usable again afterwards."""
         self._end_sampling()
         self._window = None
         self._rails.close()
@@ -214,7 +214,7 @@ class JetsonMeter:
 
 
 class NoMeter:
-    """Stands for the meter of a board that has none, and says why."""
+    """The meter of a board that has none, with the reason."""
 
     name = NAME
 

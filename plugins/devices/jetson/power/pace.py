@@ -1,4 +1,4 @@
-"""How fast a power sensor really is, and what that asks of a measurement."""
+"""How fast a power sensor is, and what a measurement must respect because of it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Pace:
 
     Attributes:
         period_s: Between samples.
-        shortest_s: A shorter window is refused: it says more about what was before it than about itself.
+        shortest_s: A shorter window is refused: it would mostly show the power before it.
         min_window_s: From here on a window is trusted.
         settle_s: How long after a change the shown power is still partly the old one.
         update_s: Between new values of the slowest sensor.
@@ -75,7 +75,7 @@ def with_measured_update(timing: Timing, read: Callable[[], Sequence[float] | No
     """Return `timing` with the update period that the sensor really has, where it shows.
 
     Args:
-        timing: As files or the driver say.
+        timing: From files, or what the driver does by default.
         read: Returns the chip's values now, None where it does not answer.
         clock: Time; up to a second of it passes.
     """
@@ -86,10 +86,10 @@ def with_measured_update(timing: Timing, read: Callable[[], Sequence[float] | No
 
 
 def measured_update_s(read: Callable[[], Sequence[float] | None], clock: Clock, bound_s: float) -> float | None:
-    """Return the time between changes of a sensor's values, None where they do not tell.
+    """Return the time between changes of a sensor's values, None where that cannot be seen.
 
     Values that change at even intervals by uneven amounts are updates. Steps of even size are a slow drift
-    through the converter's steps, and uneven intervals its noise: both say nothing about updates.
+    through the converter's steps, and uneven intervals its noise: neither shows updates.
     """
     times_s: list[float] = []
     sizes: list[float] = []

@@ -55,9 +55,9 @@ class Timing:
         averaging_s: For how long a value is averaged: the time constant of an INA3221's running average, the
             length of an INA238's blocks.
         lag_s: By how much the average trails behind power, its updates left out.
-        window_updates: A window of so many updates is trusted. Where power jumps within a block nobody knows;
+        window_updates: A window of so many updates is trusted. Where within a block power jumps is unknown;
             a running average has no such edges.
-        known: Whether the chip's files say so; else it is what the driver does by default.
+        known: Whether the chip's files state it; else it is what the driver does by default.
         text: Where that comes from, for people.
     """
 
@@ -78,7 +78,7 @@ class Chip:
         folder: Its hwmon or iio directory.
         rails: Its connected and enabled channels.
         disabled: Labels of the channels that are switched off.
-        timing: As its files say.
+        timing: From its files.
     """
 
     driver: str
@@ -178,7 +178,7 @@ def _iio_timing(files: Files, folder: str) -> Timing:
 
 
 def decode_configuration(register: int) -> Timing:
-    """Return the timing that an INA3221's configuration register stands for."""
+    """Return the timing that an INA3221's configuration register sets."""
     channels = bin(register >> 12 & 7).count("1") or _CHANNELS
     conversions_us = _CONVERSION_US[register >> 6 & 7] + _CONVERSION_US[register >> 3 & 7]
     return running_average(channels * conversions_us * 1e-6, _AVERAGES[register >> 9 & 7], True, "by the device tree")
