@@ -28,7 +28,7 @@ from typing import Any, Mapping  # noqa: UP035 - a base class, and Python 3.8 ca
 from tuner.errors import DeviceError, TunerError
 
 from ..host.actuator import parse_cpulist
-from .files import BoardFiles
+from .files import BoardFiles, text_of
 from .layout import CPU_ROOT, Layout, LimitedClock, LockedClock
 
 OFFLINE = "offline"
@@ -107,7 +107,9 @@ class KernelSettings:
             return self._files.read(f"{base}governor") if what == "governor" else self._read_limits(base)
         except TunerError as error:
             cause = error.__cause__
-            inactive = isinstance(cause, OSError) and cause.errno in _INACTIVE
+            # A policy that is inactive answers nothing. Where another file answers, this one failed for another reason.
+            other = f"{base}{'min_freq' if what == 'governor' else 'governor'}"
+            inactive = isinstance(cause, OSError) and cause.errno in _INACTIVE and not text_of(self._files.raw, other)
             if domain.startswith("policy") and inactive and not self._has_cpu_online(domain, online):
                 return OFFLINE
             raise
