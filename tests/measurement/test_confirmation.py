@@ -11,6 +11,7 @@ from tuner.measurement.confirmation import (
     MAX_ROUNDS,
     MAX_RUNNERS_UP,
     MIN_ROUNDS,
+    RESERVED_ROUNDS,
     Candidate,
     Visit,
     choose,
@@ -86,7 +87,7 @@ def test_there_is_no_choice_where_one_is_clearly_best() -> None:
 
 
 def test_the_choice_leaves_time_for_the_statement() -> None:
-    statement_s = 2.0 * MIN_ROUNDS  # a visit takes 1 s
+    statement_s = 2.0 * RESERVED_ROUNDS  # a visit takes 1 s
     assert plan_choice(candidates(1.0, 1.0, 1.0), 1.0, statement_s + 3).rounds == 1
     assert plan_choice(candidates(1.0, 1.0, 1.0), 1.0, statement_s + 2).names == ("0", "1")
     assert plan_choice(candidates(1.0, 1.0, 1.0), 1.0, statement_s).rounds == 0

@@ -18,7 +18,9 @@ from tuner.measurement.intervals import CONFIDENCE, mean_and_error, student_quan
 #: Share of a session's measuring time that confirming may take.
 MAX_TIME_SHARE = 0.25
 #: Fewest rounds of the statement: with n rounds the interval has n - 1 degrees of freedom.
-MIN_ROUNDS = 5
+MIN_ROUNDS = 4
+#: Rounds of the statement for which the choice leaves time.
+RESERVED_ROUNDS = 5
 #: Most rounds, however much time is left.
 MAX_ROUNDS = 40
 #: Repeats of one visit to a configuration. The median of three keeps a single disturbed one out.
@@ -118,7 +120,7 @@ class Choice:
 
 
 def plan_choice(candidates: Sequence[Candidate], baseline_visit_s: float, time_s: float) -> Choice:
-    """Return the choice that fits in `time_s` beside `MIN_ROUNDS` of the statement.
+    """Return the choice that fits in `time_s` beside `RESERVED_ROUNDS` of the statement.
 
     Between the incumbent (the least value) and those that may be better, at most `MAX_RUNNERS_UP`.
 
@@ -129,7 +131,7 @@ def plan_choice(candidates: Sequence[Candidate], baseline_visit_s: float, time_s
     """
     incumbent, *others = sorted(candidates, key=lambda c: c.value)
     near = [c for c in others if _distance(c, incumbent) <= RUNNER_UP_ERRORS][:MAX_RUNNERS_UP]
-    left_s = time_s - MIN_ROUNDS * (baseline_visit_s + max(c.visit_s for c in [incumbent, *near]))
+    left_s = time_s - RESERVED_ROUNDS * (baseline_visit_s + max(c.visit_s for c in [incumbent, *near]))
     while near:
         round_s = math.fsum(c.visit_s for c in [incumbent, *near])
         rounds = min(CHOICE_ROUNDS, int(left_s / round_s)) if round_s > 0 else CHOICE_ROUNDS
