@@ -56,7 +56,7 @@ def hostile_profile(tmp_path: Path) -> Path:
         tuner_version=HOSTILE,
         environment={"workload": HOSTILE, HOSTILE: HOSTILE},
         options={**tx2_profile().options, HOSTILE: ProfileOption(HOSTILE, HOSTILE, "workload")},
-        metrics={HOSTILE: ProfileMetric(1.0, HOSTILE)},
+        metrics={HOSTILE: ProfileMetric(value=1.0, unit=HOSTILE)},
     )
     write_profile(tmp_path / "hostile.toml", profile)
     return tmp_path / "hostile.toml"

@@ -18,7 +18,10 @@ def tx2_profile(**changes: object) -> Profile:
             "emc_freq_hz": ProfileOption(1_331_200_000, "Hz"),
         },
         "objective": "energy",
-        "metrics": {"energy_j": ProfileMetric(1.5, "J", 1.4, 1.6), "latency_s": ProfileMetric(0.11, "s")},
+        "metrics": {
+            "energy_j": ProfileMetric(value=1.5, unit="J", ci_low=1.4, ci_high=1.6),
+            "latency_s": ProfileMetric(value=0.11, unit="s"),
+        },
         "baseline": {"cpu_cores_online": 4},
         "baseline_value": 2.5,
         "saving_percent": 40.0,

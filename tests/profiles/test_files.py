@@ -29,7 +29,14 @@ values = st.one_of(st.booleans(), st.integers(-(2**63), 2**63 - 1), floats, text
 names = texts
 intervals = st.tuples(floats, floats).map(lambda ends: (min(ends), max(ends)))
 metrics = st.builds(
-    lambda value, unit, ci: ProfileMetric(value, unit, *(ci or (None, None))), floats, texts, st.none() | intervals
+    lambda ci, **known: ProfileMetric(**known, **({"ci_low": ci[0], "ci_high": ci[1]} if ci else {})),
+    ci=st.none() | intervals,
+    value=floats,
+    unit=texts,
+    baseline=st.none() | floats,
+    baseline_ci=st.none() | intervals,
+    change_percent=st.none() | floats,
+    change_ci_percent=st.none() | intervals,
 )
 profiles = st.builds(
     Profile,
@@ -46,6 +53,8 @@ profiles = st.builds(
     baseline_value=st.none() | floats,
     saving_percent=st.none() | floats,
     saving_ci_percent=st.none() | intervals,
+    confirmed=st.booleans(),
+    result=texts,
     study=texts,
     created=st.datetimes(timezones=st.timezones()).map(lambda d: d.isoformat()),
     emulated=st.booleans(),

@@ -12,7 +12,7 @@ from tests.profiles.examples import host_profile, tx2_profile
 from tuner.cli.main import run
 from tuner.config.values import Settings
 from tuner.opening import default_context, open_device
-from tuner.profiles import ProfileOption, read_profile, write_profile
+from tuner.profiles import ProfileMetric, ProfileOption, read_profile, write_profile
 
 
 @pytest.fixture
@@ -38,10 +38,33 @@ def test_show(best: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shown = capsys.readouterr().out
     assert "emulated: no real hardware" in shown
     assert "854250000 Hz" in shown
-    assert "1.5 J  (95 % confidence: 1.4 J to 1.6 J)" in shown
-    assert "saving     40.0 % of energy" in shown
+    assert "1.5 J (1.4 J to 1.6 J)" in shown
+    assert "result     not confirmed: saves 40.0% of energy by the search alone" in shown
     assert tuner("show", best, "--json") == 0
     assert json.loads(capsys.readouterr().out)["board"] == "jetson-tx2"
+
+
+def test_show_gives_the_price_of_every_metric(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    metrics = {
+        "energy_j": ProfileMetric(
+            value=1.5,
+            unit="J",
+            ci_low=1.4,
+            ci_high=1.6,
+            baseline=2.5,
+            baseline_ci=(2.4, 2.6),
+            change_percent=-40.0,
+            change_ci_percent=(-42.0, -38.0),
+        ),
+        "temperature_c": ProfileMetric(value=45.0, unit="°C", baseline=50.0),
+    }
+    result = "saves 40.0% ± 2.0% energy, latency +34%"
+    write_profile(tmp_path / "p.toml", tx2_profile(metrics=metrics, confirmed=True, result=result))
+    assert tuner("show", tmp_path / "p.toml") == 0
+    shown = capsys.readouterr().out
+    assert "2.5 J (2.4 J to 2.6 J) -> 1.5 J (1.4 J to 1.6 J), -40.0% (-42.0 to -38.0%)" in shown
+    assert "50 °C -> 45 °C" in shown
+    assert f"result     {result}" in shown
 
 
 def test_validate(best: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -51,7 +51,7 @@ def test_no_differences() -> None:
 def test_differences() -> None:
     right = tx2_profile(
         options={**tx2_profile().options, "cpu_cores_online": ProfileOption(4)},
-        metrics={"energy_j": ProfileMetric(3.0, "J")},
+        metrics={"energy_j": ProfileMetric(value=3.0, unit="J")},
         emulated=False,
     )
     found = {(c.section, c.name): c for c in diff_profiles(tx2_profile(), right)}

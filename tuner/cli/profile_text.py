@@ -25,9 +25,15 @@ def profile_lines(profile: Profile) -> list[str]:
         lines.append(f"bounds     {'; '.join(profile.constraints)} ({kept})")
     lines += _section("environment", dict(profile.environment))
     lines += _section("options", {n: _option(profile, n) for n in profile.options})
-    lines += _section("expected", {n: _metric(m) for n, m in profile.metrics.items()})
+    lines += _section(_expected(profile), {n: _metric(m) for n, m in profile.metrics.items()})
     lines += _section("baseline", {n: str(v) for n, v in profile.baseline.items()})
     return lines + _saving(profile)
+
+
+def _expected(profile: Profile) -> str:
+    if any(m.baseline is not None for m in profile.metrics.values()):
+        return "baseline -> best, change (95% confidence)"
+    return "expected (95% confidence)"
 
 
 def change_lines(changes: Sequence[Change], left: str, right: str) -> list[str]:
@@ -56,19 +62,37 @@ def _option(profile: Profile, name: str) -> str:
 
 
 def _metric(metric: ProfileMetric) -> str:
-    text = format_quantity(metric.value, metric.unit)
-    if metric.ci_low is None or metric.ci_high is None:
+    """Return ``2.1 J (2 to 2.2) -> 1.2 J (1.1 to 1.3), -43% (-47 to -38%)``, as far as it is known."""
+    text = _with_interval(metric.value, metric.unit, _both(metric.ci_low, metric.ci_high))
+    if metric.baseline is None:
         return text
-    low, high = format_quantity(metric.ci_low, metric.unit), format_quantity(metric.ci_high, metric.unit)
-    return f"{text}  (95 % confidence: {low} to {high})"
+    text = f"{_with_interval(metric.baseline, metric.unit, metric.baseline_ci)} -> {text}"
+    if metric.change_percent is None:
+        return text
+    ci = metric.change_ci_percent
+    return f"{text}, {metric.change_percent:+.1f}%" + (f" ({ci[0]:+.1f} to {ci[1]:+.1f}%)" if ci else "")
+
+
+def _both(low: float | None, high: float | None) -> tuple[float, float] | None:
+    return None if low is None or high is None else (low, high)
+
+
+def _with_interval(value: float, unit: str, interval: tuple[float, float] | None) -> str:
+    text = format_quantity(value, unit)
+    if interval is None:
+        return text
+    return f"{text} ({format_quantity(interval[0], unit)} to {format_quantity(interval[1], unit)})"
 
 
 def _saving(profile: Profile) -> list[str]:
+    if profile.result:
+        return ["", f"result     {profile.result}"]
     if profile.saving_percent is None:
         return []
-    ci = profile.saving_ci_percent
-    interval = f"  (95 % confidence: {ci[0]:.1f} to {ci[1]:.1f} %)" if ci else ""
-    return ["", f"saving     {profile.saving_percent:.1f} % of {profile.objective} against the baseline{interval}"]
+    return [
+        "",
+        f"result     not confirmed: saves {profile.saving_percent:.1f}% of {profile.objective} by the search alone",
+    ]
 
 
 def _shown(value: object) -> str:

@@ -18,6 +18,7 @@ _FACTS = (
     "constraints",
     "baseline_value",
     "saving_percent",
+    "confirmed",
     "created",
     "tuner_version",
 )

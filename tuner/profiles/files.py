@@ -52,11 +52,13 @@ def read_profile(path: Path) -> Profile:
         **{key: getattr(file, key) for key in _HEADS},
         environment=file.environment,
         options={name: ProfileOption(o.value, o.unit, o.scope) for name, o in file.options.items()},
-        metrics={name: ProfileMetric(m.value, m.unit, m.ci_low, m.ci_high) for name, m in file.metrics.items()},
+        metrics={name: ProfileMetric(**dict(metric)) for name, metric in file.metrics.items()},
         baseline=file.baseline.options,
         baseline_value=file.baseline.value,
         saving_percent=file.saving.percent,
         saving_ci_percent=file.saving.ci_percent,
+        confirmed=file.saving.confirmed,
+        result=file.saving.result,
         constraints=tuple(file.constraints),
     )
 
@@ -97,7 +99,12 @@ def _tables(profile: Profile) -> dict[str, Any]:
         },
         "metrics": {name: asdict(metric) for name, metric in profile.metrics.items()},
         "baseline": {"value": profile.baseline_value, "options": profile.baseline or None},
-        "saving": {"percent": profile.saving_percent, "ci_percent": profile.saving_ci_percent},
+        "saving": {
+            "percent": profile.saving_percent,
+            "ci_percent": profile.saving_ci_percent,
+            "confirmed": profile.confirmed or None,
+            "result": profile.result or None,
+        },
     }
     return {key: _plain(table) for key, table in tables.items()}
 

@@ -25,14 +25,23 @@ class ProfileOption:
     scope: Scope = "board"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ProfileMetric:
-    """An expected value and its 95 % confidence interval (None where there is none), all in `unit`."""
+    """An expected value and its 95 % confidence interval (None where there is none), all in `unit`.
+
+    Attributes:
+        baseline: The value under the baseline, with its interval `baseline_ci`.
+        change_percent: 100 * (value / baseline - 1), with its interval `change_ci_percent`.
+    """
 
     value: float
     unit: str = ""
     ci_low: float | None = None
     ci_high: float | None = None
+    baseline: float | None = None
+    baseline_ci: tuple[float, float] | None = None
+    change_percent: float | None = None
+    change_ci_percent: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +59,9 @@ class Profile:
         baseline: The configuration that savings are counted from; may be empty.
         baseline_value: The objective's value there, in the objective metric's unit.
         saving_percent: 100 * (1 - best / baseline).
-        saving_ci_percent: Its 95 % confidence interval, low and high.
+        saving_ci_percent: Its 95 % confidence interval, low and high; None where it was not confirmed.
+        confirmed: Whether baseline and best were measured again after the search, and the numbers are of that.
+        result: The session's result in one line; "" in a profile of an earlier version.
         study: The study that it comes from.
         created: ISO 8601 with a time zone.
         emulated: No real hardware stood behind the numbers.
@@ -75,6 +86,8 @@ class Profile:
     baseline_value: float | None = None
     saving_percent: float | None = None
     saving_ci_percent: tuple[float, float] | None = None
+    confirmed: bool = False
+    result: str = ""
     constraints: tuple[str, ...] = ()
     schema_version: int = SCHEMA_VERSION
 

@@ -42,6 +42,9 @@ def _not_empty(options: dict[str, Any]) -> dict[str, Any]:
     return options
 
 
+_Interval = Annotated[tuple[FiniteFloat, FiniteFloat], BeforeValidator(_pair), AfterValidator(_ascending)]
+
+
 class _OptionTable(FileModel):
     value: Value
     unit: str = ""
@@ -53,6 +56,10 @@ class _MetricTable(FileModel):
     unit: str
     ci_low: FiniteFloat | None = None
     ci_high: FiniteFloat | None = None
+    baseline: FiniteFloat | None = None
+    baseline_ci: _Interval | None = None
+    change_percent: FiniteFloat | None = None
+    change_ci_percent: _Interval | None = None
 
     @model_validator(mode="after")
     def _both_ends(self) -> _MetricTable:
@@ -70,9 +77,9 @@ class _BaselineTable(FileModel):
 
 class _SavingTable(FileModel):
     percent: FiniteFloat | None = None
-    ci_percent: (
-        Annotated[tuple[FiniteFloat, FiniteFloat], BeforeValidator(_pair), AfterValidator(_ascending)] | None
-    ) = None
+    ci_percent: _Interval | None = None
+    confirmed: bool = False
+    result: str = ""
 
 
 class ProfileFile(FileModel):
