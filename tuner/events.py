@@ -192,8 +192,33 @@ class ConfigurationQuarantined(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ConfirmationProgress(Event):
+    """A round of the confirmation ended: `stage` is choice (between `trials`) or statement (of the saving).
+
+    Attributes:
+        round: From 1 to `rounds`.
+        trials: Whose configurations were measured again.
+        saving_percent: By the statement's rounds so far.
+    """
+
+    event: ClassVar[str] = "confirmation"
+    stage: str
+    round: int
+    rounds: int
+    trials: tuple[int, ...]
+    saving_percent: float | None = None
+    saving_ci_percent: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class SessionFinished(Event):
-    """The last event of a session that has a result. `resume_command` goes on with one that was interrupted."""
+    """The last event of a session that has a result. `resume_command` goes on with one that was interrupted.
+
+    Attributes:
+        confirmed: Whether baseline and best were measured again; all numbers are then of that.
+        result: What it saves, at what price, or that nothing can be shown: one line.
+        price: Metric name -> the fields of `tuner.measurement.price.Price`.
+    """
 
     event: ClassVar[str] = "finished"
     study: str
@@ -215,6 +240,9 @@ class SessionFinished(Event):
     baseline: Mapping[str, OptionValue] = field(default_factory=dict)
     violated: tuple[str, ...] = ()
     resume_command: str = ""
+    confirmed: bool = False
+    result: str = ""
+    price: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -37,10 +37,11 @@ def start_options(*audiences: str) -> Callable[[F], F]:
 
     def decorate(command: F) -> F:
         for setting in reversed([s for s in SETTINGS if not audiences or s.audience in audiences]):
+            switch = isinstance(setting.default, bool)
             command = click.option(
-                setting.flag,
+                f"{setting.flag}/{setting.off_flag}" if switch else setting.flag,
                 setting.key,
-                metavar=setting.metavar,
+                metavar=None if switch else setting.metavar,
                 multiple=setting.multiple,
                 default=() if setting.multiple else None,
                 help=_help(setting),
@@ -141,4 +142,6 @@ def _help(setting: Setting) -> str:
     if setting.multiple:
         return setting.help
     default = f"{setting.default:g}" if isinstance(setting.default, float) else setting.default
+    if isinstance(default, bool):
+        default = "yes" if default else "no"
     return f"{setting.help} [default: {default}]"

@@ -30,7 +30,8 @@ def resume_command(given: Mapping[str, Any], study: str, folder: str | None, mor
     for key, value in given.items():
         if key != "study":
             for one in value if BY_KEY[key].multiple else (value,):
-                words += [BY_KEY[key].flag, _text(one)]
+                words += [BY_KEY[key].off_flag if one is False else BY_KEY[key].flag]
+                words += [] if isinstance(one, bool) else [_text(one)]
     line = " ".join(map(_quoted, words))
     if folder is not None and any(_relative(given, folder)):
         return f"cd {_quoted(folder)} && {line}"

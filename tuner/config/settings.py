@@ -55,6 +55,11 @@ class Setting:
         return "--" + self.key.replace("_", "-")
 
     @property
+    def off_flag(self) -> str:
+        """The flag that sets a truth value to false."""
+        return "--no-" + self.key.replace("_", "-")
+
+    @property
     def variable(self) -> str:
         """Name of its environment variable."""
         return f"TUNER_{self.key.upper()}"
@@ -95,6 +100,18 @@ def amount(raw: object) -> str:
             raise UsageError(f"{_shown(raw)} is too large.", f"Write {_HIGHEST} or less.")
         return str(raw)
     return text(raw)
+
+
+def yes_or_no(raw: object) -> bool:
+    """Return a truth value, also from the words of a variable: true, yes or 1; false, no or 0."""
+    if isinstance(raw, bool):
+        return raw
+    word = raw.strip().lower() if isinstance(raw, str) else None
+    if word in ("true", "yes", "1"):
+        return True
+    if word in ("false", "no", "0"):
+        return False
+    raise UsageError(f"{_shown(raw)} is neither true nor false.", "Write true or false.")
 
 
 def count_from(lowest: int) -> Callable[[object], int]:
@@ -224,8 +241,14 @@ SETTINGS: tuple[Setting, ...] = (
     _setting(
         "trial_time",
         "TIME",
-        "Measuring time after which a trial begins no further repeat; it has three in any case.",
+        "Measuring time after which a trial begins no further repeat; it has six in any case.",
         type=duration_s,
+    ),
+    _setting(
+        "confirm",
+        "",
+        "Measure baseline and best again at the end and state only what that shows; at most a quarter of the time.",
+        type=yes_or_no,
     ),
     _setting("inferences_per_run", "N", "Inferences in one run of a command workload.", type=count_from(1)),
     _setting("input_shape", "NAME=1x3x224x224", "Shape of a model input; several allowed."),

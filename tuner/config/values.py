@@ -35,6 +35,7 @@ class Settings:
     warmup_runs: int = 3
     timeout: float = 60.0
     trial_time: float = 60.0
+    confirm: bool = True
     inferences_per_run: int = 1
     input_shape: tuple[str, ...] = ()
     inputs: str | None = None

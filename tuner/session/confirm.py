@@ -164,7 +164,7 @@ class Confirmer:
 
     def _rounds(self, winner: TrialRecord, seen: Mapping[str, Sequence[Visit]]) -> int:
         """Return the number of the statement's rounds: fixed here, by data that do not enter the statement."""
-        assert winner.value and self._baseline.value
+        assert winner.value is not None and self._baseline.value is not None  # noqa: PT018
         spread = max(spread_of_rounds(seen), math.sqrt(2) * visit_error(self._spread))
         wanted = min(self._goal.plan.precision, abs(math.log(winner.value / self._baseline.value)) / 2)
         round_s = self._visit_s(winner) + self._visit_s(self._baseline)

@@ -30,6 +30,7 @@ from tuner.events import (
     TrialFinished,
     TrialStarted,
 )
+from tuner.measurement.confirmation import MAX_TIME_SHARE
 from tuner.ports import Belief, Believing, Control
 from tuner.search.candidates import Candidates
 from tuner.search.importance import is_due, option_importance
@@ -112,7 +113,7 @@ class TrialLoop:
         stopped_by = "budget"
         try:
             while not self._spent(self._now_s() - start_s):
-                start_s += self._wait_while_paused()
+                start_s += self.wait_while_paused()
                 if self._session.stop.is_set():
                     raise Interrupted("The session was stopped.")
                 self._one()
@@ -124,7 +125,7 @@ class TrialLoop:
             stopped_by = "interrupted"
         return Outcome(tuple(self._records), stopped_by)
 
-    def _wait_while_paused(self) -> float:
+    def wait_while_paused(self) -> float:
         """Wait while the session is paused, with the device put back; return the seconds that it took."""
         pause = self._session.supervision.pause
         if not pause.is_set():
@@ -142,7 +143,8 @@ class TrialLoop:
     def _spent(self, elapsed_s: float) -> bool:
         if self._goal.budget.trials is not None:
             return len(self._records) >= self._goal.budget.trials
-        return elapsed_s >= (self._goal.budget.duration_s or 0.0)
+        share = 1.0 - MAX_TIME_SHARE if self._session.confirms else 1.0
+        return elapsed_s >= (self._goal.budget.duration_s or 0.0) * share
 
     def _one(self) -> None:
         trial, configuration, origin = self._ask()
@@ -238,6 +240,7 @@ class TrialLoop:
             violations=found,
             reason=_throttling(result),
             effective=dict(result.effective),
+            measured_s=measurement.duration_s,
             throttled=len(result.throttled),
         )
 
@@ -292,7 +295,7 @@ class TrialLoop:
             importance = option_importance(self._target.space, known)
             if importance:
                 self._emit(ImportanceUpdated(time.time(), importance))
-        report_progress(self._session, outcome)
+        report_progress(self._session, outcome, outcome.saving_percent)
 
     def _give_up(self, record: TrialRecord, error: TunerError) -> None:
         if isinstance(error, OverheatedError) or record.origin == BASELINE:
@@ -320,7 +323,7 @@ def _throttling(result: TrialResult) -> str:
     return f"throttled {len(result.throttled)} times ({result.throttled[-1]})"
 
 
-def report_progress(session: Session, outcome: Outcome) -> None:
+def report_progress(session: Session, outcome: Outcome, saving_percent: float | None) -> None:
     """Write what `tuner status` shows of a session."""
     best, goal = outcome.best, session.goal
     write_progress(
@@ -333,7 +336,7 @@ def report_progress(session: Session, outcome: Outcome) -> None:
             "trials": len(outcome.records),
             "budget": goal.budget.text,
             "best_value": best.value if best else None,
-            "saving_percent": outcome.saving_percent,
+            "saving_percent": saving_percent,
             "updated_s": time.time(),
         },
     )

@@ -5,25 +5,22 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterator
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tuner import __version__
 from tuner.config.resume import resume_command, working_folder
 from tuner.config.settings import given
 from tuner.config.values import Settings
 from tuner.control import ControlSession
 from tuner.errors import BoardLostError, DiskFullError, Interrupted, NoTrialError, OverheatedError
 from tuner.events import ConfigurationQuarantined, Notice, SessionFinished, Sink
-from tuner.measurement.statistics import ratio_saving_ci
 from tuner.objective import find_metric
 from tuner.opening import default_context
 from tuner.ports import Control, ControlledElsewhere, Device, StopToken
-from tuner.profiles import Profile, ProfileMetric, ProfileOption, write_profile
-from tuner.profiles.applying import apply_advice
+from tuner.profiles import write_profile
 from tuner.profiles.kept import profile_path
 from tuner.session.loop import BASELINE, Outcome, TrialLoop, report_progress
+from tuner.session.result import Result, conclude, finished_event, profile_of
 from tuner.session.session import Goal, Session, Target
 from tuner.session.setup import (
     journal_dir,
@@ -38,7 +35,6 @@ from tuner.session.setup import (
 from tuner.session.stop import TripStop
 from tuner.session.supervision import Supervision
 from tuner.space import Configuration
-from tuner.study.record import TrialRecord
 from tuner.study.storage import open_storage, storage_url
 from tuner.study.study import LeftInFlight, StudyStore, identity
 
@@ -119,13 +115,15 @@ def _tune(session: Session) -> SessionFinished:
         _report_sources(session)
         target.workload.check()
         _enqueue(session)
-        outcome: Outcome | None = None
+        outcome, result = None, None
         try:
-            outcome = TrialLoop(session, control).run()
+            loop = TrialLoop(session, control)
+            outcome, result = conclude(session, control, loop.run(), loop.wait_while_paused)
         finally:
-            report_progress(session, outcome or Outcome(tuple(store.records()), "failed"))
+            last = outcome or Outcome(tuple(store.records()), "failed")
+            report_progress(session, last, result.saving_percent if result else last.saving_percent)
     store.verify()  # it may have gone after the last trial: the result would name a study that does not exist
-    finished = _finish(session, outcome)
+    finished = _finish(session, outcome, result)
     session.emit(finished)
     return finished
 
@@ -204,90 +202,18 @@ def _enqueue(session: Session) -> None:
         store.enqueue(configuration, session.strategy.name)
 
 
-def _finish(session: Session, outcome: Outcome) -> SessionFinished:
-    best, baseline = outcome.best, outcome.baseline
-    if best is None or best.value is None:
+def _finish(session: Session, outcome: Outcome, result: Result | None) -> SessionFinished:
+    if result is None:
         if outcome.stopped_by == "interrupted":
             raise Interrupted("The session was stopped before its first trial ended.")
         raise NoTrialError("No trial succeeded.", "Read the reasons above; `tuner doctor` checks the machine.")
-    saving_ci, basis = _saving_ci(session, best, baseline)
     path = _profile_path(session)
-    profile = _profile(session, outcome, best, saving_ci)
+    profile = profile_of(session, outcome, result)
     write_profile(path, profile)
-    metric = session.goal.objective.metric
-    return SessionFinished(
-        time.time(),
-        study=session.store.name,
-        objective=session.goal.objective.name,
-        unit=metric.unit,
-        best=dict(best.configuration),
-        best_value=best.value,
-        baseline_value=baseline.value if baseline else None,
-        saving_percent=outcome.saving_percent,
-        saving_ci_percent=profile.saving_ci_percent,
-        saving_ci_basis=basis,
-        trials=len(outcome.records),
-        failed=sum(r.state == "failed" for r in outcome.records),
-        feasible=profile.feasible,
-        stopped_by=outcome.stopped_by,
-        profile=str(path),
-        apply_command=apply_advice(profile, session.target.device, path, session.settings),
-        values=dict(best.values),
-        baseline=dict(baseline.configuration) if baseline else {},
-        violated=tuple(text for text, violation in best.violations.items() if violation > 0),
-        resume_command=_resume(session) if outcome.stopped_by == "interrupted" else "",
-    )
-
-
-def _saving_ci(
-    session: Session, best: TrialRecord, baseline: TrialRecord | None
-) -> tuple[tuple[float, float] | None, str]:
-    if baseline is None or not best.samples or not baseline.samples:
-        return None, "no baseline was measured"
-    interval = ratio_saving_ci(baseline.samples, best.samples, session.settings.seed)
-    if len(best.samples) < 2 or len(baseline.samples) < 2:
-        return interval, "single measurements: their noise is unknown, so the interval is a point"
-    counts = f"{len(baseline.samples)} baseline and {len(best.samples)} best repeats"
-    return interval, f"95 % bootstrap of the medians of {counts}"
+    return finished_event(session, outcome, result, profile, path, _resume(session))
 
 
 def _profile_path(session: Session) -> Path:
     if session.settings.output:
         return Path(session.settings.output).resolve()
     return profile_path(session.store.name)
-
-
-def _profile(session: Session, outcome: Outcome, best: TrialRecord, saving_ci: tuple[float, float] | None) -> Profile:
-    target, goal, baseline = session.target, session.goal, outcome.baseline
-    units = {m.name: m.unit for m in target.metrics}
-    options = {
-        name: ProfileOption(value, target.space.by_name[name].unit, target.space.by_name[name].scope)
-        for name, value in best.configuration.items()
-    }
-    metrics = {
-        name: ProfileMetric(value, units.get(name, ""), *_ci_of(name, goal, best))
-        for name, value in best.values.items()
-    }
-    return Profile(
-        name=session.store.name,
-        board=target.device.board,
-        device=target.device.spec,
-        environment={"workload": target.workload.spec, **target.environment.facts},
-        options=options,
-        objective=goal.objective.name,
-        metrics=metrics,
-        baseline=dict(baseline.configuration) if baseline else {},
-        baseline_value=baseline.value if baseline else None,
-        saving_percent=outcome.saving_percent,
-        saving_ci_percent=saving_ci,
-        study=session.store.name,
-        created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        emulated=target.device.emulated,
-        feasible=best.state == "complete",
-        constraints=tuple(c.text for c in goal.constraints),
-        tuner_version=__version__,
-    )
-
-
-def _ci_of(name: str, goal: Goal, best: TrialRecord) -> tuple[float | None, float | None]:
-    return best.ci if name == goal.objective.metric.name and best.ci else (None, None)

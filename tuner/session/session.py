@@ -108,3 +108,8 @@ class Session:
     def settings(self) -> Settings:
         """The settings that it was started with."""
         return self.context.settings
+
+    @property
+    def confirms(self) -> bool:
+        """Whether its result is measured again at the end; a table of measurements cannot be."""
+        return self.settings.confirm and self.target.device.rows() is None

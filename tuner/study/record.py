@@ -42,6 +42,7 @@ class TrialRecord:
         reason: Why it failed or does not count; of a trial that does, what happened on the way.
         asked: What the strategy asked for; differs from `configuration` only where no value was measured.
         effective: Option -> the clock that really ran (median), in the option's unit, where the device can tell.
+        measured_s: Time that warm-up and repeats took, by the device's clock; 0 in a record of earlier versions.
         throttled: How often the device throttled: 1, it was measured again and held; 2, it never held.
     """
 
@@ -56,6 +57,7 @@ class TrialRecord:
     violations: Mapping[str, float] = field(default_factory=dict)
     reason: str = ""
     duration_s: float = 0.0
+    measured_s: float = 0.0
     asked: Mapping[str, OptionValue] = field(default_factory=dict)
     effective: Mapping[str, int | float] = field(default_factory=dict)
     throttled: int = 0

@@ -21,6 +21,7 @@ from tuner.study.database_file import WatchedDatabase, sqlite_path
 from tuner.study.distributions import from_params, to_params
 from tuner.study.record import CRASHED, INTERRUPTED, QUARANTINED, RECORD, TrialRecord, read_record, says_nothing
 from tuner.study.storage import storage_errors
+from tuner.study.visits import VISIT, VisitRecord, read_visits
 
 #: User attribute of the study that holds what a resume must share.
 IDENTITY = "tuner_identity"
@@ -200,6 +201,25 @@ class StudyStore:
         with storage_errors(self.url):
             trials = self.study.get_trials(deepcopy=False)
         return [r for r in map(read_record, trials) if r is not None and r.state != "interrupted"]
+
+    def visits(self) -> list[VisitRecord]:
+        """Return what confirmations of this study measured, oldest first.
+
+        Raises:
+            StorageError: one is damaged.
+        """
+        with storage_errors(self.url):
+            attributes = self.study.user_attrs
+        try:
+            return read_visits(attributes)
+        except (ValueError, TypeError) as error:
+            raise StorageError(f"Study '{self.name}' is damaged: {error}.", "Name another study.") from error
+
+    def add_visit(self, visit: VisitRecord) -> None:
+        """Store one measurement of the confirmation."""
+        with storage_errors(self.url):
+            number = sum(key.startswith(VISIT) for key in self.study.user_attrs)
+            self.study.set_user_attr(f"{VISIT}{number}", visit.to_json())
 
     def enqueue(self, configuration: Configuration, origin: str) -> bool:
         """Enqueue a configuration that the study does not hold yet; return whether it was new."""

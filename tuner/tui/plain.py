@@ -6,6 +6,7 @@ from typing import TextIO
 
 from tuner.events import (
     ConfigurationQuarantined,
+    ConfirmationProgress,
     Event,
     Notice,
     SessionContinued,
@@ -13,7 +14,7 @@ from tuner.events import (
     SessionStarted,
     TrialFinished,
 )
-from tuner.tui.state import service_line, trial_text
+from tuner.tui.state import confirmation_text, service_line, trial_text
 from tuner.tui.stream import LineFace
 from tuner.tui.text import device_label, format_configuration
 
@@ -35,6 +36,8 @@ class PlainFace(LineFace):
             self.write(f"{event.level}: {event.text}")
         elif isinstance(event, (SessionPaused, SessionContinued, ConfigurationQuarantined)):
             self.write("{}: {}".format(*service_line(event)))
+        elif isinstance(event, ConfirmationProgress):
+            self.write(confirmation_text(event))
         elif isinstance(event, TrialFinished):
             self._done += 1
             count = f"{self._done}/{self._total}" if self._total is not None else f"{self._done}"

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from tuner.events import (
     BeliefUpdated,
     ConfigurationQuarantined,
+    ConfirmationProgress,
     Event,
     ImportanceUpdated,
     Notice,
@@ -182,6 +183,8 @@ def reduce(state: ViewState, event: Event) -> ViewState:
         return _with_line(state, EventLine(event.time_s, event.level, event.text))
     if isinstance(event, (SessionPaused, SessionContinued, ConfigurationQuarantined)):
         return _with_line(state, EventLine(event.time_s, *service_line(event)))
+    if isinstance(event, ConfirmationProgress):
+        return _with_line(state, EventLine(event.time_s, "info", confirmation_text(event)))
     if isinstance(event, SessionFinished):
         line = EventLine(event.time_s, "info", f"finished after {event.trials} trials ({event.stopped_by})")
         return _with_line(replace(state, result=event, current=None), line)
@@ -196,6 +199,18 @@ def service_line(event: SessionPaused | SessionContinued | ConfigurationQuaranti
         return "info", "goes on"
     options = format_configuration(event.configuration)
     return "error", f"quarantined, the device went down with it {event.crashes} times: {options}"
+
+
+def confirmation_text(event: ConfirmationProgress) -> str:
+    """Return one round of the confirmation as a clause."""
+    if event.stage == "choice":
+        among = ", ".join(f"#{number}" for number in event.trials)
+        return f"confirming, choice {event.round}/{event.rounds}: between {among}"
+    text = f"confirming, round {event.round}/{event.rounds}: #{event.trials[-1]} against the baseline"
+    if event.saving_percent is None or event.saving_ci_percent is None:
+        return text
+    low, high = event.saving_ci_percent
+    return f"{text}, saving {format_saving(event.saving_percent)} ({low:.1f} to {high:.1f} %)"
 
 
 def trial_text(event: TrialFinished, unit: str) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
@@ -10,7 +12,7 @@ from rich.text import Text
 
 from tuner.events import SessionFinished
 from tuner.printable import printable
-from tuner.tui.text import format_metric, format_option, format_saving, format_value, metric_label
+from tuner.tui.text import format_metric, format_option, format_value, metric_label
 
 
 def print_summary(console: Console, finished: SessionFinished) -> None:
@@ -34,7 +36,7 @@ class Summary:
         for line in (_trials(done), *_feasibility(done)):
             yield Text(printable(line, ascii_only))
         yield _table(done, ascii_only)
-        yield Text(printable(_saving(done), ascii_only), style="bold")
+        yield Text(printable(_result(done), ascii_only), style="bold")
 
 
 def _trials(done: SessionFinished) -> str:
@@ -49,21 +51,19 @@ def _feasibility(done: SessionFinished) -> list[str]:
     return [f"No configuration met the constraints{bounds}; below is the one that violates them least."]
 
 
-def _saving(done: SessionFinished) -> str:
+def _result(done: SessionFinished) -> str:
+    """Return the result in one line; an event of an earlier version has none."""
+    if done.result:
+        return done.result if done.feasible else f"{done.result}, but infeasible"
     if done.saving_percent is None:
         return f"{done.objective}: {format_value(done.best_value, done.unit)}, no baseline to compare with"
-    text = f"saving in {done.objective}: {format_saving(done.saving_percent)}"
-    if done.saving_ci_percent is not None:
-        low, high = done.saving_ci_percent
-        basis = f"; {done.saving_ci_basis}" if done.saving_ci_basis else ""
-        text += f" (interval {low:.1f} to {high:.1f} %{basis})"
-    return text if done.feasible else f"{text}, but infeasible"
+    return f"not confirmed: saves {done.saving_percent:.1f}% {done.objective} by the search alone"
 
 
 def _table(done: SessionFinished, ascii_only: bool) -> Table:
     table = Table(show_edge=True, pad_edge=True)
-    for name in ("option", "baseline", "best" if done.feasible else "least violating", ""):
-        table.add_column(name, justify="left" if name in {"option", ""} else "right", overflow="fold")
+    for name in ("option", "baseline", "best" if done.feasible else "least violating", "change"):
+        table.add_column(name, justify="left" if name in {"option", "change"} else "right", overflow="fold")
 
     def add(*cells: str) -> None:
         table.add_row(*(Text(printable(cell, ascii_only)) for cell in cells))
@@ -73,9 +73,16 @@ def _table(done: SessionFinished, ascii_only: bool) -> Table:
         mark = "changed" if name in done.baseline and before != value else ""
         add(name, format_option(name, before), format_option(name, value), mark)
     table.add_section()
-    baseline, best = format_value(done.baseline_value, done.unit), format_value(done.best_value, done.unit)
-    add(done.objective, baseline, best, "objective")
-    for name, number in done.values.items():
-        if metric_label(name) != done.objective:
-            add(metric_label(name), "", format_metric(name, number), "")
+    for name, price in done.price.items():
+        add(metric_label(name), *_price(name, price))
+    if not done.price:
+        add(done.objective, format_value(done.baseline_value, done.unit), format_value(done.best_value, done.unit), "")
     return table
+
+
+def _price(name: str, price: Mapping[str, Any]) -> tuple[str, str, str]:
+    baseline, change, ci = price["baseline"], price["change_percent"], price["change_ci_percent"]
+    shown = "" if change is None else f"{change:+.1f}%"
+    if ci is not None:
+        shown += f" ({ci[0]:+.1f} to {ci[1]:+.1f}%)"
+    return "" if baseline is None else format_metric(name, baseline), format_metric(name, price["best"]), shown
