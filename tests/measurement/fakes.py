@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tuner.measurement.plan import MeasurementPlan
+from tuner.measurement.racing import Incumbent
 from tuner.measurement.trial import Measurement, Measurer
 from tuner.objective import EDP, ENERGY, LATENCY, LATENCY_P95, LATENCY_P99, POWER, TEMPERATURE, Metric
 from tuner.ports import EnergyReading, Reading, Sensors, Unsupported
@@ -112,6 +113,7 @@ def measured(
     stop: Stop | None = None,
     progress: list[Any] | None = None,
     phases: list[str] | None = None,
+    incumbent: Incumbent | None = None,
 ) -> Measurement:
     """Call `Measurer.measure` with what a test does not care about filled in."""
     told: list[Any] = [] if progress is None else progress
@@ -126,5 +128,6 @@ def measured(
         stop=stop or Stop(),
         on_progress=lambda repeats, values, precision: told.append((repeats, dict(values), precision)),
         on_phase=said.append,
+        incumbent=incumbent,
     )
     return measurer.measure(run)

@@ -11,6 +11,7 @@ from tests.measurement.fakes import ALL, Clock, Meter, Recording, Run, Stop, mea
 from tuner.errors import Interrupted, MeasurementError, WorkloadCrashedError
 from tuner.measurement.metrics import available_metrics
 from tuner.measurement.plan import MeasurementPlan
+from tuner.measurement.racing import Incumbent, Spread
 from tuner.objective import EDP, ENERGY, LATENCY, LATENCY_P95, POWER, TEMPERATURE, Metric
 from tuner.ports import Reading, Sensors
 
@@ -20,10 +21,10 @@ def test_a_steady_workload_ends_after_the_fewest_repeats() -> None:
     phases: list[str] = []
     progress: list[Any] = []
     result = measured(run, phases=phases, progress=progress)
-    assert run.calls == [1, 1, 1, 1, 1, 1]
-    assert (result.repeats, result.inferences, result.converged, result.ci) == (3, 3, True, (0.1, 0.1))
+    assert run.calls == [1] * 9
+    assert (result.repeats, result.inferences, result.converged, result.ci) == (6, 6, True, (0.1, 0.1))
     assert phases == ["warm-up", "measure"]
-    assert [(repeats, precision) for repeats, _, precision in progress] == [(1, None), (2, 0.0), (3, 0.0)]
+    assert [(repeats, precision) for repeats, _, precision in progress] == [(1, None), *((n, 0.0) for n in range(2, 7))]
 
 
 def test_what_the_warm_up_gave_is_thrown_away() -> None:
@@ -42,12 +43,37 @@ def test_a_noisy_workload_runs_until_the_limit_and_says_so() -> None:
 
 def test_a_noisy_workload_on_a_slow_sensor_ends_after_the_trials_time() -> None:
     noise = random.Random(1)
-    for limit_s, repeats in ((20.0, 3), (42.0, 5)):
+    for limit_s, repeats in ((20.0, 6), (66.0, 8)):
         clock = Clock()  # three warm-ups of a second, then eight seconds a repeat, as the meter wants
         run = Run(clock, lambda repeat: 1.0 if repeat < 3 else noise.uniform(0.9, 1.1))
         plan = MeasurementPlan(precision=0.001, max_duration_s=limit_s)
         result = measured(run, clock=clock, meter=Meter(clock, window_s=7.0), plan=plan, objective=ENERGY)
         assert (result.repeats, result.converged) == (repeats, False)
+
+
+def test_repeats_before_the_workload_was_steady_do_not_count() -> None:
+    noise = random.Random(2)
+    run = Run(Clock(), lambda repeat: 0.1 * (1 + 0.5 * 0.6**repeat) * noise.uniform(0.998, 1.002))
+    result = measured(run, plan=MeasurementPlan(warmup_runs=0, window_s=0.0))
+    assert result.converged
+    assert result.repeats == len(result.samples["latency_s"]) < len(run.calls)
+    assert result.values["latency_s"] == pytest.approx(0.1, rel=0.03)
+
+
+def test_a_workload_that_never_becomes_steady_is_measured_to_the_limit() -> None:
+    run = Run(Clock(), lambda repeat: 0.1 / (1 + 0.1 * repeat))
+    result = measured(run, plan=MeasurementPlan(precision=0.5, max_repeats=12))
+    assert (len(run.calls), result.repeats, result.converged) == (15, 6, False)
+
+
+def test_a_configuration_that_is_clearly_worse_ends_early() -> None:
+    noise = random.Random(3)
+    incumbent = Incumbent(0.1, 0.005, Spread(0.02, 20))
+    result = measured(Run(Clock(), lambda _: 0.2 * noise.uniform(0.97, 1.03)), incumbent=incumbent)
+    assert (result.repeats, result.raced, result.converged) == (2, True, False)
+    assert result.ci is not None
+    near = measured(Run(Clock(), lambda _: 0.1 * noise.uniform(0.97, 1.03)), incumbent=incumbent)
+    assert not near.raced
 
 
 def test_fewer_repeats_than_usual_may_be_asked_for() -> None:
@@ -112,7 +138,7 @@ def test_tails_come_from_all_inferences() -> None:
 
 
 def test_the_temperature_is_the_highest() -> None:
-    readings = iter([40.0, 55.0, 50.0])
+    readings = iter([40.0, 55.0, 50.0, 51.0, 52.0, 53.0])
     result = measured(Run(Clock(), lambda _: 0.1), sensors=lambda: Sensors(temperature_c=next(readings)))
     assert result.values["temperature_c"] == 55.0
 

@@ -46,7 +46,7 @@ def interpolated_median_interval(values: Sequence[float], confidence: float = ST
         return ordered[depth - 1], ordered[-depth]
     low = (1 - inward) * ordered[depth - 1] + inward * ordered[depth]
     high = (1 - inward) * ordered[-depth] + inward * ordered[-depth - 1]
-    return low, high
+    return min(low, median(ordered)), max(high, median(ordered))  # equal numbers interpolate to a rounding error
 
 
 @lru_cache(maxsize=1024)

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 from tuner.errors import UsageError
+from tuner.measurement.intervals import MIN_REPEATS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +29,7 @@ class MeasurementPlan:
 
     warmup_runs: int = 3
     precision: float = 0.02
-    min_repeats: int = 3
+    min_repeats: int = MIN_REPEATS
     max_repeats: int = 30
     timeout_s: float = 60.0
     window_s: float = 0.05

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 from tuner.errors import MeasurementError
 from tuner.measurement.energy import checked, positive
+from tuner.measurement.estimate import estimate
 from tuner.measurement.metrics import POSITIVE_QUANTITIES, SIGNED_QUANTITIES, derive
-from tuner.measurement.statistics import median, median_interval, percentile, quantile_interval, relative_half_width
+from tuner.measurement.statistics import median, percentile, quantile_interval, relative_half_width
 from tuner.objective import EDP, ENERGY, LATENCY, LATENCY_P95, LATENCY_P99, POWER, TEMPERATURE, Metric
 from tuner.ports import EnergyReading, Reading, Sensors
 
@@ -109,7 +110,7 @@ class Samples:
         if name in _TAILS and self.latencies_s:
             low, high = quantile_interval(self.latencies_s, _TAILS[name])
         else:
-            low, high = median_interval(self.by_name[name])
+            low, high = estimate(self.by_name[name]).interval
         value = self.value(name)
         return min(low, value), max(high, value)
 

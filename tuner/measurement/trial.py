@@ -8,7 +8,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from tuner.errors import Interrupted, MeasurementError, TunerError
+from tuner.measurement.estimate import estimate
+from tuner.measurement.intervals import MIN_REPEATS
 from tuner.measurement.plan import MeasurementPlan
+from tuner.measurement.racing import Incumbent, is_lost
 from tuner.measurement.samples import Samples
 from tuner.measurement.statistics import median
 from tuner.objective import LATENCY_P95, Metric
@@ -30,9 +33,10 @@ class Measurement:
         values: Metric name -> value, in the metric's unit.
         samples: Metric name -> its value in each repeat.
         ci: Low and high of the objective's 95% confidence interval; None where one repeat cannot have one.
-        repeats: Repeats that counted.
+        repeats: Repeats that counted: the first ones do not where the workload was still getting faster or slower.
         inferences: Inferences in them.
         converged: Whether the interval became as narrow as asked for before the repeats ran out.
+        raced: Whether it ended early because it is clearly worse than the incumbent.
         duration_s: Time that warm-up and repeats took, by the device's clock.
     """
 
@@ -43,6 +47,7 @@ class Measurement:
     inferences: int
     converged: bool
     duration_s: float = 0.0
+    raced: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +62,7 @@ class Measurer:
         clock: The device's clock (virtual for an emulated one).
         sensors: Reads temperature now.
         stop: Checked before every repeat.
+        incumbent: What a trial races against, None where it is measured to its end in any case.
         on_progress: Called with repeats done, values so far, relative half width of the objective's interval.
         on_phase: Called with ``warm-up`` and ``measure`` when that phase begins.
     """
@@ -70,6 +76,7 @@ class Measurer:
     stop: StopToken
     on_progress: Callable[[int, Mapping[str, float], float | None], None]
     on_phase: Callable[[str], None]
+    incumbent: Incumbent | None = None
 
     def measure(self, run: WorkloadRun) -> Measurement:
         """Measure a workload that was started under one configuration.
@@ -82,7 +89,8 @@ class Measurer:
             TunerError: whatever the workload raises.
         """
         began_s = self.clock.now_s()
-        samples, meter = Samples(self.metrics), self.meter
+        samples, meter, raced = Samples(self.metrics), self.meter, False
+        kept: list[tuple[Reading, EnergyReading | None, Sensors]] = []
         if self.plan.warmup_runs and LATENCY_P95 in self.metrics:  # a recording has none and needs no warm-up
             self.on_phase("warm-up")
         warm = self._warm_up(run)
@@ -92,15 +100,18 @@ class Measurer:
             meter = None
         converged = self._report(samples) if samples.repeats else False
         inferences = _inferences_for(warm.latency_s, self.plan, meter)
-        while not converged and not _spent(samples.repeats, self.clock.now_s() - began_s, self.plan):
+        while not converged and not raced and not _spent(samples.repeats, self.clock.now_s() - began_s, self.plan):
             self._check_stop()
             reading, energy = _repeat(run, inferences, meter)
             if reading is None:
                 break
-            samples.add(reading, energy, self.sensors() if reading.latencies_s else Sensors())
+            kept.append((reading, energy, self.sensors() if reading.latencies_s else Sensors()))
+            samples.add(*kept[-1])
             if energy is not None and meter is not None and energy.duration_s < meter.min_window_s():
                 inferences = _grown(inferences, energy.duration_s, meter.min_window_s())
             converged = self._report(samples)
+            raced = not converged and self._is_lost(samples)
+        samples = self._steady(samples, kept)
         _require(samples, self.objective)
         known = samples.precision(self.objective.name) is not None
         return Measurement(
@@ -111,6 +122,7 @@ class Measurer:
             inferences=samples.inferences,
             converged=converged,
             duration_s=self.clock.now_s() - began_s,
+            raced=raced,
         )
 
     def _warm_up(self, run: WorkloadRun) -> _WarmUp:
@@ -126,10 +138,27 @@ class Measurer:
 
     def _report(self, samples: Samples) -> bool:
         """Report the progress; return whether the objective is known well enough."""
-        precision = samples.precision(self.objective.name)
+        values, precision = samples.by_name.get(self.objective.name, ()), samples.precision(self.objective.name)
         self.on_progress(samples.repeats, samples.values(), precision)
         enough = samples.repeats >= min(self.plan.min_repeats, self.plan.max_repeats)
-        return enough and precision is not None and precision <= self.plan.precision
+        if not enough or precision is None or precision > self.plan.precision:
+            return False
+        return len(values) < MIN_REPEATS or estimate(values).steady
+
+    def _is_lost(self, samples: Samples) -> bool:
+        """Return whether the trial is clearly worse than the incumbent, so that more repeats are of no use."""
+        return self.incumbent is not None and is_lost(samples.by_name.get(self.objective.name, ()), self.incumbent)
+
+    def _steady(self, samples: Samples, kept: Sequence[tuple[Reading, EnergyReading | None, Sensors]]) -> Samples:
+        """Return the samples of the steady repeats alone, `samples` itself where all are."""
+        values = samples.by_name.get(self.objective.name, ())
+        first = estimate(values).first if len(values) == len(kept) > 0 else 0
+        if first == 0:
+            return samples
+        steady = Samples(self.metrics)
+        for repeat in kept[first:]:
+            steady.add(*repeat)
+        return steady
 
     def _check_stop(self) -> None:
         if self.stop.is_set():

@@ -138,7 +138,12 @@ class Confirmer:
         """Return every feasible configuration but the baseline's, each once, by its last trial."""
         found: dict[object, Candidate] = {}
         for record in self._outcome.records:
-            if record.state == "complete" and record.value and record.configuration != self._baseline.configuration:
+            if (
+                record.state == "complete"
+                and not record.raced
+                and record.value
+                and record.configuration != self._baseline.configuration
+            ):
                 name = str(record.trial)
                 error = self._search(name).error
                 found[tuple(sorted(record.configuration.items()))] = Candidate(

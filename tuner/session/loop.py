@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -31,6 +32,8 @@ from tuner.events import (
     TrialStarted,
 )
 from tuner.measurement.confirmation import MAX_TIME_SHARE
+from tuner.measurement.estimate import relative_error
+from tuner.measurement.racing import PROBABILITY, Incumbent, Spread
 from tuner.ports import Belief, Believing, Control
 from tuner.search.candidates import Candidates
 from tuner.search.importance import is_due, option_importance
@@ -48,6 +51,7 @@ if TYPE_CHECKING:
 #: So many failures in a row mean that something is wrong with the workload or the device, not with options.
 FAILURES_IN_A_ROW = 5
 BASELINE = "baseline"
+RACED = f"ended early: with {PROBABILITY:.0%} probability worse than the best so far"
 
 
 class _EnoughKnown(Exception):  # noqa: N818 - no error: a reason to end
@@ -152,7 +156,8 @@ class TrialLoop:
         start_s = self._now_s()
         blank = TrialRecord(trial=trial.number, state="failed", configuration=configuration, origin=origin)
         try:
-            record = self._judge(blank, run_trial(self._session, self._control, trial.number, configuration))
+            against = None if origin == BASELINE else self._incumbent()
+            record = self._judge(blank, run_trial(self._session, self._control, trial.number, configuration, against))
         except Interrupted:
             self._store.interrupt(trial, "the session was stopped while this trial ran")
             raise
@@ -214,6 +219,14 @@ class TrialLoop:
             self._store.interrupt(trial, f"not needed: {self._goal.stop_when.text} holds")
             raise _EnoughKnown
 
+    def _incumbent(self) -> Incumbent | None:
+        """Return what the next trial races against: the best feasible trial, None before there is one."""
+        best = best_record(self._records)
+        if best is None or best.state != "complete" or not best.value or best.value <= 0 or best.ci is None:
+            return None
+        error = relative_error(best.ci) if best.ci[0] > 0 else math.inf
+        return Incumbent(best.value, error, Spread.of([r.samples for r in self._records if r.value is not None]))
+
     def _judge(self, blank: TrialRecord, result: TrialResult) -> TrialRecord:
         measurement, metric = result.measurement, self._goal.objective.metric.name
         if metric not in measurement.values:
@@ -238,10 +251,11 @@ class TrialLoop:
             samples=tuple(measurement.samples.get(metric, ())),
             ci=measurement.ci,
             violations=found,
-            reason=_throttling(result),
+            reason=_throttling(result) or (RACED if measurement.raced else ""),
             effective=dict(result.effective),
             measured_s=measurement.duration_s,
             throttled=len(result.throttled),
+            raced=measurement.raced,
         )
 
     def _measure_instead(self, record: TrialRecord, error: SetOtherwiseError) -> None:

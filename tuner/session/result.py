@@ -119,7 +119,7 @@ def _unconfirmed(session: Session, outcome: Outcome, best: TrialRecord, reason: 
 def _report_precision(session: Session, outcome: Outcome) -> None:
     """Warn where trials ended before their interval was as narrow as asked for."""
     wanted = session.goal.plan.precision
-    known = [r for r in outcome.records if r.value and r.ci]
+    known = [r for r in outcome.records if r.value and r.ci and not r.raced]
     wide = [r for r in known if r.ci and r.value and r.ci[1] - r.ci[0] > 2 * wanted * abs(r.value)]
     if wide:
         text = f"{len(wide)} of {len(known)} trials ended before their median was known to {100 * wanted:g}%"

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from tuner.errors import Interrupted, OptionValueError, OverheatedError, TunerError, VerifyError
 from tuner.events import Notice, SensorReading, TrialPhase, TrialReading
+from tuner.measurement.racing import Incumbent
 from tuner.measurement.trial import Measurement, Measurer
 from tuner.ports import Control, Guard, Guarded, GuardVerdict, Settling
 from tuner.session.session import Session
@@ -62,6 +63,7 @@ class _Trial:
     control: Control
     number: int
     asked: Configuration
+    incumbent: Incumbent | None = None
 
     def phase(self, name: str) -> None:
         """Say which phase begins.
@@ -82,8 +84,12 @@ class _Trial:
         self.session.emit(Notice(time.time(), "warning", text))
 
 
-def run_trial(session: Session, control: Control, number: int, configuration: Configuration) -> TrialResult:
+def run_trial(
+    session: Session, control: Control, number: int, configuration: Configuration, incumbent: Incumbent | None = None
+) -> TrialResult:
     """Set one configuration by `control` and measure it; a second time, after cooling, where the device throttled.
+
+    Where there is an `incumbent`, the trial ends early once it is clearly worse.
 
     Raises:
         Interrupted: a stop was asked for.
@@ -91,7 +97,7 @@ def run_trial(session: Session, control: Control, number: int, configuration: Co
         OverheatedError: a hard limit was passed; the workload was ended.
         TunerError: why the trial failed; the board holds what it held before or the configuration.
     """
-    trial = _Trial(session, control, number, configuration)
+    trial = _Trial(session, control, number, configuration, incumbent)
     _cool_down(trial)
     found = _apply(trial)
     throttled: list[str] = []
@@ -192,6 +198,7 @@ def _measure(trial: _Trial, guard: Guard | None) -> Measurement:
         stop=session.stop,
         on_progress=trial.progress,
         on_phase=phase,
+        incumbent=trial.incumbent,
     )
     run = target.workload.start(trial.asked, goal.plan.timeout_s)
     try:

@@ -44,6 +44,7 @@ class TrialRecord:
         effective: Option -> the clock that really ran (median), in the option's unit, where the device can tell.
         measured_s: Time that warm-up and repeats took, by the device's clock; 0 in a record of earlier versions.
         throttled: How often the device throttled: 1, it was measured again and held; 2, it never held.
+        raced: It ended early, as clearly worse than the incumbent: its value is less precise than others.
     """
 
     trial: int
@@ -61,6 +62,7 @@ class TrialRecord:
     asked: Mapping[str, OptionValue] = field(default_factory=dict)
     effective: Mapping[str, int | float] = field(default_factory=dict)
     throttled: int = 0
+    raced: bool = False
 
     def __post_init__(self) -> None:
         if not self.asked:  # a record of before there was a difference
