@@ -19,7 +19,7 @@ import numpy as np
 
 from tuner.boards.board import load_board
 from tuner.measurement import confirmation
-from tuner.measurement.confirmation import Candidate, Change, Visit
+from tuner.measurement.confirmation import Candidate, PairedChange, Visit
 from tuner.measurement.estimate import estimate, relative_error
 from tuner.measurement.intervals import MIN_REPEATS, student_quantile
 from tuner.measurement.racing import Incumbent, Spread, is_lost
@@ -138,7 +138,7 @@ class Confirmed:
     """What a confirmation stated, and what it took."""
 
     winner: int
-    change: Change
+    change: PairedChange
     seconds: float
 
 

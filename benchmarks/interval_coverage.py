@@ -25,13 +25,13 @@ from numpy.typing import NDArray
 
 from tuner.measurement.estimate import Estimate, estimate
 from tuner.measurement.intervals import MIN_REPEATS
-from tuner.measurement.references import Reference, machine_noise
+from tuner.measurement.drift import TimedBaseline, machine_noise
 
 Array = NDArray[np.float64]
 
 PRECISION = 0.02
 MAX_REPEATS = 30
-REFERENCES = 9
+BASELINES = 9
 OUTLIER_MEAN = 0.15
 WINDOW_S = 0.55
 INFERENCE_S = 0.047
@@ -116,17 +116,17 @@ def measured(values: Array) -> tuple[Estimate, int]:
 
 
 def in_session(signal: Signal, meter: Meter, runs: int, seed: int) -> tuple[float, float, float]:
-    """Return coverage, mean half width and mean repeats of a trial whose session has references."""
+    """Return coverage, mean half width and mean repeats of a trial whose session has baselines."""
     random, truth = np.random.default_rng(seed), signal.truth()
     hits, halves, repeats = [], [], []
     for _ in range(runs):
-        times = np.append(np.linspace(0, 1, REFERENCES), random.random())
+        times = np.append(np.linspace(0, 1, BASELINES), random.random())
         shape = (len(times), MAX_REPEATS)
         values = signal.repeats(random, shape) * meter(random, shape)
         values *= np.exp(signal.between * random.standard_normal(len(times)) + signal.drift * (times - 0.5))[:, None]
         found = [measured(row) for row in values]
-        references = [Reference(t, e.value, e.interval) for t, (e, _) in zip(times[:-1], found, strict=False)]
-        noise = machine_noise(references)
+        baselines = [TimedBaseline(t, e.value, e.interval) for t, (e, _) in zip(times[:-1], found, strict=False)]
+        noise = machine_noise(baselines)
         assert noise is not None
         last, count = found[-1]
         _, (low, high) = noise.stated(last.value, last.interval, times[-1])
@@ -139,7 +139,7 @@ def in_session(signal: Signal, meter: Meter, runs: int, seed: int) -> tuple[floa
 def alone(
     signal: Signal, runs: int, seed: int, settling: Callable[[Array], Array] = np.zeros_like
 ) -> tuple[float, float, float]:
-    """Return the same of a trial without references."""
+    """Return the same of a trial without baselines."""
     random, truth = np.random.default_rng(seed), signal.truth()
     values = signal.repeats(random, (runs, MAX_REPEATS)) * (1 + settling(np.arange(MAX_REPEATS, dtype=float)))
     found = [measured(row) for row in values]
@@ -187,7 +187,7 @@ def meter_table(runs: int) -> None:
 
 
 def alone_table(runs: int) -> None:
-    """Print the table of trials without references."""
+    """Print the table of trials without baselines."""
     head("within %", "outliers %")
     for seed, (within, outliers) in enumerate(itertools.product((0.01, 0.02, 0.03, 0.05, 0.07, 0.1), (0.0, 0.05))):
         row(percent(within, outliers), alone(Signal(within, 0.0, outliers), runs, 200 + seed))

@@ -19,6 +19,7 @@ from tuner.objective import LATENCY, LATENCY_P95, LATENCY_P99, Constraint, Objec
 from tuner.ports import GuardVerdict, NeverStop, Reading, Sensors, StopToken, StrategyContext
 from tuner.session.budget import Budget
 from tuner.session.loop import BASELINE, Outcome, TrialLoop
+from tuner.session.result import Result, conclude
 from tuner.session.session import Goal, Session, Target
 from tuner.session.stop import TripStop
 from tuner.session.supervision import Supervision
@@ -64,7 +65,8 @@ class Board:
     """A device and its own actuator.
 
     `rounds` makes what is set of what is asked; `drifts_to` is written behind everybody's back in a repeat;
-    `temperatures_c` are read one after another, the last for ever.
+    `temperatures_c` are read one after another, the last for ever; `noise` multiplies each latency; `table` makes it a
+    table of measurements.
     """
 
     rounds: Callable[[str, OptionValue], OptionValue] = lambda name, value: value
@@ -74,6 +76,8 @@ class Board:
     overheats: str = ""
     drifts_to: Mapping[str, OptionValue] = field(default_factory=dict)
     values: dict[str, OptionValue] = field(default_factory=lambda: dict(START))
+    noise: Callable[[], float] = lambda: 1.0
+    table: bool = False
     log: list[str] = field(default_factory=list)
     clock: Clock = field(default_factory=Clock)
     spec: str = "fake"
@@ -100,6 +104,9 @@ class Board:
     def sensors(self) -> Sensors:
         readings = self.temperatures_c
         return Sensors(readings.pop(0) if len(readings) > 1 else readings[0])
+
+    def rows(self) -> list[Configuration] | None:
+        return [START] if self.table else None
 
     def cool_down_to_c(self) -> float | None:
         return self.band_c
@@ -131,7 +138,7 @@ class Workload:
         self.board.values.update(self.board.drifts_to)
         if self.stop.is_set():
             raise Interrupted("The session was stopped.")
-        latency_s = latency_of(self.board.values)
+        latency_s = latency_of(self.board.values) * self.board.noise()
         self.board.clock.time_s += latency_s * inferences
         return Reading((latency_s,) * inferences, inferences=inferences)
 
@@ -150,6 +157,7 @@ class Ran:
     outcome: Outcome
     store: StudyStore
     events: list[Event]
+    result: Result | None = None
 
     @property
     def trials(self) -> list[TrialFinished]:
@@ -193,8 +201,12 @@ def run_session(
     stop: StopToken | None = None,
     constraints: Sequence[Constraint] = (),
     seed: int = 1,
+    confirm: bool = False,
 ) -> Ran:
-    """Run a session that measures the baseline and what is `asked`, then what the strategy random wants."""
+    """Run a session that measures the baseline and what is `asked`, then what the strategy random wants.
+
+    With `confirm` it concludes as a session does; without, it ends with the search.
+    """
     store, seen = store or new_store(), [] if events is None else events
     store.enqueue(START, BASELINE)
     for configuration in asked:
@@ -207,4 +219,9 @@ def run_session(
     )
     with TripStop(stop or NeverStop()) as either, ControlSession(board, "fake", folder) as control:
         session = session_of(board, store, goal, either, seen, seed)
-        return Ran(TrialLoop(session, control, board.clock.now_s).run(), store, seen)
+        loop = TrialLoop(session, control, board.clock.now_s)
+        outcome = loop.run()
+        if not confirm:
+            return Ran(outcome, store, seen)
+        outcome, result = conclude(session, control, outcome, loop.wait_while_paused)
+        return Ran(outcome, store, seen, result)

@@ -34,7 +34,7 @@ CHOICE_ROUNDS = 2
 
 
 @dataclass(frozen=True)
-class Change:
+class PairedChange:
     """Ratio of a metric after to before, with its 95% interval; `rounds` pairs stand behind it."""
 
     ratio: float
@@ -68,7 +68,7 @@ class Change:
         return 50 * (self.high - self.low)
 
 
-def paired_change(before: Sequence[float], after: Sequence[float]) -> Change:
+def paired_change(before: Sequence[float], after: Sequence[float]) -> PairedChange:
     """Return the change of a positive metric over rounds, by Student's interval of the mean log ratio.
 
     What the machine does to a whole round cancels. The spread between rounds holds all there is: repeats, processes,
@@ -85,7 +85,7 @@ def paired_change(before: Sequence[float], after: Sequence[float]) -> Change:
         raise MeasurementError("A change needs positive values of both sides.", "Measure the baseline again.")
     mean, error, df = mean_and_error([math.log(b / a) for a, b in zip(before, after, strict=True)])
     half = student_quantile((1 + CONFIDENCE) / 2, df) * error
-    return Change(math.exp(mean), math.exp(mean - half), math.exp(mean + half), len(before))
+    return PairedChange(math.exp(mean), math.exp(mean - half), math.exp(mean + half), len(before))
 
 
 def shuffled_rounds(names: Sequence[str], rounds: int, seed: object) -> list[tuple[str, ...]]:

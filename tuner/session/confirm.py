@@ -17,8 +17,8 @@ from tuner.measurement.confirmation import (
     MIN_ROUNDS,
     VISIT_REPEATS,
     Candidate,
-    Change,
     Choice,
+    PairedChange,
     Visit,
     choose,
     paired_change,
@@ -56,7 +56,7 @@ class Confirmed:
     """
 
     winner: TrialRecord
-    change: Change
+    change: PairedChange
     price: Mapping[str, Price]
     feasible: bool
     precise: bool
@@ -261,7 +261,7 @@ class Confirmer:
 
     # --- concluding ----------------------------------------------------------------------------
 
-    def _change(self, before: Sequence[VisitRecord], after: Sequence[VisitRecord]) -> Change:
+    def _change(self, before: Sequence[VisitRecord], after: Sequence[VisitRecord]) -> PairedChange:
         return paired_change([v.values[self._metric] for v in before], [v.values[self._metric] for v in after])
 
     def _confirmed(self, winner: TrialRecord, before: Sequence[VisitRecord], after: Sequence[VisitRecord]) -> Confirmed:

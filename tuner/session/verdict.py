@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from tuner.measurement.confirmation import Change
+from tuner.measurement.confirmation import PairedChange
 from tuner.measurement.price import Price
 
 NO_SAVING = "no saving can be shown: keep what you have"
@@ -23,7 +23,7 @@ def saving_text(percent: float, interval: tuple[float, float] | None) -> str:
     return f"{percent:.0f}% ± {math.ceil(half - 0.05)}%"
 
 
-def confirmed_headline(quantity: str, change: Change, price: Mapping[str, Price]) -> str:
+def confirmed_headline(quantity: str, change: PairedChange, price: Mapping[str, Price]) -> str:
     """Return the result of a confirmed session.
 
     Args:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from tuner.measurement.estimate import relative_error
 from tuner.measurement.intervals import CONFIDENCE, Interval, combined_half_width, student_cdf, student_quantile
 
-#: Fewest references from which drift and variation are told apart.
-MIN_REFERENCES = 4
+#: Fewest baselines from which drift and variation are told apart.
+MIN_BASELINES = 4
 #: A slope that chance gives more rarely than this is called a drift.
 DRIFT_LEVEL = 0.01
 #: Two numbers chosen so that the interval of a trial covers in 93 to 97% of the cases whether there is variation
@@ -22,7 +22,7 @@ _OWN_SHARE = 0.86
 
 
 @dataclass(frozen=True)
-class Reference:
+class TimedBaseline:
     """One measurement of the baseline: when it began (device's clock), its value and the interval of its repeats."""
 
     time_s: float
@@ -37,12 +37,12 @@ class Reference:
 
 @dataclass(frozen=True, kw_only=True)
 class MachineNoise:
-    """Drift and variation between trials, from references at different times.
+    """Drift and variation between trials, from baselines at different times.
 
     The model: ln(value) = level + slope * (time - centre) + between-trial term + error within the trial.
 
     Attributes:
-        centre_s: Mean time of the references; values are stated as they would be then.
+        centre_s: Mean time of the baselines; values are stated as they would be then.
         slope_per_s: Relative change of the machine per second.
         slope_error: Its standard error.
         between_sd: Relative standard deviation between trials beyond what repeats within them account for.
@@ -86,23 +86,23 @@ class MachineNoise:
         return value * math.exp(shift), (value * math.exp(shift - low), value * math.exp(shift + high))
 
 
-def machine_noise(references: Sequence[Reference]) -> MachineNoise | None:
-    """Return what the references say, None where they are fewer than `MIN_REFERENCES` or all at one time.
+def machine_noise(baselines: Sequence[TimedBaseline]) -> MachineNoise | None:
+    """Return what the baselines say, None where they are fewer than `MIN_BASELINES` or all at one time.
 
-    Least squares over time; the residuals' variance less the mean variance within references is the component
+    Least squares over time; the residuals' variance less the mean variance within baselines is the component
     between trials (the moment estimator of a one-way random-effects model), at least 0.
     """
-    n = len(references)
-    if n < MIN_REFERENCES:
+    n = len(baselines)
+    if n < MIN_BASELINES:
         return None
-    times, logs = [r.time_s for r in references], [math.log(r.value) for r in references]
+    times, logs = [r.time_s for r in baselines], [math.log(r.value) for r in baselines]
     centre, level = math.fsum(times) / n, math.fsum(logs) / n
     spread = math.fsum((t - centre) ** 2 for t in times)
     if spread <= 0:
         return None
     slope = math.fsum((t - centre) * y for t, y in zip(times, logs, strict=True)) / spread
     residual = math.fsum((y - level - slope * (t - centre)) ** 2 for t, y in zip(times, logs, strict=True)) / (n - 2)
-    within = math.fsum(r.error**2 for r in references) / n
+    within = math.fsum(r.error**2 for r in baselines) / n
     return MachineNoise(
         centre_s=centre,
         slope_per_s=slope,

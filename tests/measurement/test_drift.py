@@ -5,24 +5,24 @@ import math
 import numpy as np
 import pytest
 
-from tuner.measurement.references import MIN_REFERENCES, Reference, machine_noise
+from tuner.measurement.drift import MIN_BASELINES, TimedBaseline, machine_noise
 from tuner.measurement.regimes import find_regimes
 
 
-def references(values: list[float], error: float = 0.005) -> list[Reference]:
+def baselines(values: list[float], error: float = 0.005) -> list[TimedBaseline]:
     half = 2.108 * error
-    return [Reference(10.0 * i, v, (v * math.exp(-half), v * math.exp(half))) for i, v in enumerate(values)]
+    return [TimedBaseline(10.0 * i, v, (v * math.exp(-half), v * math.exp(half))) for i, v in enumerate(values)]
 
 
 def test_too_few_references_say_nothing() -> None:
-    assert machine_noise(references([1.0] * (MIN_REFERENCES - 1))) is None
-    assert machine_noise([Reference(5.0, 1.0, (0.9, 1.1))] * 6) is None
+    assert machine_noise(baselines([1.0] * (MIN_BASELINES - 1))) is None
+    assert machine_noise([TimedBaseline(5.0, 1.0, (0.9, 1.1))] * 6) is None
 
 
 def test_a_drift_is_found_and_taken_out() -> None:
     random = np.random.default_rng(1)
     values = np.exp(0.002 * np.arange(9) * 10 / 10 + 0.0005 * random.standard_normal(9)).tolist()
-    noise = machine_noise(references(values, 0.0005))
+    noise = machine_noise(baselines(values, 0.0005))
     assert noise is not None
     assert noise.drifts
     assert noise.drift_percent == pytest.approx(1.6, abs=0.15)
@@ -33,8 +33,8 @@ def test_a_drift_is_found_and_taken_out() -> None:
 
 def test_variation_between_trials_is_told_from_that_within() -> None:
     random = np.random.default_rng(3)
-    calm = [machine_noise(references(np.exp(0.005 * row).tolist())) for row in random.standard_normal((200, 9))]
-    varied = [machine_noise(references(np.exp(0.02 * row).tolist())) for row in random.standard_normal((200, 9))]
+    calm = [machine_noise(baselines(np.exp(0.005 * row).tolist())) for row in random.standard_normal((200, 9))]
+    varied = [machine_noise(baselines(np.exp(0.02 * row).tolist())) for row in random.standard_normal((200, 9))]
     assert np.median([n.between_sd for n in calm if n]) < 0.004
     assert np.mean([n.between_sd**2 for n in varied if n]) == pytest.approx(1.2 * 0.02**2 - 0.005**2, rel=0.15)
     assert np.mean([n.drifts for n in calm if n]) < 0.04
@@ -42,7 +42,7 @@ def test_variation_between_trials_is_told_from_that_within() -> None:
 
 def test_what_varies_between_trials_widens_the_interval_of_one() -> None:
     random = np.random.default_rng(4)
-    noise = machine_noise(references(np.exp(0.03 * random.standard_normal(9)).tolist()))
+    noise = machine_noise(baselines(np.exp(0.03 * random.standard_normal(9)).tolist()))
     assert noise is not None
     value, (low, high) = noise.stated(1.0, (0.99, 1.01), noise.centre_s)
     assert value == pytest.approx(1.0)
@@ -50,7 +50,7 @@ def test_what_varies_between_trials_widens_the_interval_of_one() -> None:
 
 
 def test_references_that_are_all_alike_leave_a_trial_its_own_interval() -> None:
-    noise = machine_noise(references([1.0] * 9))
+    noise = machine_noise(baselines([1.0] * 9))
     assert noise is not None
     assert not noise.drifts
     assert noise.between_sd == 0
