@@ -20,7 +20,7 @@ import numpy as np
 from tuner.boards.board import load_board
 from tuner.measurement import confirmation
 from tuner.measurement.confirmation import Candidate, PairedChange, Visit
-from tuner.measurement.estimate import estimate, relative_error
+from tuner.measurement.estimate import estimate, median_error, relative_error
 from tuner.measurement.intervals import MIN_REPEATS, student_quantile
 from tuner.measurement.racing import Incumbent, Spread, is_lost
 from tuner.measurement.statistics import median
@@ -118,7 +118,7 @@ class Bench:
     def visit(self, index: int, spread: float) -> Visit:
         """Return a visit of the confirmation."""
         value = median(self.draw(index, confirmation.VISIT_REPEATS))
-        return Visit(value, confirmation.visit_error(spread))
+        return Visit(value, median_error(spread, confirmation.VISIT_REPEATS))
 
 
 def search(bench: Bench, tried: Sequence[int], races: bool) -> list[Trial]:
@@ -165,7 +165,7 @@ def confirm(bench: Bench, tried: Sequence[int], trials: Sequence[Trial], seed: i
     expected = abs(math.log(trials[winner].value / trials[0].value))
     wanted = min(PRECISION, expected / 2)
     rounds = confirmation.rounds_for(
-        max(confirmation.spread_of_rounds(visits), math.sqrt(2) * confirmation.visit_error(spread)),
+        max(confirmation.spread_of_rounds(visits), math.sqrt(2) * median_error(spread, confirmation.VISIT_REPEATS)),
         wanted,
         int((cap_s - used_s) / round_s),
     )

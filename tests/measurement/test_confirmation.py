@@ -21,8 +21,8 @@ from tuner.measurement.confirmation import (
     shuffled_rounds,
     spread_of_rounds,
     time_for,
-    visit_error,
 )
+from tuner.measurement.estimate import median_error
 from tuner.measurement.racing import Incumbent, Spread, is_lost, probability_worse
 
 
@@ -137,7 +137,7 @@ def test_the_spread_of_rounds_is_the_larger_of_two_estimates() -> None:
     apart = {"a": [Visit(1.0, 0.01), Visit(1.2, 0.01)]}
     assert spread_of_rounds(alike) == pytest.approx(math.sqrt(2) * 0.01)
     assert spread_of_rounds(apart) == pytest.approx(math.log(1.2))
-    assert visit_error(0.03, 3) == pytest.approx(1.2533 * 0.03 / math.sqrt(3))
+    assert median_error(0.03, 3) == pytest.approx(1.2533 * 0.03 / math.sqrt(3))
 
 
 def test_a_configuration_that_is_clearly_worse_is_lost_and_a_near_one_is_not() -> None:

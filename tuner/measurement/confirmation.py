@@ -160,14 +160,6 @@ def time_for(searched_s: float) -> float:
     return searched_s * MAX_TIME_SHARE / (1 - MAX_TIME_SHARE)
 
 
-def visit_error(spread: float, repeats: int = VISIT_REPEATS) -> float:
-    """Return the standard error of a visit's median, from the standard deviation of single repeats.
-
-    A median's is 1.2533 times a mean's (normal, large samples; a little less with few).
-    """
-    return 1.2533 * spread / math.sqrt(repeats)
-
-
 def choose(visits: Mapping[str, Sequence[Visit]]) -> str:
     """Return the name whose mean log value is least; the first of equals.
 

@@ -68,3 +68,25 @@ def relative_error(interval: Interval) -> float:
     """Return the standard error of the logarithm that a positive interval of a trial amounts to."""
     low, high = interval
     return math.log(high / low) / 2 / NORMAL_HALF_WIDTH
+
+
+def trial_error(repeats: Sequence[float], interval: Interval | None, spread: float) -> float:
+    """Return the standard error of the logarithm of a trial's value.
+
+    Args:
+        repeats: The trial's.
+        interval: Of its median, None where one repeat has none.
+        spread: Standard deviation of single repeats over all trials: a few repeats of one may be alike by chance.
+    """
+    by_spread = median_error(spread, len(repeats) or 1)
+    if interval is None or interval[0] <= 0:
+        return by_spread
+    return max(by_spread, relative_error(interval))
+
+
+def median_error(spread: float, repeats: int) -> float:
+    """Return the standard error of a median, from the standard deviation of single repeats.
+
+    It is 1.2533 times a mean's for many normal values, and a little less for few.
+    """
+    return 1.2533 * spread / math.sqrt(repeats)

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tuner.measurement.estimate import median_error
 from tuner.measurement.intervals import student_cdf
 from tuner.measurement.statistics import median
 
@@ -49,8 +50,7 @@ class Incumbent:
 def probability_worse(values: Sequence[float], incumbent: Incumbent) -> float:
     """Return the probability that the median of `values` is worse than the incumbent by more than `MARGIN`.
 
-    By the t distribution of the log difference, with this trial's spread pooled with that of earlier ones. The
-    median's standard error is 1.2533 times the mean's.
+    By the t distribution of the log difference, with this trial's spread pooled with that of earlier ones.
     """
     if not values or min(values) <= 0 or incumbent.value <= 0:
         return 0.0
@@ -59,7 +59,7 @@ def probability_worse(values: Sequence[float], incumbent: Incumbent) -> float:
     if df < 1:
         return 0.0
     variance = (own.sd**2 * own.df + incumbent.spread.sd**2 * incumbent.spread.df) / df
-    error = math.hypot(1.2533 * math.sqrt(variance / len(values)), incumbent.error)
+    error = math.hypot(median_error(math.sqrt(variance), len(values)), incumbent.error)
     difference = math.log(median(values) / incumbent.value) - math.log1p(MARGIN)
     if error <= 0:
         return float(difference > 0)

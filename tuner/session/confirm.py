@@ -27,9 +27,8 @@ from tuner.measurement.confirmation import (
     shuffled_rounds,
     spread_of_rounds,
     time_for,
-    visit_error,
 )
-from tuner.measurement.estimate import estimate, relative_error
+from tuner.measurement.estimate import median_error, trial_error
 from tuner.measurement.price import Price, price_of_rounds
 from tuner.measurement.racing import Spread
 from tuner.ports import Control
@@ -155,12 +154,10 @@ class Confirmer:
         """Return the search's own measurement of a trial's configuration."""
         record = self._by_trial[int(name)]
         assert record.value is not None
-        if len(record.samples) < 2 or min(record.samples) <= 0:
-            return Visit(record.value, visit_error(self._spread, 1))
-        return Visit(record.value, relative_error(estimate(record.samples).interval))
+        return Visit(record.value, trial_error(record.samples, record.ci, self._spread))
 
     def _as_visit(self, record: VisitRecord) -> Visit:
-        return Visit(record.values[self._metric], visit_error(self._spread, len(record.samples) or 1))
+        return Visit(record.values[self._metric], median_error(self._spread, len(record.samples) or 1))
 
     def _visit_s(self, record: TrialRecord) -> float:
         """Return how long a visit will take, from the trial: warm-up counts as one repeat."""
@@ -170,7 +167,7 @@ class Confirmer:
     def _rounds(self, winner: TrialRecord, seen: Mapping[str, Sequence[Visit]]) -> int:
         """Return the number of the statement's rounds: fixed here, by data that do not enter the statement."""
         assert winner.value is not None and self._baseline.value is not None  # noqa: PT018
-        spread = max(spread_of_rounds(seen), math.sqrt(2) * visit_error(self._spread))
+        spread = max(spread_of_rounds(seen), math.sqrt(2) * median_error(self._spread, VISIT_REPEATS))
         wanted = min(self._goal.plan.precision, abs(math.log(winner.value / self._baseline.value)) / 2)
         round_s = self._visit_s(winner) + self._visit_s(self._baseline)
         return rounds_for(spread, wanted, int(self._left_s / round_s) if round_s > 0 else MIN_ROUNDS)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -32,7 +31,7 @@ from tuner.events import (
     TrialStarted,
 )
 from tuner.measurement.confirmation import MAX_TIME_SHARE
-from tuner.measurement.estimate import relative_error
+from tuner.measurement.estimate import trial_error
 from tuner.measurement.racing import PROBABILITY, Incumbent, Spread
 from tuner.ports import Belief, Believing, Control
 from tuner.search.candidates import Candidates
@@ -222,10 +221,10 @@ class TrialLoop:
     def _incumbent(self) -> Incumbent | None:
         """Return what the next trial races against: the best feasible trial, None before there is one."""
         best = best_record(self._records)
-        if best is None or best.state != "complete" or not best.value or best.value <= 0 or best.ci is None:
+        if best is None or best.state != "complete" or not best.value or best.value <= 0:
             return None
-        error = relative_error(best.ci) if best.ci[0] > 0 else math.inf
-        return Incumbent(best.value, error, Spread.of([r.samples for r in self._records if r.value is not None]))
+        spread = Spread.of([r.samples for r in self._records if r.value is not None])
+        return Incumbent(best.value, trial_error(best.samples, best.ci, spread.sd), spread)
 
     def _judge(self, blank: TrialRecord, result: TrialResult) -> TrialRecord:
         measurement, metric = result.measurement, self._goal.objective.metric.name
