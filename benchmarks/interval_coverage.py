@@ -23,9 +23,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from tuner.measurement.drift import TimedBaseline, machine_noise
 from tuner.measurement.estimate import Estimate, estimate
 from tuner.measurement.intervals import MIN_REPEATS
-from tuner.measurement.drift import TimedBaseline, machine_noise
 
 Array = NDArray[np.float64]
 

@@ -166,6 +166,7 @@ def test_every_setting_that_names_a_place_is_known() -> None:
         "inferences_per_run",
         "input_shape",
         "command_output",
+        "confirm",
         "meter",
     }
     assert {s.key for s in SETTINGS} == harmless | KEYS

@@ -11,6 +11,7 @@ import random
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 
 from tuner.events import (
     Event,
@@ -24,6 +25,7 @@ from tuner.events import (
     TrialReading,
     TrialStarted,
 )
+from tuner.measurement.price import Price
 from tuner.space import OptionValue
 
 OPTIONS: dict[str, tuple[OptionValue, ...]] = {
@@ -121,7 +123,7 @@ def events(
         baseline_value=baseline_value,
         saving_percent=100 * (1 - best_value / baseline_value),
         saving_ci_percent=(30.1, 41.7),
-        saving_ci_basis="bootstrap over repeats",
+        saving_ci_basis="95% by Student's t of 6 rounds",
         trials=trials,
         failed=trials // 11,
         feasible=True,
@@ -130,6 +132,21 @@ def events(
         apply_command="tuner profile apply /nowhere/best.toml",
         values={"energy_j": best_value, "latency_s": 0.05},
         baseline=baseline,
+        confirmed=True,
+        result="saves 37.2% ± 4.5% energy, latency +25%",
+        price={
+            "energy_j": asdict(
+                Price(
+                    quantity="energy",
+                    unit="J",
+                    baseline=baseline_value,
+                    best=best_value,
+                    change_percent=-37.2,
+                    change_ci_percent=(-41.7, -30.1),
+                )
+            ),
+            "latency_s": asdict(Price(quantity="latency", unit="s", baseline=0.04, best=0.05, change_percent=25.0)),
+        },
     )
 
 

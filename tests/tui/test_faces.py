@@ -156,8 +156,9 @@ def test_the_summary_names_everything_and_wraps_no_command() -> None:
     assert f"profile: {done.profile}" in text.splitlines()
     assert "12 trials, 1 of them failed; ended by budget" in text
     assert "1300.5 MHz" in text
-    assert "saving in energy: 37.2 % (interval 30.1 to 41.7 %; bootstrap over repeats)" in text
-    assert "latency" in text
+    assert "saves 37.2% ± 4.5% energy, latency +25%" in text.splitlines()
+    assert "-37.2% (-41.7 to -30.1%)" in text
+    assert "+25.0%" in text
     assert "405.4 mJ" in text
 
 
@@ -167,6 +168,11 @@ def test_an_infeasible_result_is_called_so() -> None:
     assert "No configuration met the constraints (latency <= 120 ms)" in text
     assert "least violating" in text
     assert "but infeasible" in text
+
+
+def test_a_result_of_an_earlier_version_is_not_confirmed() -> None:
+    done = dataclasses.replace(finished(), confirmed=False, result="", price={})
+    assert "not confirmed: saves 37.2% energy by the search alone" in piped(done)
 
 
 def test_no_baseline_no_saving() -> None:

@@ -44,9 +44,11 @@ def interpolated_median_interval(values: Sequence[float], confidence: float = ST
     depth, inward = _depth(len(ordered), confidence)
     if not inward:
         return ordered[depth - 1], ordered[-depth]
+    middle = median(ordered)
     low = (1 - inward) * ordered[depth - 1] + inward * ordered[depth]
     high = (1 - inward) * ordered[-depth] + inward * ordered[-depth - 1]
-    return min(low, median(ordered)), max(high, median(ordered))  # equal numbers interpolate to a rounding error
+    # Equal numbers interpolate to one that is off by rounding.
+    return min(max(low, ordered[0]), middle), max(min(high, ordered[-1]), middle)
 
 
 @lru_cache(maxsize=1024)

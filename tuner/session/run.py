@@ -210,7 +210,7 @@ def _finish(session: Session, outcome: Outcome, result: Result | None) -> Sessio
     path = _profile_path(session)
     profile = profile_of(session, outcome, result)
     write_profile(path, profile)
-    return finished_event(session, outcome, result, profile, path, _resume(session))
+    return finished_event(session, outcome, result, profile, path=path, resume=_resume(session))
 
 
 def _profile_path(session: Session) -> Path:

@@ -55,7 +55,7 @@ class SetOtherwiseError(VerifyError):
         self.configuration = configuration
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Trial:
     """One call of `run_trial`."""
 
@@ -97,7 +97,7 @@ def run_trial(
         OverheatedError: a hard limit was passed; the workload was ended.
         TunerError: why the trial failed; the board holds what it held before or the configuration.
     """
-    trial = _Trial(session, control, number, configuration, incumbent)
+    trial = _Trial(session=session, control=control, number=number, asked=configuration, incumbent=incumbent)
     _cool_down(trial)
     found = _apply(trial)
     throttled: list[str] = []

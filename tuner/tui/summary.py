@@ -53,11 +53,11 @@ def _feasibility(done: SessionFinished) -> list[str]:
 
 def _result(done: SessionFinished) -> str:
     """Return the result in one line; an event of an earlier version has none."""
-    if done.result:
-        return done.result if done.feasible else f"{done.result}, but infeasible"
     if done.saving_percent is None:
         return f"{done.objective}: {format_value(done.best_value, done.unit)}, no baseline to compare with"
-    return f"not confirmed: saves {done.saving_percent:.1f}% {done.objective} by the search alone"
+    unconfirmed = f"not confirmed: saves {done.saving_percent:.1f}% {done.objective} by the search alone"
+    text = done.result or unconfirmed
+    return text if done.feasible else f"{text}, but infeasible"
 
 
 def _table(done: SessionFinished, ascii_only: bool) -> Table:
