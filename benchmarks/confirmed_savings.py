@@ -148,7 +148,7 @@ def confirm(bench: Bench, tried: Sequence[int], trials: Sequence[Trial], seed: i
     spread = Spread.of([t.repeats for t in trials]).sd
     length = confirmation.VISIT_REPEATS
     candidates = [
-        Candidate(str(i), t.value, t.error, bench.seconds(tried[i], length))
+        Candidate(str(i), t.value, max(t.error, median_error(spread, len(t.repeats))), bench.seconds(tried[i], length))
         for i, t in enumerate(trials)
         if i and not t.raced
     ]
@@ -171,7 +171,12 @@ def confirm(bench: Bench, tried: Sequence[int], trials: Sequence[Trial], seed: i
     )
     before = [bench.visit(tried[0], spread).value for _ in range(rounds)]
     after = [bench.visit(tried[winner], spread).value for _ in range(rounds)]
-    return Confirmed(winner, confirmation.paired_change(before, after), used_s + rounds * round_s)
+    used_s += rounds * round_s
+    in_all = confirmation.rounds_in_all(before, after, wanted, rounds + max(0, int((cap_s - used_s) / round_s)))
+    before += [bench.visit(tried[0], spread).value for _ in range(in_all - rounds)]
+    after += [bench.visit(tried[winner], spread).value for _ in range(in_all - rounds)]
+    change = confirmation.paired_change(before, after, rounds)
+    return Confirmed(winner, change, used_s + (in_all - rounds) * round_s)
 
 
 def session(board: Board, noise: Noise, budget: int, seed: int, races: bool) -> dict[str, float]:

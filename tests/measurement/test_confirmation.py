@@ -18,6 +18,7 @@ from tuner.measurement.confirmation import (
     paired_change,
     plan_choice,
     rounds_for,
+    rounds_in_all,
     shuffled_rounds,
     spread_of_rounds,
     time_for,
@@ -59,6 +60,27 @@ def test_the_interval_covers() -> None:
         low, high = paired_change(before, after).saving_interval
         hits += low <= 20 <= high
     assert 0.93 < hits / 2000 < 0.97
+
+
+def test_rounds_that_were_added_for_precision_keep_the_coverage() -> None:
+    random = np.random.default_rng(3)
+    hits, added = 0, 0
+    for _ in range(2000):
+        before = np.exp(0.03 * random.standard_normal(60)).tolist()
+        after = (0.8 * np.exp(0.03 * random.standard_normal(60))).tolist()
+        n = rounds_in_all(before[:5], after[:5], 0.02, 30)
+        low, high = paired_change(before[:n], after[:n], 5).saving_interval
+        hits += low <= 20 <= high
+        added += n > 5
+    assert 0.93 < hits / 2000 < 0.97
+    assert added > 1500
+
+
+def test_no_rounds_are_added_to_precise_ones_or_without_time() -> None:
+    noisy = [1.0, 1.3, 0.8, 1.1, 0.9]
+    assert rounds_in_all([1.0] * 5, [0.5] * 5, 0.01, 30) == 5
+    assert rounds_in_all(noisy, [0.5] * 5, 0.01, 12) == 12
+    assert rounds_in_all(noisy, [0.5] * 5, 0.01, 3) == 5
 
 
 def test_each_round_holds_each_configuration_once_in_an_order_of_its_own() -> None:

@@ -13,8 +13,8 @@ from tuner.measurement.estimate import estimate, relative_error
 from tuner.measurement.intervals import (
     MIN_REPEATS,
     combined_half_width,
-    interpolated_median_interval,
     mean_interval,
+    median_interval,
     outliers,
     student_cdf,
     student_quantile,
@@ -43,7 +43,7 @@ def test_impossible_quantiles_are_refused(probability: float, df: float) -> None
 @settings(deadline=None)
 @given(samples)
 def test_the_interval_of_the_median_holds_it_and_lies_within_the_samples(values: list[float]) -> None:
-    low, high = interpolated_median_interval(values)
+    low, high = median_interval(values)
     assert min(values) <= low <= median(values) <= high <= max(values)
 
 
@@ -52,7 +52,7 @@ def test_the_interval_of_the_median_holds_it_and_lies_within_the_samples(values:
 def test_the_interval_of_the_median_covers_as_it_says_whatever_the_distribution(n: int, confidence: float) -> None:
     random = np.random.default_rng(n)
     for values, truth in ((random.standard_normal((4000, n)), 0.0), (random.exponential(1, (4000, n)), math.log(2))):
-        bounds = [interpolated_median_interval(row, confidence) for row in values.tolist()]
+        bounds = [median_interval(row, confidence) for row in values.tolist()]
         covers = np.mean([low <= truth <= high for low, high in bounds])
         assert covers == pytest.approx(confidence, abs=0.02)
 

@@ -5,18 +5,11 @@ import statistics as reference
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tuner.errors import MeasurementError
-from tuner.measurement.statistics import (
-    median,
-    median_interval,
-    percentile,
-    quantile_interval,
-    ratio_saving_ci,
-    relative_half_width,
-)
+from tuner.measurement.statistics import median, percentile, quantile_interval, relative_half_width
 
 values = st.lists(st.floats(1e-6, 1e6), min_size=1, max_size=60)
 
@@ -33,7 +26,7 @@ def test_percentile_is_numpys(numbers: list[float], share: float) -> None:
 
 @given(values)
 def test_the_interval_holds_the_median_and_is_made_of_samples(numbers: list[float]) -> None:
-    low, high = median_interval(numbers)
+    low, high = quantile_interval(numbers)
     assert low <= median(numbers) <= high
     assert {low, high} <= set(numbers)
 
@@ -42,7 +35,7 @@ def test_the_interval_holds_the_median_and_is_made_of_samples(numbers: list[floa
 def test_the_order_of_the_samples_does_not_matter(numbers: list[float], order: random.Random) -> None:
     shuffled = list(numbers)
     order.shuffle(shuffled)
-    assert median_interval(shuffled) == median_interval(numbers)
+    assert quantile_interval(shuffled) == quantile_interval(numbers)
 
 
 @pytest.mark.parametrize(
@@ -51,7 +44,7 @@ def test_the_order_of_the_samples_does_not_matter(numbers: list[float], order: r
     [(3, 1, 3), (5, 1, 5), (6, 1, 6), (9, 2, 8), (10, 2, 9), (20, 6, 15), (30, 10, 21)],
 )
 def test_ranks_of_the_medians_interval(n: int, low: int, high: int) -> None:
-    assert median_interval([float(i) for i in range(1, n + 1)]) == (low, high)
+    assert quantile_interval([float(i) for i in range(1, n + 1)]) == (low, high)
 
 
 def test_exact_and_approximate_ranks_agree_where_they_meet() -> None:
@@ -65,13 +58,13 @@ def test_the_interval_covers_the_median_as_often_as_it_says(n: int) -> None:
     draw = random.Random(n)
     hits = 0
     for _ in range(2000):
-        low, high = median_interval([draw.lognormvariate(0, 1) for _ in range(n)])
+        low, high = quantile_interval([draw.lognormvariate(0, 1) for _ in range(n)])
         hits += low <= 1.0 <= high
     assert hits / 2000 > 0.94  # the true coverage is at least 95%; three standard errors are 1.5%
 
 
 def test_no_samples_are_an_error() -> None:
-    for function in (median, median_interval):
+    for function in (median, quantile_interval):
         with pytest.raises(MeasurementError):
             function([])
 
@@ -79,25 +72,3 @@ def test_no_samples_are_an_error() -> None:
 def test_relative_half_width() -> None:
     assert relative_half_width((0.9, 1.1), 1.0) == pytest.approx(0.1)
     assert relative_half_width((0.0, 0.0), 0.0) == float("inf")
-
-
-def test_a_saving_of_single_values_is_a_point() -> None:
-    assert ratio_saving_ci([10.0], [7.5], seed=0) == (25.0, 25.0)
-
-
-@settings(max_examples=15)
-@given(st.integers(0, 2**32), st.floats(0.2, 1.5))
-def test_a_savings_interval_holds_the_saving(seed: int, ratio: float) -> None:
-    draw = random.Random(seed)
-    baseline = [draw.gauss(10, 0.1) for _ in range(9)]
-    best = [v * ratio for v in baseline]
-    low, high = ratio_saving_ci(baseline, best, seed)
-    assert low <= 100 * (1 - ratio) + 1e-9
-    assert high >= 100 * (1 - ratio) - 1e-9
-    assert (low, high) == ratio_saving_ci(baseline, best, seed)
-
-
-@pytest.mark.parametrize(("baseline", "best"), [([], [1.0]), ([1.0], []), ([0.0], [1.0]), ([-1.0, 2.0], [1.0])])
-def test_a_saving_of_nothing_is_an_error(baseline: list[float], best: list[float]) -> None:
-    with pytest.raises(MeasurementError):
-        ratio_saving_ci(baseline, best, 0)

@@ -110,6 +110,18 @@ def test_a_saving_that_was_luck_is_not_stated(tmp_path: Path, monkeypatch: pytes
     assert ran.result.headline.startswith(NO_SAVING)
 
 
+def test_regimes_of_the_machine_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tuner.measurement.confirmation.MAX_TIME_SHARE", 0.95)
+    board, calm = Board(), noise(5, 0.01)
+    board.noise = lambda: calm() * (2.0 if int(board.clock.time_s / 7) % 2 else 1.0)
+    ran = run_session(board, tmp_path, FAST, SLOW, NEAR, confirm=True)
+    assert ran.result is not None
+    assert ran.result.saving_ci_percent is not None
+    low, high = ran.result.saving_ci_percent
+    assert low < 100 * (1 - latency_of(FAST) / latency_of(START)) < high
+    assert any("two regimes" in text for text in ran.warnings)
+
+
 def test_a_table_is_not_measured_again(tmp_path: Path) -> None:
     ran = run_session(Board(table=True), tmp_path, FAST, confirm=True)
     assert ran.result is not None

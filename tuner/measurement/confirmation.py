@@ -68,7 +68,7 @@ class PairedChange:
         return 50 * (self.high - self.low)
 
 
-def paired_change(before: Sequence[float], after: Sequence[float]) -> PairedChange:
+def paired_change(before: Sequence[float], after: Sequence[float], planned: int | None = None) -> PairedChange:
     """Return the change of a positive metric over rounds, by Student's interval of the mean log ratio.
 
     What the machine does to a whole round cancels. The spread between rounds holds all there is: repeats, processes,
@@ -77,15 +77,36 @@ def paired_change(before: Sequence[float], after: Sequence[float]) -> PairedChan
     Args:
         before: The metric's value in each round, any unit.
         after: The same after the change, in the same rounds.
+        planned: The first so many rounds decided how many more there are (`rounds_in_all`): the spread is then theirs
+            alone, with their degrees of freedom, which keeps the coverage exact (Stein 1945). None: all were planned.
 
     Raises:
         MeasurementError: fewer than two rounds, or a value that is not positive.
     """
     if len(before) != len(after) or not all(0 < v < math.inf for v in [*before, *after]):
         raise MeasurementError("A change needs positive values of both sides.", "Measure the baseline again.")
-    mean, error, df = mean_and_error([math.log(b / a) for a, b in zip(before, after, strict=True)])
+    logs = [math.log(b / a) for a, b in zip(before, after, strict=True)]
+    planned = planned or len(logs)
+    mean = math.fsum(logs) / len(logs)
+    _, error, df = mean_and_error(logs[:planned])
+    error *= math.sqrt(planned / len(logs))
     half = student_quantile((1 + CONFIDENCE) / 2, df) * error
     return PairedChange(math.exp(mean), math.exp(mean - half), math.exp(mean + half), len(before))
+
+
+def rounds_in_all(before: Sequence[float], after: Sequence[float], half_width: float, most: int) -> int:
+    """Return how many rounds the statement needs, those planned and made included; at most `most`, or those made.
+
+    Args:
+        before: The objective under the baseline in the planned rounds.
+        after: The same under the winner.
+        half_width: Wanted, of the mean log ratio.
+        most: Rounds that the time allows in all.
+    """
+    made = len(before)
+    _, error, df = mean_and_error([math.log(b / a) for a, b in zip(before, after, strict=True)])
+    needed = made * (student_quantile((1 + CONFIDENCE) / 2, df) * error / half_width) ** 2 if half_width > 0 else most
+    return max(made, min(math.ceil(min(needed, MAX_ROUNDS)), most, MAX_ROUNDS))
 
 
 def shuffled_rounds(names: Sequence[str], rounds: int, seed: object) -> list[tuple[str, ...]]:

@@ -7,13 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
-from tuner.measurement.intervals import (
-    MIN_REPEATS,
-    STOPPED_CONFIDENCE,
-    Interval,
-    interpolated_median_interval,
-    outliers,
-)
+from tuner.measurement.intervals import MIN_REPEATS, STOPPED_CONFIDENCE, Interval, median_interval, outliers
 from tuner.measurement.statistics import median
 from tuner.measurement.steady import steady_from
 
@@ -57,7 +51,7 @@ def estimate(values: Sequence[float]) -> Estimate:
     steady = found is not None and len(kept) >= MIN_REPEATS
     return Estimate(
         value=median(kept),
-        interval=interpolated_median_interval(kept),
+        interval=median_interval(kept),
         first=first,
         steady=steady,
         outliers=tuple(first + i for i in outliers(kept)),

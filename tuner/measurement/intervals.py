@@ -26,7 +26,7 @@ OUTLIER_DEVIATIONS = 5.0
 Interval = tuple[float, float]
 
 
-def interpolated_median_interval(values: Sequence[float], confidence: float = STOPPED_CONFIDENCE) -> Interval:
+def median_interval(values: Sequence[float], confidence: float = STOPPED_CONFIDENCE) -> Interval:
     """Return a confidence interval of the median, from order statistics between which it interpolates.
 
     Whatever the distribution, the interval between the d-th smallest and the d-th largest of n samples covers the

@@ -5,12 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import lru_cache
-from random import Random
 
 from tuner.errors import MeasurementError
 
-#: Resamples of a bootstrap.
-BOOTSTRAP_RESAMPLES = 2000
 _EXACT_UP_TO = 200
 
 
@@ -40,8 +37,7 @@ def quantile_interval(values: Sequence[float], share: float = 0.5, confidence: f
     (1 - confidence) / 2 (Conover, Practical Nonparametric Statistics, section 3.2).
 
     Where n is too small for a tail, its bound is the smallest or largest value and the coverage is lower
-    than `confidence`: for the median of n = 3, 4, 5 samples it is 75%, 88% and 94% (1 - 2^(1 - n)), which
-    is also what a percentile bootstrap of so few samples amounts to. One sample gives itself twice.
+    than `confidence`. One sample gives itself twice.
 
     Raises:
         MeasurementError: no values.
@@ -51,50 +47,9 @@ def quantile_interval(values: Sequence[float], share: float = 0.5, confidence: f
     return ordered[low], ordered[high]
 
 
-def median_interval(values: Sequence[float], confidence: float = 0.95) -> tuple[float, float]:
-    """Return the confidence interval of the median (see `quantile_interval`)."""
-    return quantile_interval(values, 0.5, confidence)
-
-
 def relative_half_width(interval: tuple[float, float], value: float) -> float:
     """Return half the interval's width relative to `value`; infinite where `value` is 0."""
     return (interval[1] - interval[0]) / 2 / abs(value) if value else math.inf
-
-
-def ratio_saving_ci(
-    baseline: Sequence[float], best: Sequence[float], seed: int, confidence: float = 0.95
-) -> tuple[float, float]:
-    """Return the percentile-bootstrap interval of the saving 100 * (1 - median(best) / median(baseline)).
-
-    Args:
-        baseline: The objective's value in each repeat of the baseline, any unit.
-        best: The same of the best configuration, in the same unit.
-        seed: Makes the resampling reproducible.
-        confidence: Coverage aimed at.
-
-    Returns:
-        Low and high in percent. Where each side has a single value there is nothing to resample: the
-        point, twice.
-
-    Raises:
-        MeasurementError: a side is empty, or the baseline's values are not positive.
-    """
-    if not baseline or not best or min(baseline) <= 0:
-        raise MeasurementError("A saving needs a positive baseline and a best value.", "Measure the baseline again.")
-    if len(baseline) == len(best) == 1:
-        point = 100 * (1 - best[0] / baseline[0])
-        return point, point
-    random = Random(seed)
-    savings = sorted(
-        100 * (1 - _resampled_median(random, best) / _resampled_median(random, baseline))
-        for _ in range(BOOTSTRAP_RESAMPLES)
-    )
-    tail = (1 - confidence) / 2
-    return _percentile_sorted(savings, tail), _percentile_sorted(savings, 1 - tail)
-
-
-def _resampled_median(random: Random, values: Sequence[float]) -> float:
-    return _median_sorted(sorted(random.choices(values, k=len(values))))
 
 
 def _sorted(values: Sequence[float]) -> list[float]:

@@ -24,6 +24,7 @@ from tuner.measurement.confirmation import (
     paired_change,
     plan_choice,
     rounds_for,
+    rounds_in_all,
     shuffled_rounds,
     spread_of_rounds,
     time_for,
@@ -51,6 +52,7 @@ class Confirmed:
         change: Of the objective, from baseline to winner.
         price: Metric name -> baseline, best and change.
         feasible: Whether the winner kept the constraints in the statement's rounds as well.
+        baseline_values: The objective under the baseline, round by round.
         precise: Whether the interval is as narrow as `--precision` asks for.
     """
 
@@ -58,6 +60,7 @@ class Confirmed:
     change: PairedChange
     price: Mapping[str, Price]
     feasible: bool
+    baseline_values: tuple[float, ...]
     precise: bool
 
 
@@ -128,8 +131,13 @@ class Confirmer:
         seen = self._choose(choice)
         winner = self._by_trial[int(choose({n: [self._search(n), *map(self._as_visit, v)] for n, v in seen.items()}))]
         rounds = self._rounds(winner, {n: [self._as_visit(v) for v in visits] for n, visits in seen.items()})
-        before, after = self._state(winner, rounds)
-        return self._confirmed(winner, before, after)
+        before, after = self._state(winner, range(rounds), rounds)
+        planned = len(before)
+        in_all = self._in_all(winner, before, after)
+        if in_all > planned:
+            more = self._state(winner, range(rounds, rounds + in_all - planned), rounds + in_all - planned)
+            before, after = before + more[0], after + more[1]
+        return self._confirmed(winner, before, after, planned)
 
     # --- planning ------------------------------------------------------------------------------
 
@@ -166,11 +174,24 @@ class Confirmer:
 
     def _rounds(self, winner: TrialRecord, seen: Mapping[str, Sequence[Visit]]) -> int:
         """Return the number of the statement's rounds: fixed here, by data that do not enter the statement."""
-        assert winner.value is not None and self._baseline.value is not None  # noqa: PT018
         spread = max(spread_of_rounds(seen), math.sqrt(2) * median_error(self._spread, VISIT_REPEATS))
-        wanted = min(self._goal.plan.precision, abs(math.log(winner.value / self._baseline.value)) / 2)
         round_s = self._visit_s(winner) + self._visit_s(self._baseline)
-        return rounds_for(spread, wanted, int(self._left_s / round_s) if round_s > 0 else MIN_ROUNDS)
+        return rounds_for(spread, self._wanted(winner), int(self._left_s / round_s) if round_s > 0 else MIN_ROUNDS)
+
+    def _in_all(self, winner: TrialRecord, before: Sequence[VisitRecord], after: Sequence[VisitRecord]) -> int:
+        """Return the number of the statement's rounds, now that the planned ones show the spread."""
+        round_s = self._visit_s(winner) + self._visit_s(self._baseline)
+        most = len(before) + (max(0, int(self._left_s / round_s)) if round_s > 0 else 0)
+        return rounds_in_all(self._objectives(before), self._objectives(after), self._wanted(winner), most)
+
+    def _wanted(self, winner: TrialRecord) -> float:
+        """Return the half width of the log ratio at which the statement is precise and excludes zero."""
+        assert winner.value
+        assert self._baseline.value
+        return min(self._goal.plan.precision, abs(math.log(winner.value / self._baseline.value)) / 2)
+
+    def _objectives(self, visits: Sequence[VisitRecord]) -> list[float]:
+        return [v.values[self._metric] for v in visits]
 
     # --- measuring -----------------------------------------------------------------------------
 
@@ -193,13 +214,18 @@ class Confirmer:
             raise NotConfirmedError("the best configurations could not be measured again", "See the warnings above.")
         return seen
 
-    def _state(self, winner: TrialRecord, rounds: int) -> tuple[list[VisitRecord], list[VisitRecord]]:
-        """Measure the statement's rounds; return the baseline's and the winner's visits, paired."""
+    def _state(self, winner: TrialRecord, numbers: range, rounds: int) -> tuple[list[VisitRecord], list[VisitRecord]]:
+        """Measure the statement's rounds of these numbers, of `rounds` in all; return both sides' visits, paired.
+
+        Raises:
+            NotConfirmedError: more than one of them failed.
+        """
         names = (str(self._baseline.trial), str(winner.trial))
         before: list[VisitRecord] = []
         after: list[VisitRecord] = []
         failures = 0
-        for number, order in enumerate(shuffled_rounds(names, rounds, (self._seed, "statement"))):
+        for number in numbers:
+            order = shuffled_rounds(names, number + 1, (self._seed, "statement"))[number]
             found = {v.trial: v for v in self._round("statement", number, order)}
             if any(v.reason for v in found.values()):
                 failures += 1
@@ -208,7 +234,8 @@ class Confirmer:
                 continue
             before.append(found[self._baseline.trial])
             after.append(found[winner.trial])
-            change = self._change(before, after) if len(before) > 1 else None
+            several = len(before) > 1
+            change = paired_change(self._objectives(before), self._objectives(after)) if several else None
             self._emit(
                 ConfirmationProgress(
                     time.time(),
@@ -225,8 +252,10 @@ class Confirmer:
     def _round(self, stage: Stage, number: int, order: Sequence[str]) -> list[VisitRecord]:
         """Return a round's visits: those of the study where it has all, else measured in this order."""
         known = [self._known.get((stage, number, int(name))) for name in order]
-        if None not in known:
-            return [v for v in known if v is not None]
+        whole = [v for v in known if v is not None]
+        if len(whole) == len(order):
+            self._left_s -= math.fsum(v.measured_s for v in whole)
+            return whole
         return [self._visit(stage, number, self._by_trial[int(name)]) for name in order]
 
     def _visit(self, stage: Stage, number: int, record: TrialRecord) -> VisitRecord:
@@ -258,11 +287,10 @@ class Confirmer:
 
     # --- concluding ----------------------------------------------------------------------------
 
-    def _change(self, before: Sequence[VisitRecord], after: Sequence[VisitRecord]) -> PairedChange:
-        return paired_change([v.values[self._metric] for v in before], [v.values[self._metric] for v in after])
-
-    def _confirmed(self, winner: TrialRecord, before: Sequence[VisitRecord], after: Sequence[VisitRecord]) -> Confirmed:
-        change = self._change(before, after)
+    def _confirmed(
+        self, winner: TrialRecord, before: Sequence[VisitRecord], after: Sequence[VisitRecord], planned: int
+    ) -> Confirmed:
+        change = paired_change(self._objectives(before), self._objectives(after), planned)
         price = price_of_rounds(self._session.target.metrics, [v.values for v in before], [v.values for v in after])
         best = {name: found.best for name, found in price.items()}
         return Confirmed(
@@ -270,5 +298,6 @@ class Confirmer:
             change=change,
             price=price,
             feasible=all(c.violation(best) <= 0 for c in self._goal.constraints if c.metric.name in best),
+            baseline_values=tuple(self._objectives(before)),
             precise=change.half_width_percent <= 100 * self._goal.plan.precision,
         )

@@ -50,6 +50,8 @@ if TYPE_CHECKING:
 #: So many failures in a row mean that something is wrong with the workload or the device, not with options.
 FAILURES_IN_A_ROW = 5
 BASELINE = "baseline"
+#: The spread of repeats is that of so many trials before: enough, and thousands would take time.
+SPREAD_TRIALS = 50
 RACED = f"ended early: with {PROBABILITY:.0%} probability worse than the best so far"
 
 
@@ -223,7 +225,7 @@ class TrialLoop:
         best = best_record(self._records)
         if best is None or best.state != "complete" or not best.value or best.value <= 0:
             return None
-        spread = Spread.of([r.samples for r in self._records if r.value is not None])
+        spread = Spread.of([r.samples for r in self._records[-SPREAD_TRIALS:] if r.value is not None])
         return Incumbent(best.value, trial_error(best.samples, best.ci, spread.sd), spread)
 
     def _judge(self, blank: TrialRecord, result: TrialResult) -> TrialRecord:

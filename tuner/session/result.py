@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -12,6 +12,7 @@ from tuner import __version__
 from tuner.errors import Interrupted
 from tuner.events import Notice, SessionFinished
 from tuner.measurement.price import Price, price_of_search
+from tuner.measurement.regimes import find_regimes
 from tuner.ports import Control
 from tuner.profiles import Profile, ProfileMetric, ProfileOption
 from tuner.profiles.applying import apply_advice
@@ -20,6 +21,7 @@ from tuner.session.loop import Outcome
 from tuner.session.session import Session
 from tuner.session.verdict import confirmed_headline, unconfirmed_headline
 from tuner.study.record import TrialRecord
+from tuner.units import format_quantity
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,13 +63,17 @@ def conclude(
         TunerError: what ends a session without a result; it goes on from there.
     """
     _report_precision(session, outcome)
+    if outcome.baseline is not None:
+        report_regimes(session, outcome.baseline.samples)
     best = outcome.best
     if best is None or best.value is None:
         return outcome, None
     reason = why_not(session, outcome)
     if not reason:
         try:
-            return outcome, _confirmed(session, Confirmer(session, control, outcome, wait).run())
+            confirmed = Confirmer(session, control, outcome, wait).run()
+            report_regimes(session, confirmed.baseline_values)
+            return outcome, _confirmed(session, confirmed)
         except NotConfirmedError as error:
             reason = error.what
         except Interrupted:
@@ -123,6 +129,19 @@ def _report_precision(session: Session, outcome: Outcome) -> None:
     wide = [r for r in known if r.ci and r.value and r.ci[1] - r.ci[0] > 2 * wanted * abs(r.value)]
     if wide:
         text = f"{len(wide)} of {len(known)} trials ended before their median was known to {100 * wanted:g}%"
+        session.emit(Notice(time.time(), "warning", text))
+
+
+def report_regimes(session: Session, blocks: Sequence[float]) -> None:
+    """Warn where the baseline's values are of two levels: then single trials say little, and paired rounds much."""
+    found = find_regimes(blocks)
+    if found is not None:
+        metric = session.goal.objective.metric
+        low, high = format_quantity(found.low, metric.unit), format_quantity(found.high, metric.unit)
+        text = (
+            f"this machine has two regimes: the baseline's {session.goal.objective.name} is {low} or {high} "
+            f"({found.high_share:.0%} of the time)"
+        )
         session.emit(Notice(time.time(), "warning", text))
 
 
