@@ -4,7 +4,7 @@ The emulated TX2 without its process and its study: the physics' energies and ti
 `unicorn_tx2_repeats`), a search that tries configurations at random in its first half and near the optimum in its
 second, the trials' stopping rule, racing, and confirmation, all by the program's own rules (`tuner.measurement`).
 
-Run: python benchmarks/confirmed_savings.py [--seeds 200] [--table savings|choosing|racing]
+Run: python benchmarks/confirmed_savings.py [--seeds 200] [--first-seed 0] [--table savings|choosing|racing]
 """
 
 from __future__ import annotations
@@ -210,7 +210,7 @@ def head(*columns: str) -> None:
     print(f"\n| {' | '.join(columns)} |\n|{'---|' * len(columns)}")
 
 
-def savings_table(seeds: int) -> None:
+def savings_table(seeds: range) -> None:
     """Print how true the stated savings are."""
     board = emulated_tx2()
     head(
@@ -228,9 +228,9 @@ def savings_table(seeds: int) -> None:
         (("TX2", TX2), ("TX2, 1% between trials", VARIED), ("noisy", NOISY)), (20, 40), (False, True)
     )
     for (name, noise), budget, races in cases:
-        found = [session(board, noise, budget, seed, races) for seed in range(seeds)]
+        found = [session(board, noise, budget, seed, races) for seed in seeds]
         mean = {key: float(np.mean([f[key] for f in found])) for key in found[0]}
-        error = np.std([f["error"] for f in found]) / math.sqrt(seeds)
+        error = np.std([f["error"] for f in found]) / math.sqrt(len(seeds))
         print(
             f"| {name} | {budget} | {'yes' if races else 'no'} | {100 * mean['covers']:.1f} | "
             f"{mean['error']:+.2f} ± {error:.2f} | {mean['half']:.1f} | {100 * mean['cost']:.1f} | "
@@ -239,31 +239,31 @@ def savings_table(seeds: int) -> None:
         )
 
 
-def choosing_table(seeds: int) -> None:
+def choosing_table(seeds: range) -> None:
     """Print how often the better of two configurations 3% apart is chosen under 5% noise."""
     head("two configurations", "noise", "right %")
     for kind, energies in (("baseline and another", [1.0, 0.97]), ("two beside the baseline", [1.2, 1.0, 0.97])):
         for name, noise in (("5%", Noise(0.05, 0.0, 0.0)), ("5%, 2% outliers", Noise(0.05, 0.0, 0.0223))):
             board = Board(np.array(energies), np.full(len(energies), 0.4))
             right = 0
-            for seed in range(seeds):
+            for seed in seeds:
                 bench = Bench(board, noise, seed)
                 trials = search(bench, range(len(energies)), races=True)
                 best = min(range(len(trials)), key=lambda i: trials[i].value)
                 chosen = confirm(bench, range(len(trials)), trials, seed).winner if best else 0
                 right += chosen == len(energies) - 1
-            print(f"| {kind} | {name} | {100 * right / seeds:.1f} |", flush=True)
+            print(f"| {kind} | {name} | {100 * right / len(seeds):.1f} |", flush=True)
 
 
-def racing_table(seeds: int) -> None:
+def racing_table(seeds: range) -> None:
     """Print what racing saves, paired by seed."""
     board = emulated_tx2()
     head("noise", "budget", "time saved %", "raced %", "regret with %", "without %", "difference")
     for (name, noise), budget in itertools.product((("TX2", TX2), ("noisy", NOISY)), (20, 40)):
-        pairs = [[session(board, noise, budget, seed, races) for races in (True, False)] for seed in range(seeds)]
+        pairs = [[session(board, noise, budget, seed, races) for races in (True, False)] for seed in seeds]
         saved = np.mean([1 - a["seconds"] / b["seconds"] for a, b in pairs])
         differences = np.array([a["regret"] - b["regret"] for a, b in pairs])
-        half = student_quantile(0.975, seeds - 1) * differences.std(ddof=1) / math.sqrt(seeds)
+        half = student_quantile(0.975, len(seeds) - 1) * differences.std(ddof=1) / math.sqrt(len(seeds))
         regrets = [np.mean([pair[side]["regret"] for pair in pairs]) for side in (0, 1)]
         print(
             f"| {name} | {budget} | {100 * saved:.0f} | {100 * np.mean([a['raced'] for a, _ in pairs]):.0f} | "
@@ -279,10 +279,11 @@ def main() -> None:
     """Print the tables that were asked for."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=200)
+    parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--table", choices=TABLES, action="append")
     arguments = parser.parse_args()
     for name in arguments.table or TABLES:
-        TABLES[name](arguments.seeds)
+        TABLES[name](range(arguments.first_seed, arguments.first_seed + arguments.seeds))
 
 
 if __name__ == "__main__":
