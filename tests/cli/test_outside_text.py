@@ -174,12 +174,12 @@ def test_what_doctor_found(capsys: pytest.CaptureFixture[str], monkeypatch: pyte
     assert "[/red]" in "".join(said.split())
 
 
-def hostile(value: Any) -> Any:
-    """Return a value with all its text hostile."""
+def hostile(value: Any, is_record: bool = False) -> Any:
+    """Return a value with all its text hostile; a dict within a dict is a record, whose keys are ours."""
     if isinstance(value, str):
         return HOSTILE
     if isinstance(value, dict):
-        return {k if k == "latency_s" else HOSTILE: hostile(v) for k, v in value.items()}
+        return {k if is_record or k == "latency_s" else HOSTILE: hostile(v, is_record=True) for k, v in value.items()}
     return tuple(map(hostile, value)) if isinstance(value, tuple) else value
 
 
