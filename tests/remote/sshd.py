@@ -48,7 +48,7 @@ def far_board(folder: Path) -> Iterator[Far]:
     (folder / "sshd_config").write_text(
         f"Port {port}\nListenAddress 127.0.0.1\nHostKey {folder}/host\nAuthorizedKeysFile {folder}/authorized\n"
         f"PasswordAuthentication no\nUsePAM no\nStrictModes no\nPidFile none\nPermitRootLogin yes\n"
-        f"MaxStartups 100\nSetEnv TUNER_STATE_DIR={state}\n"
+        f"MaxStartups 100\nSetEnv TUNER_STATE_DIR={state} TUNER_LOCK_DIR={folder}/locks\n"
     )
     (folder / "config").write_text(
         f"Host *\n  IdentityFile {folder}/user\n  IdentitiesOnly yes\n  UserKnownHostsFile {folder}/known\n"
