@@ -43,7 +43,7 @@ def with_flags(words: str) -> str:
 
 
 def require_reader() -> None:
-    """Check that somebody still reads what is printed.
+    """Check that what is printed is still read.
 
     Raises:
         BrokenPipeError: stdout is a pipe whose other end is closed.
