@@ -68,7 +68,7 @@ class RefusedError(DeviceError, exit_code=77):
 
 
 class StrangeError(RefusedError):
-    """Below a class that nobody else knows."""
+    """Below a class that no other module knows."""
 
 
 @pytest.mark.parametrize("kind", [RefusedError, StrangeError])

@@ -86,8 +86,8 @@ def _confirmed(session: Session, found: Confirmed) -> Result:
     quantity, change = session.goal.objective.name, found.change
     if not found.precise:
         text = (
-            f"the saving is known to ±{change.half_width_percent:.1f} points, not to "
-            f"{100 * session.goal.plan.precision:g}: {change.rounds} rounds had to do"
+            f"the saving is stated to ±{change.half_width_percent:.2f} points, wider than --precision asks for "
+            f"(±{100 * session.goal.plan.precision:g}): the confirmation's time ended after {change.rounds} rounds"
         )
         session.emit(Notice(time.time(), "warning", text))
     if not found.feasible:
